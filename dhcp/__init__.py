@@ -1,0 +1,1 @@
+"""Addresses: DHCP wire codec, decision engine, macros, the daemon."""

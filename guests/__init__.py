@@ -1,0 +1,1 @@
+"""Provisioning guests. Empty until the guest commands arrive."""

@@ -1,0 +1,1 @@
+"""Installing: the Hypervisor model and the install targets that render it."""

@@ -1,0 +1,1 @@
+"""Booting: TFTP, HTTP, firmware table, boot plan, menus, install progress."""

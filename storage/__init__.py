@@ -1,0 +1,1 @@
+"""Keeping: records shared by both servers, and volumes."""

@@ -1,0 +1,1 @@
+"""Rows that both servers share: one port, several adapters."""
