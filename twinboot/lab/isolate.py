@@ -1,0 +1,65 @@
+"""Run a command inside namespaces of its own, so that nothing it makes can outlive it.
+
+unshare(1) gives the child a network, a mount table and a process table of its own. `--kill-child` ends the child with
+its parent, and the end of a process table's first process ends all the others (pid_namespaces(7)); an empty network
+namespace takes its bridges and taps with it (network_namespaces(7)). An ordinary user gets the same by a user namespace
+(user_namespaces(7)) where the kernel allows it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+INSIDE = "TWINBOOT_LAB_INSIDE"
+"""Set to 1 in the environment of everything that runs inside a lab."""
+
+_NAMESPACES = ("--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
+class LabError(Exception):
+    """The lab cannot be built on this machine; the text is one line that says why and what to do."""
+
+
+def inside() -> bool:
+    """Say whether this process already runs inside a lab."""
+    return os.environ.get(INSIDE) == "1"
+
+
+def command(argv: Sequence[str], *, root: bool) -> list[str]:
+    """Return the command line that runs `argv` inside fresh namespaces; `root` is False for an ordinary user."""
+    user = () if root else ("--user", "--map-root-user")
+    return ["unshare", *user, *_NAMESPACES, "--", *argv]
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run `argv` inside a lab and return its exit code. Ctrl-C reaches the child, which decides that code."""
+    why = _obstacle()
+    if why:
+        raise LabError(why)
+    child = subprocess.Popen(command(argv, root=os.geteuid() == 0), env={**os.environ, INSIDE: "1"})
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            continue  # the terminal sent the same signal to the child; its exit is what we wait for
+
+
+def private_netns_directory() -> None:
+    """Give `ip netns` a directory that only this lab sees, so that named namespaces vanish with the mount table."""
+    Path("/run/netns").mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "twinboot-lab", "/run/netns"], check=True)
+
+
+def _obstacle() -> str:
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return "the lab needs /dev/net/tun for its machines' network cards: run it as root, or `modprobe tun`"
+    probe = subprocess.run(
+        command(["true"], root=os.geteuid() == 0), capture_output=True, text=True, check=False, timeout=20
+    )
+    if probe.returncode:
+        reason = (probe.stderr.strip().splitlines() or ["unshare failed"])[-1]
+        return f"the lab needs private network namespaces, which this machine refuses ({reason}): run it as root"
+    return ""

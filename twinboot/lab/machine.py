@@ -1,0 +1,126 @@
+"""One bare-metal machine, played by QEMU: firmware, cards, disk, serial console to a file.
+
+`argv` is pure. The processor model matters: Xen's dom0 needs more than `qemu64` offers in places and breaks on `max`
+under software emulation; `Nehalem-v1` is of the age of the reference site's X4150 and boots everywhere.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinboot.lab.isolate import LabError
+
+OVMF = (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd"))
+"""UEFI firmware and the pristine copy of its variables (Debian package ovmf)."""
+
+STOP_GRACE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A network card: its MAC and the tap device that is its cable."""
+
+    mac: str
+    tap: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a machine is made of. `firmware` is `bios` (iPXE ROM on an e1000) or `uefi` (OVMF's own PXE client)."""
+
+    name: str
+    firmware: str
+    cards: tuple[Card, ...]
+    memory_mib: int = 1536
+    disk: Path | None = None
+    cpus: int = 1
+    accel: str = "tcg,thread=multi"
+
+
+def argv(spec: Spec, serial: Path, nvram: Path) -> list[str]:
+    """Return QEMU's command line for `spec`; its serial port is appended to `serial`, UEFI variables are in `nvram`."""
+    base = ["qemu-system-x86_64", "-name", spec.name, "-accel", spec.accel, "-cpu", _cpu(spec)]
+    base += ["-smp", str(spec.cpus), "-m", str(spec.memory_mib), "-display", "none", "-monitor", "none"]
+    base += ["-nodefaults", "-no-reboot", "-serial", f"file:{serial}", "-device", "virtio-rng-pci"]
+    base += _FIRMWARE[spec.firmware](nvram)
+    for number, card in enumerate(spec.cards):
+        base += ["-netdev", f"tap,id=n{number},ifname={card.tap},script=no,downscript=no"]
+        base += ["-device", _card(spec, number, card)]
+    if spec.disk:
+        base += ["-drive", f"if=none,id=d0,format=raw,file={spec.disk}"]
+        base += ["-device", "virtio-blk-pci,drive=d0,bootindex=9"]
+    return base
+
+
+def _cpu(spec: Spec) -> str:
+    return "host" if spec.accel.startswith("kvm") else "Nehalem-v1"
+
+
+def _bios(_nvram: Path) -> list[str]:
+    return ["-machine", "pc"]
+
+
+def _uefi(nvram: Path) -> list[str]:
+    flash = "if=pflash,format=raw"
+    return [
+        "-machine",
+        "q35",
+        "-drive",
+        f"{flash},readonly=on,file={OVMF[0]}",
+        "-drive",
+        f"{flash},file={nvram}",
+    ]
+
+
+_FIRMWARE = {"bios": _bios, "uefi": _uefi}
+
+
+def _card(spec: Spec, number: int, card: Card) -> str:
+    # The ROM of the first BIOS card is iPXE; under UEFI an empty romfile leaves the firmware its own PXE client.
+    model = "e1000" if spec.firmware == "bios" else "virtio-net-pci"
+    rom = "" if spec.firmware == "bios" and number == 0 else ",romfile="
+    boot = ",bootindex=1" if number == 0 else ""
+    return f"{model},netdev=n{number},mac={card.mac}{rom}{boot}"
+
+
+class Machine:
+    """A machine that can be switched on and off. Its disk and UEFI variables stay between power cycles."""
+
+    def __init__(self, spec: Spec, directory: Path) -> None:
+        self.spec = spec
+        self.serial = directory / f"{spec.name}.serial"
+        self._nvram = directory / f"{spec.name}.nvram"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def power_on(self) -> None:
+        """Switch on. The serial file begins anew. Raises LabError when QEMU or the firmware is missing."""
+        if not shutil.which("qemu-system-x86_64"):
+            raise LabError("qemu-system-x86_64 is missing: apt-get install qemu-system-x86 ipxe-qemu ovmf")
+        if self.spec.firmware == "uefi" and not self._nvram.exists():
+            if not OVMF[1].exists():
+                raise LabError(f"{OVMF[1]} is missing: apt-get install ovmf")
+            shutil.copyfile(OVMF[1], self._nvram)
+        self.serial.write_bytes(b"")
+        self._process = subprocess.Popen(
+            argv(self.spec, self.serial, self._nvram), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+
+    def running(self) -> bool:
+        """Say whether the machine is switched on."""
+        return self._process is not None and self._process.poll() is None
+
+    def power_off(self) -> None:
+        """Pull the plug: what a rack's power switch does. Harmless when already off."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
