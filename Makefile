@@ -1,0 +1,50 @@
+# One entry point for people and for CI. `make help` lists the targets.
+SHELL := /bin/bash
+PY := .venv/bin/python
+STAMP := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help deps venv demo test check lint bench bench-boot bench-tftp clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## install the Debian packages that are missing (sudo when not root)
+	@packaging/install-deps
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml packaging/apt-packages.txt packaging/install-deps
+	@packaging/install-deps
+	@echo "== python environment in .venv"
+	@python3 -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## two bare machines, BIOS and UEFI, from power-on to Xen through our own servers
+	@$(PY) -m twinboot lab demo
+
+check: $(STAMP) ## lint, types and the fast tests (under two minutes)
+	@$(MAKE) --no-print-directory lint
+	@$(PY) -m pytest -q -m "not system and not root" && echo "make check: all good"
+
+lint: $(STAMP) ## ruff, mypy --strict, shellcheck
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@git ls-files -z | xargs -0 grep -lzE '^#!/bin/(ba)?sh' | xargs -0r shellcheck
+
+test: $(STAMP) ## everything: lint, fast tests, real clients, machines that boot
+	@$(MAKE) --no-print-directory lint
+	@packaging/run-tests && echo "make test: all good"
+
+bench: bench-tftp bench-boot ## both benchmarks, each beside its peers
+
+bench-tftp: $(STAMP) ## TFTP throughput beside tftpd-hpa, atftpd and dnsmasq
+	@$(PY) benchmarks/tftp.py
+
+bench-boot: $(STAMP) ## power-on to dom0 beside the same chain served by dnsmasq
+	@$(PY) benchmarks/boot.py
+
+clean: ## remove what the targets above made
+	@rm -rf .venv .cache build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,113 @@
+"""The house's rules as tests: who may import whom, what pure modules must not touch, how long things may get."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("dhcp", "pxe", "jumpstart", "storage", "guests", "twinboot")
+
+MAY_IMPORT = {
+    "storage": set(),
+    "jumpstart": set(),
+    "dhcp": {"storage.records"},
+    "pxe": {"storage.records", "jumpstart"},
+    "guests": {"storage.records", "storage.volumes"},
+    "twinboot": {"storage", "jumpstart", "dhcp", "pxe", "guests"},
+}
+"""Room -> the prefixes of other rooms that it may import. dhcp, pxe and guests meet in the records only."""
+
+PURE = {
+    "dhcp": ("wire", "options", "symbols", "macros", "engine", "reply", "route", "frame", "view", "networks"),
+    "pxe": ("content", "tftp_wire", "tftp_transfer", "firmware", "bootplan"),
+    "jumpstart": ("model", "targets/__init__", "targets/live_xen"),
+    "storage": ("records/rows", "records/port"),
+    "twinboot": ("explain", "dnsguard", "lab/view"),
+}
+"""Values and decisions: no clock, no sockets, no files, no processes, no randomness."""
+
+IMPURE_MODULES = {
+    "os",
+    "time",
+    "random",
+    "secrets",
+    "subprocess",
+    "select",
+    "asyncio",
+    "threading",
+    "aiohttp",
+}
+IMPURE_FROM_SOCKET = {"socket", "create_connection", "create_server"}
+IMPURE_CALLS = {"open", "input", "print"}
+
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 70
+
+
+def modules() -> Iterator[Path]:
+    for room in ROOMS:
+        yield from sorted((ROOT / room).rglob("*.py"))
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def allowed(room: str, name: str) -> bool:
+    top = name.split(".", maxsplit=1)[0]
+    if top not in ROOMS or top == room:
+        return True
+    return any(name == prefix or name.startswith(prefix + ".") for prefix in MAY_IMPORT[room]) or any(
+        prefix.startswith(name + ".") for prefix in MAY_IMPORT[room]
+    )
+
+
+@pytest.mark.parametrize("path", list(modules()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_dependencies_point_one_way(path: Path) -> None:
+    room = path.relative_to(ROOT).parts[0]
+    wrong = sorted({name for name in imports(ast.parse(path.read_text())) if not allowed(room, name)})
+    assert not wrong, f"{room} must not import {', '.join(wrong)}"
+
+
+def pure_modules() -> Iterator[Path]:
+    for room, names in PURE.items():
+        yield from (ROOT / room / f"{name}.py" for name in names)
+
+
+@pytest.mark.parametrize("path", list(pure_modules()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_values_and_decisions_are_pure(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    touched = {name for name in imports(tree) if name.split(".")[0] in IMPURE_MODULES}
+    touched |= {f"socket.{name}" for name in IMPURE_FROM_SOCKET if f"socket.{name}" in set(imports(tree))}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in IMPURE_CALLS:
+            touched.add(node.func.id + "()")
+    assert not touched, f"a pure module uses {', '.join(sorted(touched))}"
+
+
+@pytest.mark.parametrize("path", list(modules()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_readable(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= FILE_LINES_MAX, "split this file"
+    long = [
+        f"{node.name} ({node.end_lineno - node.lineno + 1} lines)"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno
+        and node.end_lineno - node.lineno + 1 > FUNCTION_LINES_MAX
+    ]
+    assert not long, f"split {', '.join(long)}"
+
+
+@pytest.mark.parametrize("path", list(modules()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_says_what_it_is_for(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text())), "a module begins with a docstring that states its rules"
