@@ -45,7 +45,7 @@ def _server(server: Server) -> list[list[str]]:
     inside = ["-n", server.name]
     steps = [["netns", "add", server.name], [*inside, "link", "set", "lo", "up"]]
     for role, address in server.addresses.items():
-        port, card = f"{server.name[-8:]}-{role}", f"{role}0"
+        port, card = f"{server.name}-{role}", f"{role}0"
         steps.append(["link", "add", port, "type", "veth", "peer", "name", card, "netns", server.name])
         steps.append(["link", "set", port, "master", ROLES[role], "up"])
         steps.append([*inside, "addr", "add", address, "dev", card])
