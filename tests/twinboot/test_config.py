@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from twinboot.config import KEYS, config_path, load
+from twinboot.faults import ConfigError
+
+SITE = """
+[site]
+name = "dc1"
+domain = "example.com"
+share = "/net/store/twinboot"
+[server]
+name = "install-odd"
+segment = "odd"
+address = "192.168.78.14"
+state = "/var/lib/twinboot"
+dhcpsvc = "/etc/twinboot/dhcpsvc.conf"
+[networks.public]
+subnet = "192.168.76.0/24"
+router = "192.168.76.1"
+link = "fe"
+[networks.backend]
+subnet = "192.168.78.0/24"
+link = "be"
+[storage]
+backend = "local"
+[guests]
+hypervisor = "libvirt"
+"""
+
+
+@pytest.fixture
+def written(tmp_path: Path):
+    def write(text: str | bytes) -> Path:
+        path = tmp_path / "twinboot.toml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def faults_of(path: Path) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert all("\n" not in line for line in caught.value.lines)
+    assert all(line.startswith(f"{path}: ") for line in caught.value.lines)
+    return [line.removeprefix(f"{path}: ") for line in caught.value.lines]
+
+
+def test_the_reference_site_loads_as_written(written) -> None:
+    config = load(written(SITE))
+    assert (config.site, config.server, config.segment) == ("dc1", "install-odd", "odd")
+    assert config.address == IPv4Address("192.168.78.14")
+    assert [net.name for net in config.networks] == ["public", "backend"]
+    assert config.network_of(config.address).name == "backend"
+    assert config.networks[0].lease_s == 3600
+    assert (config.tftp_port, config.http_port, config.transport) == (69, 80, "http")
+    assert config.warnings == ()
+
+
+def test_all_faults_are_named_at_once_with_file_and_key(written) -> None:
+    text = SITE.replace('name = "dc1"', 'nmae = "dc1"').replace("192.168.76.1", "10.0.0.1")
+    text = text.replace('segment = "odd"', "segment = 3").replace('backend = "local"', 'backend = "floppy"')
+    found = faults_of(written(text + "[gusets]\n"))
+    assert found == [
+        "gusets: unknown section: did you mean guests?",
+        "site.nmae: unknown key: did you mean name?",
+        "site.name: missing: name of the site: both servers use the same",
+        "server.segment: must be text in quotes, not 3",
+        "storage.backend: 'floppy' is not one of local, zfs, zfssa",
+        "networks.public.router: 10.0.0.1 is not a host address in 192.168.76.0/24: machines could not reach it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("192.168.76.0/24", "192.168.76.5/24", "networks.public.subnet: 192.168.76.5/24 has host bits set"),
+        ("192.168.76.0/24", "192.168.76.0", "has no prefix length"),
+        ("192.168.76.0/24", "192.168.76.0/31", "/31 leaves no sensible number of hosts"),
+        ("192.168.76.0/24", "somewhere", "is not a subnet such as"),
+        ("192.168.78.0/24", "192.168.0.0/16", "overlaps 192.168.76.0/24 of networks.public"),
+        ('"192.168.78.14"', '"install-odd"', "server.address: 'install-odd' is not an IPv4 address"),
+        ('"/net/store/twinboot"', '"net/store"', "site.share: 'net/store' is not absolute"),
+        ('"dc1"', '"dc 1"', "site.name: 'dc 1' is not a name"),
+        ('"dc1"', r'"dc\u001b1"', "site.name: must be 1 to 255 printable characters"),
+        ('link = "fe"', "lease_s = true", "networks.public.lease_s: True is not a whole number"),
+        ('link = "fe"', 'dns = "10.0.0.1"', "networks.public.dns: must be a list"),
+        ('"/var/lib/twinboot"', f'"/{"x" * 120}"', "server.state: longer than"),
+        ('"example.com"', '"example..com"', "site.domain: 'example..com' is not a domain name"),
+        (
+            'segment = "odd"',
+            'interfaces = ["eth0/1"]',
+            "server.interfaces: 'eth0/1' is not the name of a network device",
+        ),
+    ],
+)
+def test_each_bad_value_gets_one_line(written, old: str, new: str, words: str) -> None:
+    found = faults_of(written(SITE.replace(old, new)))
+    assert len(found) == 1
+    assert words in found[0]
+
+
+def test_text_that_is_not_toml(written) -> None:
+    assert "not TOML" in faults_of(written("[site\nname = 1"))[0]
+    assert "line 2" in faults_of(written("[site]\nname = \n"))[0]
+    assert "not UTF-8" in faults_of(written(b'[site]\nname = "\xff"'))[0]
+    assert "larger than 1 MiB" in faults_of(written(b"#" * (1 << 21)))[0]
+    assert faults_of(written("a = " + "[" * 5000))[0].startswith("not TOML")
+
+
+def test_a_missing_file_says_what_to_type(tmp_path: Path) -> None:
+    assert "twinboot init" in faults_of(tmp_path / "none.toml")[0]
+
+
+def test_no_network_and_a_value_in_the_place_of_a_section(written) -> None:
+    head, _, _ = SITE.partition("[networks.public]")
+    assert faults_of(written(head))[0].startswith("networks: no network")
+    assert "must be a section" in faults_of(written("boot = 1\n" + SITE))[0]
+
+
+def test_an_address_outside_every_network_is_only_a_warning(written) -> None:
+    config = load(written(SITE.replace('"192.168.78.14"', '"10.1.1.1"')))
+    assert "only relayed machines" in str(config.warnings[0])
+
+
+def test_where_the_configuration_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TWINBOOT_CONFIG", raising=False)
+    assert config_path(None) == Path("/etc/twinboot/twinboot.toml")
+    monkeypatch.setenv("TWINBOOT_CONFIG", "/x.toml")
+    assert config_path(None) == Path("/x.toml")
+    assert config_path("/y.toml") == Path("/y.toml")
+
+
+def test_every_key_is_in_the_reference() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+    for key in KEYS:
+        row = f"| `{key.name}` | {key.default_text} | {key.meaning} |"
+        section = text.partition(f"## [{key.section.replace('*', 'NAME')}]")[2].partition("\n## ")[0]
+        assert row in section, f"docs/configuration.md [{key.section}] needs the row: {row}"

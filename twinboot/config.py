@@ -1,0 +1,300 @@
+"""twinboot.toml: one table of keys, one frozen Config, all faults at once.
+
+Rules of this room:
+
+- `KEYS` is the whole language of the file: section, name, reader, default, meaning. `docs/configuration.md` is checked
+  against it by a test.
+- `load` reads only the file. It never touches the share or the state directory, so that `explain` and `events` work
+  while the share hangs; `twinboot.machine` looks at the machine before `serve`.
+- A fault names the file, the key as a person would write it (`networks.public.router`), the reason and the way out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import pwd
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from twinboot import values
+from twinboot.faults import ConfigError, Fault
+
+__all__ = ["DEFAULT_PATH", "KEYS", "Config", "Key", "Network", "config_path", "default_user", "load"]
+
+DEFAULT_PATH = Path("/etc/twinboot/twinboot.toml")
+CONFIG_BYTES_MAX = 1 << 20
+SOCKET_PATH_BYTES_MAX = 107  # sun_path less its NUL, unix(7)
+REQUIRED = object()
+ABSENT = object()
+
+
+def default_user() -> str:
+    """The account that services run as: `twinboot` where it exists, else `nobody`."""
+    try:
+        return pwd.getpwnam("twinboot").pw_name
+    except KeyError:
+        return "nobody"
+
+
+class Key(NamedTuple):
+    """One key: `section` as written (`networks.*` stands for each network), `read` checks a value given."""
+
+    section: str
+    name: str
+    read: Callable[[object], Any]
+    default: object
+    meaning: str
+
+    @property
+    def default_text(self) -> str:
+        """The default as the reference prints it."""
+        if self.default is REQUIRED:
+            return "required"
+        if self.default in (None, (), ABSENT):
+            return "none"
+        return "twinboot, else nobody" if callable(self.default) else str(self.default)
+
+
+PORT = values.integer(1, 65535)
+LEASE_S = values.integer(60, 0xFFFFFFFE)
+KEYS: tuple[Key, ...] = (
+    Key("site", "name", values.label, REQUIRED, "name of the site: both servers use the same"),
+    Key("site", "domain", values.domain, None, "DNS domain of hosts and guests"),
+    Key(
+        "site", "share", values.path, REQUIRED, "directory that both servers see (NFS mount), or any directory for one"
+    ),
+    Key("server", "name", values.label, REQUIRED, "name of this server, unique in the site"),
+    Key("server", "segment", values.label, "odd", "physical network segment that this server stands on"),
+    Key("server", "address", values.address, REQUIRED, "address of this server that machines boot from"),
+    Key("server", "state", values.path, Path("/var/lib/twinboot"), "node-local directory of the journal; never on NFS"),
+    Key("server", "dhcpsvc", values.path, Path("/etc/twinboot/dhcpsvc.conf"), "configuration of the DHCP daemon"),
+    Key("server", "user", values.text, default_user, "account that services run as when started by root"),
+    Key(
+        "server",
+        "interfaces",
+        values.devices,
+        (),
+        "devices to serve; else INTERFACES of dhcpsvc.conf, else those with an address in a network",
+    ),
+    Key("server", "tftp_port", PORT, 69, "UDP port of TFTP"),
+    Key("server", "http_port", PORT, 80, "TCP port of HTTP"),
+    Key("boot", "transport", values.choice("http", "tftp"), "http", "how the boot loader fetches kernels and archives"),
+    Key("networks.*", "subnet", values.subnet, REQUIRED, "prefix of the network"),
+    Key("networks.*", "router", values.address, None, "router handed to machines; without it they get none"),
+    Key("networks.*", "link", values.label, None, "vanity link name prefix: fe (public) or be (backend)"),
+    Key("networks.*", "dns", values.addresses, (), "name servers handed to machines"),
+    Key("networks.*", "domain", values.domain, None, "domain handed to machines; else that of the site"),
+    Key("networks.*", "lease_s", LEASE_S, 3600, "lease time handed out, seconds"),
+    Key("storage", "backend", values.choice("local", "zfs", "zfssa"), "local", "where volumes are kept"),
+    Key("guests", "hypervisor", values.choice("libvirt", "xl"), "libvirt", "how domains are driven"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One [networks.NAME] section."""
+
+    name: str
+    subnet: IPv4Network
+    router: IPv4Address | None
+    link: str | None
+    dns: tuple[IPv4Address, ...]
+    domain: str | None
+    lease_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A checked twinboot.toml. Paths are absolute; nothing here was looked up on the machine."""
+
+    path: Path
+    site: str
+    domain: str | None
+    share: Path
+    server: str
+    segment: str
+    address: IPv4Address
+    state: Path
+    dhcpsvc: Path
+    user: str
+    interfaces: tuple[str, ...]
+    tftp_port: int
+    http_port: int
+    transport: str
+    networks: tuple[Network, ...]
+    storage: str
+    hypervisor: str
+    warnings: tuple[Fault, ...]
+
+    @property
+    def hosts_dir(self) -> Path:
+        """Where the host files are."""
+        return self.share / "hosts"
+
+    @property
+    def boot_dir(self) -> Path:
+        """Root of what TFTP and HTTP serve."""
+        return self.share / "boot"
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal's SQLite file."""
+        return self.state / "journal.db"
+
+    @property
+    def socket_path(self) -> Path:
+        """Where services send their events."""
+        return self.state / "events.sock"
+
+    def network_of(self, address: IPv4Address) -> Network | None:
+        """The network whose subnet holds `address`."""
+        return next((net for net in self.networks if address in net.subnet), None)
+
+
+def config_path(given: str | None) -> Path:
+    """The file to read: --config, else TWINBOOT_CONFIG, else /etc/twinboot/twinboot.toml."""
+    return Path(given or os.environ.get("TWINBOOT_CONFIG") or DEFAULT_PATH)
+
+
+def load(path: Path) -> Config:
+    """Read and check `path`. Raises ConfigError with every fault in the file."""
+    faults: list[Fault] = []
+    document = _document(path)
+    found = _Reader(str(path), faults)
+    found.unknown_sections(document)
+    plain = {name: found.section(document, name) for name in ("site", "server", "boot", "storage", "guests")}
+    networks = tuple(found.networks(document))
+    faults.extend(_cross_faults(str(path), networks, plain["server"]))
+    if faults:
+        raise ConfigError(tuple(faults))
+    site, server = plain["site"], plain["server"]
+    return Config(
+        path=path,
+        site=site["name"],
+        domain=site["domain"],
+        share=site["share"],
+        server=server.pop("name"),
+        **server,
+        transport=plain["boot"]["transport"],
+        networks=networks,
+        storage=plain["storage"]["backend"],
+        hypervisor=plain["guests"]["hypervisor"],
+        warnings=tuple(_warnings(str(path), networks, server["address"])),
+    )
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(CONFIG_BYTES_MAX + 1)
+    except OSError as error:
+        hint = (
+            "; write one with `twinboot init` or name it with --config" if isinstance(error, FileNotFoundError) else ""
+        )
+        raise ConfigError((Fault(str(path), "", f"{error.strerror}{hint}"),)) from error
+    if len(raw) > CONFIG_BYTES_MAX:
+        raise ConfigError((Fault(str(path), "", "larger than 1 MiB: this is not a twinboot.toml"),))
+    try:
+        return tomllib.loads(raw.decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            (Fault(str(path), "", f"byte {error.start} is not UTF-8: save the file as UTF-8"),)
+        ) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError((Fault(str(path), "", f"not TOML: {error}"),)) from error
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f": did you mean {near[0]}?" if near else f": known are {', '.join(known)}"
+
+
+class _Reader:
+    """Walks the document by the table and collects faults; a faulty or missing key reads as None."""
+
+    def __init__(self, file: str, faults: list[Fault]) -> None:
+        self._file = file
+        self._faults = faults
+
+    def fault(self, key: str, reason: str) -> None:
+        self._faults.append(Fault(self._file, key, reason))
+
+    def unknown_sections(self, document: Mapping[str, Any]) -> None:
+        known = list(dict.fromkeys(key.section.partition(".")[0] for key in KEYS))
+        for name in document:
+            if name not in known:
+                self.fault(name, "unknown section" + _nearest(name, known))
+
+    def section(self, document: Mapping[str, Any], name: str) -> dict[str, Any]:
+        table = document.get(name, {})
+        return self._table(table, name, [key for key in KEYS if key.section == name])
+
+    def networks(self, document: Mapping[str, Any]) -> Iterator[Network]:
+        table = document.get("networks", {})
+        if not isinstance(table, dict) or not table:
+            self.fault("networks", "no network: add a section such as [networks.public] with its subnet")
+            return
+        keys = [key for key in KEYS if key.section == "networks.*"]
+        for name, body in table.items():
+            before = len(self._faults)
+            try:
+                values.label(name)
+            except ValueError as error:
+                self.fault(f"networks.{name}", str(error))
+            row = self._table(body, f"networks.{name}", keys)
+            if len(self._faults) == before:
+                yield Network(name=name, **row)
+
+    def _table(self, table: object, section: str, keys: list[Key]) -> dict[str, Any]:
+        if not isinstance(table, dict):
+            self.fault(section, f"must be a section: write [{section}]")
+            table = {}
+        names = [key.name for key in keys]
+        for name in table:
+            if name not in names:
+                self.fault(f"{section}.{name}", "unknown key" + _nearest(name, names))
+        return {key.name: self._value(key, section, table.get(key.name, ABSENT)) for key in keys}
+
+    def _value(self, key: Key, section: str, value: object) -> object:
+        where = f"{section}.{key.name}"
+        if value is ABSENT:
+            if key.default is REQUIRED:
+                self.fault(where, f"missing: {key.meaning}")
+                return None
+            return key.default() if callable(key.default) else key.default
+        try:
+            return key.read(value)
+        except ValueError as error:
+            self.fault(where, str(error))
+            return None
+
+
+def _cross_faults(file: str, networks: tuple[Network, ...], server: Mapping[str, Any]) -> Iterator[Fault]:
+    for one, other in combinations(networks, 2):
+        if one.subnet.overlaps(other.subnet):
+            key = f"networks.{other.name}.subnet"
+            yield Fault(file, key, f"{other.subnet} overlaps {one.subnet} of networks.{one.name}: make them disjoint")
+    for net in networks:
+        edges = (net.subnet.network_address, net.subnet.broadcast_address)
+        if net.router and (net.router not in net.subnet or net.router in edges):
+            key = f"networks.{net.name}.router"
+            yield Fault(file, key, f"{net.router} is not a host address in {net.subnet}: machines could not reach it")
+    if server["state"] and len(os.fsencode(server["state"] / "events.sock")) > SOCKET_PATH_BYTES_MAX:
+        yield Fault(
+            file,
+            "server.state",
+            f"longer than {SOCKET_PATH_BYTES_MAX - 12} bytes: a socket must fit; use a shorter path",
+        )
+
+
+def _warnings(file: str, networks: tuple[Network, ...], address: IPv4Address) -> Iterator[Fault]:
+    if not any(address in net.subnet for net in networks):
+        yield Fault(
+            file, "server.address", f"{address} is in no network of this file: only relayed machines will be served"
+        )
