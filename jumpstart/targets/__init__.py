@@ -1,0 +1,10 @@
+"""Install targets: each renders a hypervisor into what the machine boots. One file each, one line in `TARGETS`."""
+
+from jumpstart.targets.live_xen import LiveXen
+from jumpstart.targets.port import ArgumentError, BootContext, BootEntry, Payload, Target
+
+TARGETS: dict[str, Target] = {
+    "live-xen": LiveXen(),
+}
+
+__all__ = ["TARGETS", "ArgumentError", "BootContext", "BootEntry", "Payload", "Target"]

@@ -1,0 +1,71 @@
+"""What every install target offers to the boot menus.
+
+A target is pure: host and context in, a `BootEntry` out; no clock, no file, no socket. It speaks of *payloads*
+(files with arguments), never of one boot loader's syntax; the menu templates turn them into text. `words` is the
+last gate before such a template: an argument that a boot loader or kernel would split, quote or expand is an error
+here and never reaches a line.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from jumpstart.model import Hypervisor
+
+# Letters that GRUB's shell, iPXE, Xen and Linux all pass on untouched: no space, quote, backslash, $, ;, {}, &, |,
+# <>, #, nor the wildcards * ? [ ] which GRUB expands once its regexp module is loaded.
+SAFE_WORD = re.compile(r"[A-Za-z0-9_.,:=/@%+~^()-]+")
+
+
+class ArgumentError(ValueError):
+    """A value that would change the meaning of a boot line."""
+
+
+class Payload(NamedTuple):
+    """One file the boot loader fetches. `file` begins with the context's base; `args` are single words."""
+
+    file: str
+    args: tuple[str, ...]
+
+
+class BootEntry(NamedTuple):
+    """One thing to boot: `loader` is "multiboot2" (kernel + modules) or "linux" (kernel + initrd modules)."""
+
+    title: str
+    loader: str
+    kernel: Payload
+    modules: tuple[Payload, ...]
+
+
+class BootContext(NamedTuple):
+    """What the answering server knows at the moment a menu is rendered.
+
+    `server` is its own IPv4 address, `token` the armed install's secret, `base` the path in front of the target's
+    file names without a final slash (`install/<token>`), `report_url` where the machine reports, and `mac` the
+    address the machine boots from, when known.
+    """
+
+    server: str
+    token: str
+    base: str
+    report_url: str
+    mac: str = ""
+
+
+class Target(Protocol):
+    """An operating system, or a trial run of one, that a hypervisor can be booted into."""
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Names below `base` -> paths below the boot directory."""
+
+    def entry(self, host: Hypervisor, ctx: BootContext) -> BootEntry:
+        """The entry that boots `host`; ArgumentError when a value cannot stand on a boot line."""
+
+
+def words(*args: str) -> tuple[str, ...]:
+    """Return the arguments when each is one safe word; ArgumentError names the first that is not."""
+    for arg in args:
+        if not SAFE_WORD.fullmatch(arg):
+            raise ArgumentError(f"{arg!r} cannot stand on a boot line; use letters, digits and _.,:=/@%+~^()- only")
+    return args

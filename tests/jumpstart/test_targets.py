@@ -1,0 +1,57 @@
+import pytest
+
+from jumpstart.hostfile import from_table
+from jumpstart.model import Hypervisor
+from jumpstart.targets import TARGETS, ArgumentError, BootContext
+from jumpstart.targets.port import words
+
+CTX = BootContext("10.0.0.1", "abc", "install/abc", "http://10.0.0.1:8080/report/abc", "00:14:4f:00:00:02")
+
+
+def host() -> Hypervisor:
+    links = {"fe0": {"mac": "00:14:4f:00:00:01"}, "be0": {"mac": "00:14:4f:00:00:02"}}
+    table = {"name": "hv1", "segment": "odd", "target": "live-xen", "dom0_mem": "512M", "console": "com2=9600"}
+    return from_table({**table, "links": links}, "hv1.toml")
+
+
+def test_live_xen_boots_xen_with_the_hosts_memory_and_console() -> None:
+    entry = TARGETS["live-xen"].entry(host(), CTX)
+    assert entry.loader == "multiboot2"
+    assert entry.kernel.file == "install/abc/xen.gz"
+    assert entry.kernel.args[:3] == ("com2=9600,8n1", "console=com2", "dom0_mem=512M,max:512M")
+
+
+def test_live_xen_tells_dom0_who_it_is_and_where_to_report() -> None:
+    kernel, initrd = TARGETS["live-xen"].entry(host(), CTX).modules
+    assert {
+        "console=hvc0",
+        "twinboot.host=hv1",
+        "twinboot.mac=00:14:4f:00:00:02",
+        "twinboot.report=http://10.0.0.1:8080/report/abc",
+        "twinboot.link=fe0,00:14:4f:00:00:01",
+    } <= set(kernel.args)
+    assert (initrd.file, initrd.args) == ("install/abc/initrd.gz", ())
+
+
+def test_without_a_known_mac_the_first_link_boots() -> None:
+    entry = TARGETS["live-xen"].entry(host(), CTX._replace(mac=""))
+    assert "twinboot.mac=00:14:4f:00:00:01" in entry.modules[0].args
+
+
+@pytest.mark.parametrize("field", ["base", "report_url", "mac"])
+@pytest.mark.parametrize("evil", ["a b", "a\nb", "a'b", 'a"b', "a;b", "a$b", "a\\b", "a*b", "a{b", "a&b", "é", "\x00"])
+def test_a_value_that_would_change_the_line_is_refused(field: str, evil: str) -> None:
+    with pytest.raises(ArgumentError, match="boot line"):
+        TARGETS["live-xen"].entry(host(), CTX._replace(**{field: evil}))
+
+
+def test_an_empty_word_is_refused() -> None:
+    with pytest.raises(ArgumentError):
+        words("a", "")
+
+
+def test_every_target_names_each_file_it_boots() -> None:
+    for target in TARGETS.values():
+        entry = target.entry(host(), CTX)
+        names = {payload.file.removeprefix("install/abc/") for payload in (entry.kernel, *entry.modules)}
+        assert names <= set(target.files)
