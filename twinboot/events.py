@@ -1,0 +1,159 @@
+"""Events: what a service says happened, sent to the journal over a Unix datagram socket.
+
+Rules of this room:
+
+- `emit` never blocks and never raises: a service must not slow down or fall because the journal is slow or gone.
+- The first try is a direct send. While the kernel's queue is full (ten datagrams on a stock kernel) events wait in a
+  bounded queue that one thread empties; beyond that bound they are dropped and counted, and the count itself is sent
+  as `journal.dropped` as soon as something gets through.
+- An event is one JSON object of at most EVENT_BYTES_MAX: `at` (Unix seconds), `kind`, and fields of plain values.
+  Texts are cut at TEXT_CHARS_MAX: what the network said may be long and hostile.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["EVENT_BYTES_MAX", "Emitter", "bind_socket", "decode", "encode"]
+
+EVENT_BYTES_MAX = 8192
+TEXT_CHARS_MAX = 512
+FIELDS_MAX = 32
+WAITING_MAX = 4096  # events held while the journal is busy: about a second of a busy server
+RETRY_S = 0.05
+CLOSE_S = 1.0
+Event = dict[str, Any]
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    text = value.hex() if isinstance(value, bytes) else str(value)
+    return text[:TEXT_CHARS_MAX]
+
+
+def encode(kind: str, at: float, fields: dict[str, object]) -> bytes:
+    """One event as a datagram."""
+    event = {"at": at, "kind": kind}
+    event.update((name, _plain(value)) for name, value in list(fields.items())[:FIELDS_MAX] if value is not None)
+    data = json.dumps(event, separators=(",", ":")).encode()
+    return data if len(data) <= EVENT_BYTES_MAX else encode(kind, at, {"detail": "event too large to keep"})
+
+
+def decode(data: bytes) -> Event | None:
+    """The event in a datagram, or None: anything on this machine that may write the socket could have sent it."""
+    try:
+        event = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
+        return None
+    at = event.get("at")
+    if isinstance(at, bool) or not isinstance(at, int | float) or not math.isfinite(at):
+        return None
+    return {name: _plain(value) for name, value in event.items()}
+
+
+def bind_socket(path: Path, owner: tuple[int, int] | None = None) -> socket.socket:
+    """The journal's end of the socket at `path` (replacing a left-over one), writable by its owner only."""
+    path.unlink(missing_ok=True)
+    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    before = os.umask(0o177)
+    try:
+        receiver.bind(str(path))
+    finally:
+        os.umask(before)
+    if owner:
+        os.chown(path, *owner)
+    return receiver
+
+
+class Emitter:
+    """Sends the events of one process. Calling it is `emit(kind, **fields)`; safe from any thread."""
+
+    def __init__(self, path: Path, service: str, clock: Callable[[], float] = time.time) -> None:
+        self._path = str(path)
+        self._service = service
+        self._clock = clock
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._waiting: deque[bytes] = deque()
+        self._lock = threading.Lock()
+        self._some = threading.Event()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self.dropped = 0
+
+    def __call__(self, kind: str, **fields: object) -> None:
+        """Report one event; never blocks, never raises."""
+        fields.setdefault("service", self._service)
+        data = encode(kind, self._clock(), fields)
+        with self._lock:
+            if not self._waiting and self._send(data):
+                return
+            if len(self._waiting) >= WAITING_MAX or self._closed:
+                self.dropped += 1
+                return
+            self._waiting.append(data)
+            self._begin_thread()
+        self._some.set()
+
+    def close(self) -> None:
+        """Give what waits a last chance of CLOSE_S, then let go."""
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+        self._some.set()
+        if thread:
+            thread.join(CLOSE_S)
+        self._socket.close()
+
+    def _begin_thread(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._drain, name="events", daemon=True)
+            self._thread.start()
+
+    def _send(self, data: bytes) -> bool:
+        try:
+            self._socket.sendto(data, self._path)
+        except OSError:
+            return False
+        return True
+
+    def _drain(self) -> None:
+        give_up_at = math.inf
+        while time.monotonic() < give_up_at:
+            if not self._waiting:
+                if self._closed:
+                    return
+                self._some.clear()
+                self._some.wait(None if not self._waiting else 0)
+            if self._closed and give_up_at == math.inf:
+                give_up_at = time.monotonic() + CLOSE_S
+            if not self._drain_some():
+                time.sleep(RETRY_S)
+
+    def _drain_some(self) -> bool:
+        """Send what waits, oldest first; False when the socket takes no more."""
+        with self._lock:
+            if self.dropped:
+                report = encode("journal.dropped", self._clock(), {"service": self._service, "count": self.dropped})
+                if not self._send(report):
+                    return False
+                self.dropped = 0
+            while self._waiting:
+                if not self._send(self._waiting[0]):
+                    return False
+                self._waiting.popleft()
+        return True
