@@ -1,1 +1,60 @@
-"""Rows that both servers share: one port, several adapters."""
+"""Rows that both servers share: one port, several adapters.
+
+`open_records(resource, path)` gives the datastore that a configuration names; `port` says what every datastore
+does and how it may fail; `rows` are the values kept; docs/records.md describes the files.
+"""
+
+from storage.records.memory import MemoryRecords
+from storage.records.open import ADAPTERS, open_records
+from storage.records.port import Change, Delta, Fault, Outcome, Records, RecordsError, Result
+from storage.records.rows import (
+    BOOTP,
+    DYNAMIC,
+    FOREVER_S,
+    FREE_ID,
+    KNOWN_FLAGS,
+    MACRO,
+    MANUAL,
+    PERMANENT,
+    SYMBOL,
+    UNUSABLE,
+    Binding,
+    Install,
+    Key,
+    Row,
+    TabEntry,
+    ipv4_int,
+    ipv4_text,
+)
+from storage.records.sunwfiles import SunwFiles
+
+__all__ = [
+    "ADAPTERS",
+    "BOOTP",
+    "DYNAMIC",
+    "FOREVER_S",
+    "FREE_ID",
+    "KNOWN_FLAGS",
+    "MACRO",
+    "MANUAL",
+    "PERMANENT",
+    "SYMBOL",
+    "UNUSABLE",
+    "Binding",
+    "Change",
+    "Delta",
+    "Fault",
+    "Install",
+    "Key",
+    "MemoryRecords",
+    "Outcome",
+    "Records",
+    "RecordsError",
+    "Result",
+    "Row",
+    "SunwFiles",
+    "TabEntry",
+    "ipv4_int",
+    "ipv4_text",
+    "open_records",
+]

@@ -1,0 +1,151 @@
+"""A container as held in memory: every line in file order, the rows among them, and what is wrong with the rest.
+
+Pure: bytes in, values out. An `Image` is never altered; `apply` makes the next one. Lines that are not rows
+(comments, blanks, quarantined rows) stay where they are, byte for byte, for ever; a modified row moves to the end
+of the file, as Sun's module has it. The only byte ever added on its own is the line feed of an unfinished last
+line, which Sun's reader would cost the last character.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from storage.records.codec import LineError, codec_for, decode_text
+from storage.records.judge import judge
+from storage.records.port import Change, Fault, Outcome, RecordsError, Result
+from storage.records.rows import Key, Row
+
+_EXCERPT_MAX_CHARS = 60
+_DUPLICATE = "is a second row for a key that an earlier line has"
+_SWALLOWS = "is a comment ending in a backslash: the next line belongs to it"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One container. `lines` by key in file order, without line feeds; what is not a row has a key below 0."""
+
+    table: str
+    lines: dict[Key, bytes]
+    rows: dict[Key, Row]
+    reasons: dict[Key, str]
+    """Why a quarantined line (by its key below 0) is not a row."""
+    shadowed: frozenset[Key]
+    """Keys that quarantined lines claim."""
+
+    def data(self) -> bytes:
+        """The container's bytes."""
+        return b"\n".join(self.lines.values()) + b"\n"
+
+    def faults(self) -> tuple[Fault, ...]:
+        """The quarantined lines with their present line numbers."""
+        if not self.reasons:
+            return ()
+        faults = []
+        number = 1
+        for key, line in self.lines.items():
+            if key in self.reasons:
+                faults.append(Fault(self.table, number, decode_text(line), self.reasons[key]))
+            number += 1 + line.count(b"\n")
+        return tuple(faults)
+
+
+def read_image(table: str, where: str, first_line: bytes, data: bytes, previous: Image | None) -> Image:
+    """Read a container; rows that `previous` already has, byte for byte, are not parsed again.
+
+    RecordsError INVALID, naming the file `where`, unless the data begin with exactly `first_line`.
+    """
+    if data[: len(first_line) + 1] != first_line + b"\n":
+        found = decode_text(data[: _EXCERPT_MAX_CHARS + 1].split(b"\n", 1)[0])
+        raise RecordsError(
+            Outcome.INVALID,
+            f"{where}: the first line is {found!r}, not {decode_text(first_line)!r}: "
+            "restore the file, or put that line first",
+        )
+    known = {} if previous is None else {line: previous.rows.get(key) for key, line in previous.lines.items()}
+    return _collect(table, _logical_lines(table, data), known)
+
+
+def _logical_lines(table: str, data: bytes) -> Iterable[bytes]:
+    lines = data.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    continues = table == "dhcptab" and (b"\\\n" in data or data.endswith(b"\\"))
+    return _continued(lines) if continues else lines
+
+
+def _continued(lines: list[bytes]) -> Iterable[bytes]:
+    """Lines of a dhcptab, each with those that continue it; an unfinished last one gets an empty continuation.
+
+    Without that, the next row appended to the file would become part of it.
+    """
+    parts: list[bytes] = []
+    for line in lines:
+        parts.append(line)
+        if not line.endswith(b"\\"):
+            yield b"\n".join(parts)
+            parts = []
+    if parts:
+        yield b"\n".join([*parts, b""])
+
+
+def _collect(table: str, source: Iterable[bytes], known: dict[bytes, Row | None]) -> Image:
+    codec = codec_for(table)
+    lines: dict[Key, bytes] = {}
+    rows: dict[Key, Row] = {}
+    reasons: dict[Key, str] = {}
+    claimed: set[Key | None] = set()
+    for line in source:
+        row = known.get(line)
+        reason = ""
+        if row is None and line and line[:1] != b"#" and not line.isspace():
+            try:
+                row = codec.parse(line)
+            except LineError as error:
+                reason = str(error)
+                claimed.add(codec.claimed_key(line))
+        elif row is None and b"\n" in line:
+            reason = _SWALLOWS
+        if row is not None and row.key in rows:
+            reason = _DUPLICATE
+            claimed.add(row.key)
+        elif row is not None:
+            rows[row.key] = row
+            lines[row.key] = line
+            continue
+        key = -1 - len(lines)
+        lines[key] = line
+        if reason:
+            reasons[key] = reason
+    return Image(table, lines, rows, reasons, frozenset(key for key in claimed if key is not None))
+
+
+def changed_keys(before: Image, after: Image) -> set[Key]:
+    """Keys of rows added, altered or removed between two images."""
+    old, new = before.rows, after.rows
+    changed = {key for key, row in new.items() if old.get(key) is not row and old.get(key) != row}
+    changed.update(old.keys() - new.keys())
+    return changed
+
+
+def apply(
+    image: Image, changes: Sequence[Change], generation: Callable[[], int]
+) -> tuple[Image, list[Result], set[Key]]:
+    """Judge changes in order; the image after those that succeeded, a result each, and the keys they touched."""
+    lines = dict(image.lines)
+    rows = dict(image.rows)
+    touched: set[Key] = set()
+    results = []
+    for change in changes:
+        verdict = judge(change, rows, image.shadowed, generation)
+        results.append(Result(verdict.outcome, verdict.row, verdict.detail))
+        if verdict.outcome is not Outcome.STORED:
+            continue
+        if change.old is not None:
+            touched.add(change.old.key)
+            del rows[change.old.key]
+            if change.old.key not in image.shadowed:  # else altered in place: the first line of a key must stay first
+                del lines[change.old.key]
+        if verdict.row is not None:
+            touched.add(verdict.row.key)
+            rows[verdict.row.key] = verdict.row
+            lines[verdict.row.key] = verdict.line
+    return Image(image.table, lines, rows, image.reasons, image.shadowed), results, touched

@@ -1,0 +1,159 @@
+"""The datastore as Sun's own text containers in one directory (`RESOURCE=SUNWfiles`), byte for byte.
+
+Sun's `in.dhcpd`, `pntadm` and `dhtadm` may read and write the same directory at the same time: same files, same
+lock files, same update by rename. Ours adds what Sun's leaves out: the data are on the disk before a commit is
+reported, a whole batch costs one write, a damaged row harms only itself, and nobody waits for a lock for ever.
+`installs` is kept in the same form under a name that Sun's tools do not take for a network.
+
+Reading takes no lock: a container is only ever replaced as a whole, so a reader sees the old file or the new one.
+"""
+
+import os
+import re
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from storage.records import durable
+from storage.records.codec import codec_for
+from storage.records.container import Container, container_name, empty_container
+from storage.records.image import apply
+from storage.records.judge import random_generation
+from storage.records.perimeter import perimeter
+from storage.records.port import Change, Delta, Outcome, RecordsError, Result
+from storage.records.rows import ipv4_int
+
+LOCK_TIMEOUT_S = 5.0
+"""A commit holds the lock for milliseconds; after this the holder is stuck and waiting on helps nobody."""
+
+SWEEP_INTERVAL_S = 3600
+
+_NETWORK_NAME = re.compile(r"SUNWfiles1_((?:[0-9]{1,3}_){3}[0-9]{1,3})")
+
+
+class SunwFiles:
+    """Records in a directory of Sun's text containers."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        lock_timeout_s: float = LOCK_TIMEOUT_S,
+        generation: Callable[[], int] = random_generation,
+    ) -> None:
+        """Use the directory `path`; `generation` gives 16 random bits. RecordsError if it is no directory."""
+        self.location = os.path.realpath(path)
+        self._lock_timeout_s = lock_timeout_s
+        self._generation = generation
+        self._containers: dict[str, Container] = {}
+        self._guard = threading.Lock()
+        self._swept_s = 0.0
+        self._listing()
+
+    def tables(self) -> list[str]:
+        """Names of the tables that exist, sorted; RecordsError if the directory is gone."""
+        names = set(self._listing())
+        found = [table for table in ("dhcptab", "installs") if container_name(table) in names]
+        found += [table for name in names if (table := _network_of(name)) is not None]
+        return sorted(found)
+
+    def create(self, table: str) -> None:
+        """Make an empty container; RecordsError EXISTS if it is there."""
+        container = self._container(table)
+        try:
+            durable.create(self.location, container.name, empty_container(table))
+        except OSError as error:
+            raise durable.records_error(error, container.path) from error
+
+    def drop(self, table: str) -> None:
+        """Remove a container. Its lock file stays, for it may be locked."""
+        container = self._container(table)
+        _require(container)
+        with perimeter(container.lock_path, self._lock_timeout_s), container.mutex:
+            try:
+                durable.remove(self.location, container.name)
+            except FileNotFoundError as error:
+                raise container.absent() from error
+            except OSError as error:
+                raise durable.records_error(error, container.path) from error
+
+    def read(self, table: str, since: int = 0) -> Delta:
+        """The whole table, or what changed after version `since`."""
+        container = self._container(table)
+        with container.mutex:
+            return container.delta(since)
+
+    def commit(self, changes: Sequence[Change]) -> list[Result]:
+        """Try all changes: one lock, at most one read and one durable write for each table among them."""
+        by_table: dict[str, list[int]] = {}
+        for index, change in enumerate(changes):
+            by_table.setdefault(change.table, []).append(index)
+        results: dict[int, Result] = {}
+        for table, indexes in by_table.items():
+            batch = [changes[index] for index in indexes]
+            results.update(zip(indexes, self._commit_table(table, batch), strict=True))
+        return [results[index] for index in range(len(changes))]
+
+    def _commit_table(self, table: str, changes: Sequence[Change]) -> list[Result]:
+        results = [Result(Outcome.STORED, None, "")] * len(changes)
+        try:
+            container = self._container(table)
+            _require(container)
+            # the lock before the mutex: while another process holds the lock, our readers go on
+            with perimeter(container.lock_path, self._lock_timeout_s), container.mutex:
+                image, results, touched = apply(container.refresh(), changes, self._generation)
+                if touched:
+                    container.store(image, touched)
+        except RecordsError as error:
+            failure = Result(error.outcome, None, str(error))
+            return [failure if result.outcome is Outcome.STORED else result for result in results]
+        self._sweep(container.written_s)
+        return results
+
+    def _container(self, table: str) -> Container:
+        with self._guard:
+            container = self._containers.get(table)
+            if container is None:
+                try:
+                    codec_for(table)
+                except ValueError as error:
+                    raise RecordsError(Outcome.INVALID, str(error)) from error
+                container = self._containers[table] = Container(self.location, table)
+            return container
+
+    def _listing(self) -> list[str]:
+        try:
+            return os.listdir(self.location)
+        except OSError as error:
+            raise durable.records_error(error, self.location) from error
+
+    def _sweep(self, now_s: float) -> None:
+        if now_s < self._swept_s + SWEEP_INTERVAL_S:
+            return
+        self._swept_s = now_s
+        try:
+            durable.sweep(self.location, now_s)
+        except OSError:
+            return  # tidying only: the commit is done, and the next sweep comes
+
+
+def _require(container: Container) -> None:
+    """Do not leave lock files for tables that are not there."""
+    try:
+        os.stat(container.path)
+    except FileNotFoundError as error:
+        raise container.absent() from error
+    except OSError as error:
+        raise durable.records_error(error, container.path) from error
+
+
+def _network_of(name: str) -> str | None:
+    match = _NETWORK_NAME.fullmatch(name)
+    if match is None:
+        return None
+    table = match[1].replace("_", ".")
+    try:
+        ipv4_int(table)
+    except ValueError:
+        return None
+    return table
