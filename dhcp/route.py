@@ -1,0 +1,58 @@
+"""Where a reply goes: RFC 2131 section 4.1, RFC 1542 section 5.4 for BOOTP. Pure: nothing is sent here.
+
+A client that has no address yet cannot answer ARP, so a unicast reply to it is a whole Ethernet frame (`Via.FRAME`,
+see `dhcp.frame`); everything else goes out of the UDP socket. A shell that may not send frames broadcasts instead.
+"""
+
+from enum import Enum
+from typing import Final, NamedTuple
+
+from dhcp.options import MessageType
+from dhcp.wire import ETHERNET, Packet
+
+SERVER_PORT: Final = 67
+CLIENT_PORT: Final = 68
+LIMITED_BROADCAST: Final = 0xFFFFFFFF
+_MAC_BYTES: Final = 6
+
+
+class Via(Enum):
+    """How a reply leaves."""
+
+    SOCKET = "socket"
+    FRAME = "frame"
+
+
+class Destination(NamedTuple):
+    """Where one reply goes; `mac` is the station of a frame and empty for a socket."""
+
+    via: Via
+    address: int
+    port: int
+    mac: bytes = b""
+
+
+def destination(
+    request: Packet,
+    reply: Packet,
+    *,
+    server_port: int = SERVER_PORT,
+    client_port: int = CLIENT_PORT,
+    ciaddr_is_local: bool = True,
+) -> Destination:
+    """Say where `reply` to `request` goes.
+
+    A relay gets it on the server's port. A refusal (NAK) is broadcast, for the client must not trust the address that
+    it has, unless `ciaddr_is_local` is false: then the client wrote from beyond a router, where no broadcast of ours
+    is heard. Other replies go to the address that the client says it uses; else, to a client without one, by
+    broadcast if it asks for that or its hardware cannot be framed, and by frame if not.
+    """
+    if request.giaddr:
+        return Destination(Via.SOCKET, request.giaddr, server_port)
+    refused = reply.message_type is MessageType.NAK
+    if request.ciaddr and not (refused and ciaddr_is_local):
+        return Destination(Via.SOCKET, request.ciaddr, client_port)
+    framable = request.htype == ETHERNET and request.hlen == _MAC_BYTES and reply.yiaddr
+    if refused or request.broadcast or not framable:
+        return Destination(Via.SOCKET, LIMITED_BROADCAST, client_port)
+    return Destination(Via.FRAME, reply.yiaddr, client_port, request.chaddr)
