@@ -79,6 +79,11 @@ class Rack:
             machine.power_off()
         self.stop_serving()
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of commands on the install server: its configuration file named."""
+        return {**os.environ, "TWINBOOT_CONFIG": str(self._config)}
+
     def on_server(self, *argv: str) -> list[str]:
         """Return the command line that runs `argv` on the install server."""
         return ["ip", "netns", "exec", self.site.server, *argv]
@@ -87,7 +92,7 @@ class Rack:
         """Type `twinboot ARGS` on the install server; return what it printed. Raises LabError with its own words."""
         done = subprocess.run(
             self.on_server(sys.executable, "-m", "twinboot", *args),
-            env={**os.environ, "TWINBOOT_CONFIG": str(self._config)},
+            env=self.environment,
             capture_output=True,
             text=True,
             check=False,
@@ -108,7 +113,7 @@ class Rack:
         """Start `twinboot serve` on the install server and return its readiness line."""
         self._server = subprocess.Popen(
             self.on_server(sys.executable, "-m", "twinboot", "serve"),
-            env={**os.environ, "TWINBOOT_CONFIG": str(self._config)},
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=(self.directory / "serve.log").open("w"),
             text=True,

@@ -1,0 +1,109 @@
+"""`twinboot lab`: a rack on this machine, for the demo, for tests and for a user's own rehearsal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+from rich.console import Console
+
+from twinboot.lab import demo as play
+from twinboot.lab import isolate
+from twinboot.lab.rack import Rack
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "twinboot"
+
+
+@click.group("lab")
+def lab() -> None:
+    """Build a rack on this machine: wires, an install server, bare machines (QEMU)."""
+
+
+@lab.command()
+@click.option("--keep", type=click.Path(path_type=Path), help="Leave consoles, journal and share in this directory.")
+@click.option("--accel", default="", help="QEMU accelerator (default: tcg,thread=multi; `kvm` where it works).")
+@click.option("--result", type=click.Path(path_type=Path), help="Write what was proved to this file, as JSON.")
+def demo(keep: Path | None, accel: str, result: Path | None) -> None:
+    """Boot two bare machines, BIOS and UEFI, into Xen through our own servers; exit 0 only if both came up."""
+    out = Console(soft_wrap=False)
+    if not isolate.inside():
+        sys.exit(_outside(out, keep))
+    _stop_on_sigterm()
+    with _workplace(keep) as directory:
+        proof = play.run(directory, CACHE / "boot", out, accel)
+    if result:
+        result.write_text(json.dumps(asdict(proof), indent=2) + "\n")
+    sys.exit(_verdict(out, proof))
+
+
+@lab.command()
+@click.option("--accel", default="", help="QEMU accelerator (default: tcg,thread=multi; `kvm` where it works).")
+def up(accel: str) -> None:
+    """Build the demo's rack, switch its machines on, and open a shell on the install server."""
+    out = Console(soft_wrap=False)
+    if not isolate.inside():
+        sys.exit(_outside(out, None))
+    _stop_on_sigterm()
+    with _workplace(None) as directory, Rack(directory, play.PLANS, accel=accel) as rack:
+        play.prepare(rack, CACHE / "boot", out)
+        for machine in rack.machines.values():
+            machine.power_on()
+            out.print(f"  {machine.spec.name} is on; its console: less +F {machine.serial}", highlight=False)
+        out.print("This is a shell on the install server; its end is the end of the lab.", highlight=False)
+        subprocess.run(rack.on_server(os.environ.get("SHELL", "/bin/sh")), env=rack.environment, check=False)
+
+
+def _outside(out: Console, keep: Path | None) -> int:
+    """Do what needs the real network and file system, then run the same command again inside the lab."""
+    if keep:
+        keep.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if any(keep.iterdir()):
+            raise click.ClickException(f"{keep} is not empty: name a new directory for what the demo leaves")
+    out.print("[bold]0. Boot files[/bold]  (Xen, a dom0 kernel, a small dom0; GRUB for BIOS and UEFI)")
+    build = [sys.executable, "-m", "twinboot", "media", "build", "live-xen", "--into", str(CACHE / "boot")]
+    if subprocess.run(build, check=False).returncode:
+        raise click.ClickException("the boot files could not be built; the line above says why")
+    return isolate.run([sys.executable, "-m", "twinboot", *sys.argv[1:]])
+
+
+@contextmanager
+def _workplace(keep: Path | None) -> Iterator[Path]:
+    """Give a directory that services can enter after they gave up root; with `keep` it outlives the lab, there."""
+    if keep:
+        yield keep.absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="twinboot-lab-") as place:
+        Path(place).chmod(0o755)
+        yield Path(place)
+
+
+def _verdict(out: Console, proof: play.Proof) -> int:
+    for fault in proof.faults:
+        out.print(f"  [red]not so[/red]: {fault}", highlight=False)
+    if proof.faults:
+        out.print("[bold red]VERDICT: the demo failed[/bold red]")
+        return 1
+    took = ", ".join(f"{name} in {seconds:.0f} s" for name, seconds in proof.power_on_to_report_s.items())
+    out.print(
+        f"[bold green]VERDICT: both machines came up in Xen ({took}); hv1 then booted its local disk[/bold green]"
+    )
+    return 0
+
+
+def _stop_on_sigterm() -> None:
+    # The first process of a process table ignores signals that it does not handle (pid_namespaces(7)).
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
