@@ -1,0 +1,102 @@
+import os
+
+import pytest
+
+from storage.records import Change, Outcome, RecordsError, container
+from storage.records.container import Container, Stamp
+
+NET = "192.168.76.0"
+
+
+@pytest.fixture
+def held(network_file):
+    return Container(str(network_file.parent), NET)
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Counts reads of contents."""
+    counted = []
+    real = Container._contents
+
+    def contents(self, fd, size):
+        counted.append(size)
+        return real(self, fd, size)
+
+    monkeypatch.setattr(Container, "_contents", contents)
+    return counted
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock moved by hand: add to `clock[0]`."""
+    now = [100.0]
+    monkeypatch.setattr(container.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_an_unchanged_file_is_read_again_until_its_stamp_has_aged(held, reads, clock):
+    held.delta(0)
+    held.delta(0)
+    assert len(reads) == 2
+    clock[0] += container.WHOLE_SECOND_TICK_S
+    held.delta(0)
+    assert len(reads) == 3
+    held.delta(0)
+    assert len(reads) == 3
+
+
+def test_a_write_that_left_the_stamp_as_it_was_is_seen(held, network_file, clock):
+    version = held.delta(0).version
+    status = network_file.stat()
+    with network_file.open("r+b") as file:
+        file.write(network_file.read_bytes().replace(b"|pxe1|\n", b"|pxe2|\n"))
+    os.utime(network_file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    held._stamp = Stamp.of(network_file.stat())  # as if the clock of ctime had not ticked either
+    assert {row.macro for row in held.delta(version).rows} == {"pxe2"}
+
+
+def test_stamps_in_whole_seconds_are_distrusted_for_longer():
+    assert Stamp(1, 2, 3, 5_000_000_000, 0).tick_s == container.WHOLE_SECOND_TICK_S
+    assert Stamp(1, 2, 3, 5_000_000_001, 0).tick_s == container.TICK_S
+
+
+def test_a_stale_handle_is_opened_anew(held, monkeypatch):
+    real, failures = os.fstat, [116]
+
+    def fstat(fd):
+        if failures:
+            raise OSError(failures.pop(), "Stale file handle")
+        return real(fd)
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    assert len(held.delta(0).rows) == 4
+
+
+def test_an_immense_file_is_refused_again_and_again(held, monkeypatch, clock):
+    held.delta(0)
+    monkeypatch.setattr(container, "CONTAINER_MAX_BYTES", 10)
+    for _ in range(3):
+        with pytest.raises(RecordsError, match="more than 10") as caught:
+            held.delta(0)
+        assert caught.value.outcome is Outcome.UNAVAILABLE
+        clock[0] += 10
+
+
+def test_a_file_made_unreadable_is_an_error_until_it_is_mended(held, network_file, clock):
+    good = network_file.read_bytes()
+    version = held.delta(0).version
+    network_file.write_bytes(b"# something else\n")
+    for _ in range(3):
+        with pytest.raises(RecordsError, match="first line"):
+            held.delta(version)
+        clock[0] += 10
+    network_file.write_bytes(good)
+    assert held.delta(version).rows == ()
+
+
+def test_our_own_write_needs_no_parsing(records, binding, monkeypatch):
+    version = records.read(NET).version
+    monkeypatch.setattr(container, "read_image", None)
+    records.commit([Change(NET, None, binding(20))])
+    assert [row.address for row in records.read(NET, version).rows] == [binding(20).address]
