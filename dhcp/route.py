@@ -1,4 +1,4 @@
-"""Where a reply goes: RFC 2131 section 4.1, RFC 1542 section 5.4 for BOOTP. Pure: nothing is sent here.
+"""Where a reply goes: RFC 2131 section 4.1; RFC 1542 for BOOTP. Pure: nothing is sent here.
 
 A client that has no address yet cannot answer ARP, so a unicast reply to it is a whole Ethernet frame (`Via.FRAME`,
 see `dhcp.frame`); everything else goes out of the UDP socket. A shell that may not send frames broadcasts instead.

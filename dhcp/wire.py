@@ -6,7 +6,7 @@ Rules of the room:
   size (`MAX_PACKET_BYTES`). A malformed packet is dropped whole, with a short reason to count it by.
 - The option areas are read in RFC 3396 order: options, `file`, `sname`; the latter two only when option 52 says so,
   and a second 52 inside them is not obeyed. The result never holds 52: it tells where options lay, not what they are.
-- An option that comes again is joined to its first part (RFC 3396 section 7, RFC 2131 section 4.1), for a part
+- An option that comes again is joined to its first part (RFC 3396; RFC 2131 section 4.1), for a part
   cannot be told from a repeat. Options of one fixed short size (`FIXED_SIZES`) are never split, so there the first
   occurrence stands: joining would let a second option 53 or 54 spoil a packet that Solaris and others answer.
 - A client must be known by something: hlen 0, or a zero, multicast or broadcast Ethernet address, is refused unless
