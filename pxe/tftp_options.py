@@ -41,7 +41,7 @@ def _timeout(asked: int, _size: int) -> int | None:
 
 
 def _tsize(_asked: int, size: int) -> int | None:
-    return size
+    return size or None  # of an empty file: left out, because curl takes `tsize` 0 for a fault and stops
 
 
 def _windowsize(asked: int, _size: int) -> int | None:
