@@ -1,7 +1,7 @@
 """What a machine gets at this boot, for every state its install can be in."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pxe.bootplan import Kind, decide
@@ -39,6 +39,7 @@ def test_only_armed_leads_to_the_installer(state: str, kind: Kind, words: str) -
     assert words in plan.reason
 
 
+@settings(deadline=None)
 @given(st.sampled_from([*State, "x"]), st.text(), st.integers(0, 2**64 - 1))
 def test_a_reason_is_one_printable_line_whatever_the_row_says(state: str, detail: str, changed_s: int) -> None:
     assert decide("hv1", row(state, detail, changed_s)).reason.isprintable()

@@ -1,7 +1,7 @@
 """Reports: well-formed ones, malformed ones, and bounds."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pxe.report import BODY_BYTES_MAX, FACTS_MAX, Report, ReportError, parse
@@ -48,6 +48,7 @@ def test_a_malformed_report_is_refused_in_one_line(body: bytes, words: str) -> N
     assert "\n" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400).map(lambda tail: b"outcome=installed\nx=" + tail))
 def test_nothing_but_its_own_error_and_nothing_unprintable_comes_out(body: bytes) -> None:
     try:
