@@ -1,0 +1,143 @@
+"""dhcpsvc.conf: reading with all faults, writing with the order kept."""
+
+from pathlib import Path
+
+import pytest
+
+from dhcp import svcconf
+from dhcp.svcconf import ConfError, Show, check, get, load, parse_pairs, set_pairs, write
+from storage.records import ipv4_int
+
+NODE = "DAEMON_ENABLED=TRUE\nRESOURCE=SUNWfiles\nRUN_MODE=server\nPATH=/net/dhcpstore\nCONVER=1\n"
+
+
+def faults_of(text: str) -> dict[str, str]:
+    with pytest.raises(ConfError) as caught:
+        check(text)
+    return {fault.key: fault.reason for fault in caught.value.faults}
+
+
+def test_reads_the_file_of_a_cluster_node() -> None:
+    conf = check(NODE + "OWNER_IP=192.168.76.1,192.168.76.2\nRESCAN_INTERVAL=1\n")
+    assert conf.owner_ip == (ipv4_int("192.168.76.1"), ipv4_int("192.168.76.2"))
+    assert (conf.resource, conf.path, conf.rescan_interval_min) == ("SUNWfiles", "/net/dhcpstore", 1)
+    assert (conf.offer_cache_timeout_s, conf.lease_min_lru_s, conf.secondary_server_timeout_s) == (10, 60, 20)
+    assert conf.icmp_verify
+    assert conf.bootp_compat is None
+    assert conf.warnings == ()
+
+
+def test_an_address_twice_in_owner_ip_is_a_warning_as_the_reference_site_has_one() -> None:
+    conf = check(NODE + "OWNER_IP=192.168.78.14,192.168.78.16,192.168.76.25,192.168.76.25\n")
+    assert len(conf.owner_ip) == 3
+    assert "OWNER_IP" in conf.warnings[0]
+
+
+def test_all_faults_come_together_with_file_and_key() -> None:
+    text = "RESOURCE=SUNWbinfiles\nOWNER_IP=10.0.0.256\nRESCAN_INTERVAL=one\nICMP_VERIFY=maybe\nRELAY_HOPS=300\n"
+    with pytest.raises(ConfError) as caught:
+        check(text, "/etc/twinboot/dhcpsvc.conf")
+    faults = caught.value.faults
+    assert [fault.key for fault in faults] == [
+        "RESOURCE", "OWNER_IP", "RESCAN_INTERVAL", "ICMP_VERIFY", "RELAY_HOPS", "PATH", "CONVER",
+    ]  # fmt: skip
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(faults)
+    assert lines[1].startswith('/etc/twinboot/dhcpsvc.conf: OWNER_IP: "10.0.0.256" is not legal; legal: IPv4')
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RUN_MODE=relay",
+        "RELAY_DESTINATIONS=10.0.0.9",
+        "BOOTP_COMPAT=always",
+        "OWNER_IP=",
+        "OWNER_IP=0.0.0.0",
+        "INTERFACES=eth0:1",
+        "DEBUG_PORT_OFFSET=65500",
+        "LEASE_MIN_LRU=-1",
+        "MAX_CLIENTS=99999999999",
+        "OFFER_CACHE_TIMEOUT=10 ",
+        "LOGGING_FACILITY=8",
+        "UPDATE_TIMEOUT=",
+    ],
+)
+def test_illegal_values_are_faults_of_their_key(line: str) -> None:
+    assert set(faults_of(NODE + line + "\n")) == {line.partition("=")[0]}
+
+
+def test_values_are_taken_as_sun_takes_them() -> None:
+    conf = check(
+        NODE + "owner_ip=10.0.0.1 10.0.0.2\nICMP_VERIFY=false\nBOOTP_COMPAT=MANUAL\n# RELAY_HOPS=9\nno sign\n\n"
+    )
+    assert len(conf.owner_ip) == 2
+    assert not conf.icmp_verify
+    assert conf.bootp_compat == "manual"
+    assert conf.relay_hops == 4
+
+
+def test_unknown_and_double_keys_are_warnings_and_the_last_line_needs_no_line_feed() -> None:
+    conf = check(NODE + "RELAY_HOPS=1\nCOLOUR=green\nRELAY_HOPS=2")
+    assert conf.relay_hops == 2
+    assert [warning.split(": ")[1] for warning in conf.warnings] == ["COLOUR", "RELAY_HOPS"]
+
+
+def test_each_default_is_legal_and_each_key_says_what_it_does() -> None:
+    for key in svcconf.KEYS:
+        assert key.effect, key.name
+        assert isinstance(key.show, Show)
+        if key.default not in (None, "", ()):
+            text = str(key.default).upper() if isinstance(key.default, bool) else str(key.default)
+            assert key.parse(text) == key.default
+
+
+def test_the_reference_lists_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "dhcpsvc.md").read_text()
+    assert svcconf.reference() in page
+
+
+def test_setting_keeps_order_and_comments() -> None:
+    text = "# of node 1\n" + NODE
+    text = set_pairs(text, {"OWNER_IP": "10.0.0.1,10.0.0.2", "path": "/net/other", "DAEMON_ENABLED": None})
+    assert text == (
+        "# of node 1\nRESOURCE=SUNWfiles\nRUN_MODE=server\nPATH=/net/other\nCONVER=1\nOWNER_IP=10.0.0.1,10.0.0.2\n"
+    )
+    assert get(text, "path") == "/net/other"
+    assert get(text, "RELAY_HOPS") is None
+
+
+def test_setting_a_double_key_leaves_one_and_blank_lines_go() -> None:
+    assert set_pairs("A=1\n\nB=2\nA=3", {"A": "9"}) == "A=9\nB=2\n"
+
+
+def test_only_the_first_equals_sign_splits() -> None:
+    assert parse_pairs("RESOURCE_CONFIG=a=b\n") == [("RESOURCE_CONFIG", "a=b")]
+
+
+def test_a_file_is_written_in_one_step_and_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "dhcpsvc.conf"
+    write(path, NODE)
+    write(path, set_pairs(path.read_text(), {"RESCAN_INTERVAL": "1"}))
+    assert load(path).rescan_interval_min == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["dhcpsvc.conf"]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_file_that_cannot_be_used_is_one_fault(tmp_path: Path) -> None:
+    for name, data, word in (("long", b"#" * 70000, "longer"), ("binary", b"A=\xff\n", "UTF-8")):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(ConfError, match=word):
+            load(tmp_path / name)
+    with pytest.raises(ConfError, match="twinboot init"):
+        load(tmp_path / "absent")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "dhcpsvc.conf"
+    write(path, NODE)
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        write(path, "PATH=/\n")
+    assert path.read_text() == NODE
+    assert [entry.name for entry in tmp_path.iterdir()] == ["dhcpsvc.conf"]
