@@ -1,0 +1,206 @@
+"""The values that decisions are made of: what the engine sees, and what it answers.
+
+Every result is built here, so that each carries its event: which client, which address, and why, also for silence.
+`SILENCE` is the table of all reasons for not answering, with the sentence that people read.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+from dhcp import options as o
+from dhcp import reply, wire
+from dhcp.macros import MacroTable
+from dhcp.route import CLIENT_PORT, SERVER_PORT, Destination, destination
+from dhcp.svcconf import ServiceConf
+from dhcp.view import NetworkView, Offer
+from dhcp.wire import Packet, WireError
+from storage.records import BOOTP, Binding, Change, ipv4_text
+
+CLIENT_ID_MAX_BYTES = 64  # what a container's field holds
+
+SILENCE: Final[Mapping[str, str]] = {
+    "bootp": "a BOOTP client, and BOOTP_COMPAT is not set for it",
+    "hops": "it crossed more relays than RELAY_HOPS allows",
+    "no-network": "it comes from a network that is not in the list of networks here",
+    "client-id-long": f"its client id is longer than {CLIENT_ID_MAX_BYTES} bytes, which no binding can hold",
+    "not-for-servers": "a message that clients do not send to servers",
+    "blocked": "its reservation is marked UNUSABLE, which bars the client",
+    "reserved-elsewhere": "its reservation belongs to a server that is not in OWNER_IP",
+    "full": "no free address is left, and no lease ended long enough ago",
+    "other-server": "it chose the offer of another server",
+    "no-requested-address": "it names a server but no address",
+    "no-offer": "no offer to it is out, or it asks for another address than it was offered",
+    "taken": "the address was given to another client in the meantime",
+    "unknown-client": "nothing is known of its address, another server may know",
+    "unknown-binding": "it holds no binding of the address that it names",
+    "owned-elsewhere": "the binding belongs to another server, which still has time to answer",
+    "unusable": "the binding is marked UNUSABLE",
+    "reserved": "a reservation is kept when its client releases it",
+    "no-address": "it does not say which address it means",
+    "no-room": "the options do not fit a packet that it takes",
+}
+
+
+CLASS_SHOWN_MAX = 64  # characters of option 60 in an event
+CLONE = "another machine sends the same client id: served under its hardware address"
+
+
+class Arrival(NamedTuple):
+    """Where a packet came in: the interface, and the server's own address there."""
+
+    interface: str
+    server: int
+
+
+class Networks:
+    """The views of all networks, found by any address inside one."""
+
+    def __init__(self, views: Iterable[NetworkView]) -> None:
+        self.views = tuple(views)
+        self._by_number = {(view.network.mask, view.network.number): view for view in self.views}
+        self._masks = tuple(sorted({view.network.mask for view in self.views}, reverse=True))
+
+    def find(self, address: int) -> NetworkView | None:
+        """Return the view of the network that an address is in."""
+        for mask in self._masks:
+            view = self._by_number.get((mask, address & mask))
+            if view is not None:
+                return view
+        return None
+
+
+class World(NamedTuple):
+    """What decisions are made from, besides the packet. `own` are this server's addresses on all its interfaces."""
+
+    conf: ServiceConf
+    own: frozenset[int]
+    macros: MacroTable
+    plans: reply.Plans
+
+
+class Reply(NamedTuple):
+    """Bytes to send and where they go."""
+
+    data: bytes
+    to: Destination
+
+
+class Decision(NamedTuple):
+    """What to do about one packet; see the module's text for the order."""
+
+    kind: str  # of the event
+    fields: dict[str, object]
+    view: NetworkView | None = None
+    change: Change | None = None
+    reply: Reply | None = None
+    needs_store: bool = True  # False: the reply may leave though the change cannot be stored (but not on a collision)
+    remember: Offer | None = None
+    forget: bytes | None = None  # the offer to this client id ends, once the change is stored
+    heard: tuple[bytes, bytes] | None = None  # (client id, mac) to remember, once the change is stored
+
+
+class Asked(NamedTuple):
+    """One request with all that was found out about it before its message type is looked at."""
+
+    request: Packet
+    arrival: Arrival
+    world: World
+    view: NetworkView
+    now_s: int
+    client_id: bytes  # under which the client is served
+    mac: bytes  # htype + chaddr
+    is_clone: bool
+    wanted: int | None  # option 50
+
+    def owns(self, row: Binding) -> bool:
+        """Tell whether a binding is this client's and of use to a DHCP client."""
+        return row.client_id == self.client_id and not row.flags & BOOTP
+
+
+# -- results
+
+
+def silent(asked: Asked, reason: str, *, forget: bytes | None = None, **fields: object) -> Decision:
+    """Return the decision not to answer a client, with one of the reasons of `SILENCE`."""
+    decision = unheard(asked.request, reason, **fields)
+    return decision._replace(view=asked.view, forget=forget)
+
+
+def unheard(request: Packet, reason: str, **fields: object) -> Decision:
+    """Return the decision not to answer a packet that was not looked into far enough to know the client."""
+    kind = request.message_type
+    return Decision(
+        "dhcp.silent",
+        {
+            "mac": request.mac,
+            "xid": f"{request.xid:08x}",
+            "state": "BOOTP" if kind is None else kind.name,
+            "reason": reason,
+            "detail": SILENCE[reason],
+            **fields,
+        },
+    )
+
+
+def _fields(asked: Asked, address: int) -> dict[str, object]:
+    request = asked.request
+    fields: dict[str, object] = {
+        "mac": request.mac,
+        "address": ipv4_text(address),
+        "client_id": asked.client_id.hex(),
+        "xid": f"{request.xid:08x}",
+        "server": ipv4_text(asked.arrival.server),
+    }
+    class_id = request.options.get(o.CLASS_ID)
+    if class_id:
+        fields["class_id"] = class_id[:CLASS_SHOWN_MAX].decode("latin-1")
+    if asked.is_clone:
+        fields["detail"] = CLONE
+    return fields
+
+
+def answered(
+    asked: Asked,
+    kind: str,
+    packet: Packet,
+    address: int,
+    *,
+    change: tuple[Binding, Binding] | None = None,
+    needs_store: bool = True,
+    remember: Offer | None = None,
+    **fields: object,
+) -> Decision:
+    """Return the decision to send `packet`, once `change` (old, new) is stored where there is one."""
+    try:
+        data = wire.encode(packet, reply.limit_bytes(asked.request))
+    except WireError as error:
+        return silent(asked, "no-room", text=str(error))
+    done = kind == "dhcp.ack"
+    return Decision(
+        kind,
+        {**_fields(asked, address), **fields},
+        asked.view,
+        None if change is None else Change(asked.view.name, *change),
+        Reply(data, _destination(asked, packet)),
+        needs_store,
+        remember,
+        asked.client_id if done else None,
+        (asked.client_id, asked.mac) if done else None,
+    )
+
+
+def _destination(asked: Asked, packet: Packet) -> Destination:
+    offset = asked.world.conf.debug_port_offset
+    return destination(
+        asked.request,
+        packet,
+        server_port=SERVER_PORT + offset,
+        client_port=CLIENT_PORT + offset,
+        ciaddr_is_local=asked.arrival.server in asked.view.network,
+    )
+
+
+def noted(asked: Asked, kind: str, old: Binding, new: Binding) -> Decision:
+    """Return the decision to store a change that is not answered (RELEASE, DECLINE)."""
+    fields = _fields(asked, old.address)
+    return Decision(kind, fields, asked.view, Change(asked.view.name, old, new), forget=asked.client_id)

@@ -1,0 +1,352 @@
+"""What to answer to one packet: RFC 2131 section 4.3 with in.dhcpd's rules. Pure: no clock, no I/O, nothing
+remembered.
+
+`decide` looks at a packet, the view of its network and the time, and returns a `Decision`: what must be stored,
+what may be sent *after* that is stored, which offer to remember, and the event that tells why, also when the answer
+is silence. The daemon does it, in that order. The rules:
+
+* Nothing is written for a DISCOVER. An offer is a promise in memory.
+* Every binding whose owner is in our list is ours; all servers of a cluster have the same list, so each can answer
+  for all.
+* A MANUAL binding is reached by its client id only, and never ends. An UNUSABLE one is given to nobody; MANUAL and
+  UNUSABLE blocks its client. PERMANENT means a lease for ever. BOOTP bindings are out of bounds for DHCP.
+* One machine is one client where a MANUAL binding bears `01` + its MAC: boot ROM, loader and system get that
+  binding, whatever each of them sends as option 61. Two machines that send one option 61 (clones) are told apart by
+  their MACs: the second is served under its MAC, and the event says so.
+* A collision means that the view was old: the daemon asks once more on a fresh one. What then no longer fits gets
+  silence.
+* Fixed bindings (MANUAL, PERMANENT) are acknowledged even when the store cannot be written: nobody else can have
+  got them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from dhcp import options as o
+from dhcp import reply
+from dhcp.decision import (
+    CLIENT_ID_MAX_BYTES,
+    Arrival,
+    Asked,
+    Decision,
+    Networks,
+    World,
+    answered,
+    noted,
+    silent,
+    unheard,
+)
+from dhcp.macros import Selected
+from dhcp.options import MessageType
+from dhcp.view import NetworkView, Offer
+from dhcp.wire import Packet
+from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, ipv4_text
+
+LEASE_DEFAULT_S = 3600  # where no macro sets LeaseTim
+LEASE_FLOOR_S = 60  # a client that asks for less would renew without end
+
+
+def decide(request: Packet, arrival: Arrival, world: World, view: NetworkView | None, now_s: int) -> Decision:
+    """Decide what to do about one packet from the network of `view`. `now_s` is Unix time."""
+    kind = request.message_type
+    if kind is None:
+        return unheard(request, "bootp")
+    if request.hops > world.conf.relay_hops:
+        return unheard(request, "hops")
+    handler = HANDLERS.get(kind)
+    if handler is None:
+        return unheard(request, "not-for-servers")
+    if view is None:
+        return unheard(request, "no-network", giaddr=ipv4_text(request.giaddr))
+    if len(request.client_id) > CLIENT_ID_MAX_BYTES:
+        return unheard(request, "client-id-long")
+    return handler(_ask(request, arrival, world, view, now_s))
+
+
+def view_of(request: Packet, arrival: Arrival, networks: Networks) -> NetworkView | None:
+    """Find the client's network: its own address if it has one, else its relay's, else that of the interface."""
+    if request.ciaddr and request.message_type != MessageType.DISCOVER:
+        return networks.find(request.ciaddr)
+    if not request.giaddr:
+        return networks.find(arrival.server)
+    link = 0
+    relayed = request.options.get(o.RELAY_INFO)
+    if relayed:
+        try:
+            link = int.from_bytes(o.suboptions(relayed).get(o.RELAY_LINK_SELECTION, b"")[:4], "big")
+        except ValueError:
+            link = 0  # a relay's slip in another sub-option is echoed, not punished
+    return networks.find(link or request.giaddr)
+
+
+def _ask(request: Packet, arrival: Arrival, world: World, view: NetworkView, now_s: int) -> Asked:
+    option_50 = request.options.get(o.REQUESTED_ADDRESS)
+    wanted = int.from_bytes(option_50, "big") if option_50 else None
+    mac = bytes((request.htype,)) + request.chaddr
+    client_id, is_clone = _identify(request, view, mac, request.ciaddr or wanted or 0, now_s)
+    return Asked(request, arrival, world, view, now_s, client_id, mac, is_clone, wanted)
+
+
+def _identify(request: Packet, view: NetworkView, mac: bytes, named: int, now_s: int) -> tuple[bytes, bool]:
+    """Return the client id to serve under, and whether option 61 was set aside because another machine holds it."""
+    said = request.client_id
+    if said == mac or not request.hlen:
+        return said, False
+    if view.reservation_of(said) is None:
+        if view.reservation_of(mac) is not None:
+            return mac, False
+        row = view.rows.get(named)
+        if row is not None and row.client_id == mac:
+            return mac, False
+    holder = view.heard.get(said)
+    offer = view.offers.get(said)
+    if offer is not None and offer.mac != mac:
+        return mac, True
+    if holder is not None and holder != mac and any(_runs(row, now_s) for row in view.bindings_of(said)):
+        return mac, True
+    return said, False
+
+
+def _is_fixed(row: Binding) -> bool:
+    return bool(row.flags & (MANUAL | PERMANENT))
+
+
+def _runs(row: Binding, now_s: int) -> bool:
+    """Tell whether a binding's lease has not ended."""
+    return row.lease_s > now_s or row.lease_s == FOREVER_S or bool(row.flags & MANUAL)
+
+
+# -- DISCOVER
+
+
+def _discover(asked: Asked) -> Decision:
+    view, client_id = asked.view, asked.client_id
+    reservation = view.reservation_of(client_id)
+    if reservation is not None:
+        if not view.is_ours(reservation):
+            return silent(asked, "reserved-elsewhere")
+        if reservation.flags & UNUSABLE:
+            return silent(asked, "blocked")
+        return _offer(asked, reservation)
+    row = _offered_already(asked) or _held_already(asked) or _wished_for(asked)
+    row = row or view.free_for(client_id) or view.ended_before(asked.now_s - asked.world.conf.lease_min_lru_s)
+    return silent(asked, "full") if row is None else _offer(asked, row)
+
+
+def _offered_already(asked: Asked) -> Binding | None:
+    offer = asked.view.offers.get(asked.client_id)
+    row = None if offer is None else asked.view.rows.get(offer.address)
+    return row if row is not None and _is_available(asked, row) else None
+
+
+def _held_already(asked: Asked) -> Binding | None:
+    """Find the client's own binding, the one it asks for first, then one whose lease runs."""
+    usable = [row for row in asked.view.bindings_of(asked.client_id) if _is_available(asked, row)]
+    return max(usable, key=lambda row: (row.address == asked.wanted, _runs(row, asked.now_s)), default=None)
+
+
+def _wished_for(asked: Asked) -> Binding | None:
+    row = None if asked.wanted is None else asked.view.rows.get(asked.wanted)
+    return row if row is not None and _is_available(asked, row) else None
+
+
+def _is_available(asked: Asked, row: Binding) -> bool:
+    """Tell whether the client may have this binding: its own, or one that is free, or whose lease is over."""
+    if not asked.view.is_ours(row) or row.flags & (UNUSABLE | BOOTP):
+        return False
+    if asked.view.offered_to(row.address) not in (None, asked.client_id):
+        return False
+    if row.client_id == asked.client_id:
+        return True
+    if row.flags & MANUAL:
+        return False
+    return row.client_id == FREE_ID or not (row.flags & PERMANENT or _runs(row, asked.now_s))
+
+
+def _offer(asked: Asked, row: Binding) -> Decision:
+    selected = _select(asked, row.macro)
+    lease_s = _lease(asked, row, selected, negotiable=True)
+    return answered(
+        asked,
+        "dhcp.offer",
+        _answer(asked, MessageType.OFFER, selected, row.address, lease_s),
+        row.address,
+        lease_s=lease_s,
+        remember=Offer(asked.client_id, asked.mac, row.address, lease_s),
+    )
+
+
+# -- REQUEST
+
+
+def _request(asked: Asked) -> Decision:
+    """Tell the client's state by RFC 2131 table 4: who names a server is selecting, who has an address is renewing."""
+    if asked.request.ciaddr:
+        return _renewing(asked)
+    server_id = asked.request.options.get(o.SERVER_ID)
+    if server_id is not None:
+        return _selecting(asked, int.from_bytes(server_id, "big"))
+    if asked.wanted is not None:
+        return _rebooting(asked, asked.wanted)
+    return silent(asked, "no-requested-address")
+
+
+def _selecting(asked: Asked, server_id: int) -> Decision:
+    if server_id not in asked.world.own:
+        return silent(asked, "other-server", forget=asked.client_id, server=ipv4_text(server_id))
+    if asked.wanted is None:
+        return silent(asked, "no-requested-address")
+    row = asked.view.rows.get(asked.wanted)
+    offer = asked.view.offers.get(asked.client_id)
+    if offer is None and row is not None and asked.owns(row) and _runs(row, asked.now_s):
+        offer = Offer(asked.client_id, asked.mac, row.address, 0)  # our ACK was lost, the client asks again
+    if offer is None or offer.address != asked.wanted:
+        return silent(asked, "no-offer")
+    if row is None or not _is_available(asked, row):
+        return silent(asked, "taken", forget=asked.client_id)
+    selected = _select(asked, row.macro)
+    lease_s = offer.lease_s or _lease(asked, row, selected, negotiable=selected.lease_negotiable)
+    return _ack(asked, row, selected, lease_s, "selecting")
+
+
+def _rebooting(asked: Asked, wanted: int) -> Decision:
+    """INIT-REBOOT: the client remembers an address. Wrong ones are refused only where we know better."""
+    view = asked.view
+    row = view.rows.get(wanted)
+    if row is None or not asked.owns(row):
+        if any(view.is_ours(other) and asked.owns(other) for other in view.bindings_of(asked.client_id)):
+            return _nak(asked, "Incorrect IP address.", "init-reboot")
+        if wanted in view.network:
+            return silent(asked, "unknown-client")
+        return _nak(asked, f"No valid configuration exists on network: {view.name}", "init-reboot")
+    if not view.is_ours(row):
+        return silent(asked, "owned-elsewhere")
+    return _extend(asked, row, "init-reboot")
+
+
+def _renewing(asked: Asked) -> Decision:
+    """RENEWING or REBINDING: the client uses the address in ciaddr."""
+    row = asked.view.rows.get(asked.request.ciaddr)
+    if row is None or not asked.owns(row):
+        return silent(asked, "unknown-binding")
+    if not asked.view.is_ours(row) and asked.request.waiting_s < asked.world.conf.secondary_server_timeout_s:
+        return silent(asked, "owned-elsewhere")
+    return _extend(asked, row, "renewing")
+
+
+def _extend(asked: Asked, row: Binding, state: str) -> Decision:
+    if row.flags & UNUSABLE:
+        return silent(asked, "unusable")
+    if not _is_fixed(row) and not _runs(row, asked.now_s):
+        return _nak(asked, "Lease has expired.", state)
+    selected = _select(asked, row.macro)
+    lease_s = _lease(asked, row, selected, negotiable=selected.lease_negotiable)
+    return _ack(asked, row, selected, lease_s, state)
+
+
+def _ack(asked: Asked, row: Binding, selected: Selected, lease_s: int, state: str) -> Decision:
+    """Acknowledge, storing client id and end of the lease first; what is stored already is not stored again."""
+    end_s = FOREVER_S if lease_s == FOREVER_S else min(asked.now_s + lease_s, FOREVER_S - 1)
+    new = row._replace(client_id=asked.client_id, lease_s=end_s)
+    return answered(
+        asked,
+        "dhcp.ack",
+        _answer(asked, MessageType.ACK, selected, row.address, lease_s),
+        row.address,
+        lease_s=lease_s,
+        state=state,
+        change=None if new == row else (row, new),
+        needs_store=not (_is_fixed(row) and row.client_id == asked.client_id),
+    )
+
+
+def _lease(asked: Asked, row: Binding, selected: Selected, *, negotiable: bool) -> int:
+    """Return the lease to grant, seconds: the macro's, what is left of the old one, the client's wish (option 51)."""
+    if row.flags & PERMANENT:
+        return FOREVER_S
+    left_s = 0
+    if row.client_id == asked.client_id and row.lease_s > asked.now_s:
+        left_s = FOREVER_S if row.lease_s == FOREVER_S else row.lease_s - asked.now_s
+    macro_s = selected.lease_s or LEASE_DEFAULT_S
+    if not negotiable:
+        return left_s or macro_s
+    longest_s = max(macro_s, left_s)
+    wish = asked.request.options.get(o.LEASE_TIME)
+    if wish is None:
+        return longest_s
+    return min(longest_s, max(int.from_bytes(wish, "big"), LEASE_FLOOR_S))
+
+
+# -- RELEASE, DECLINE, INFORM
+
+
+def _release(asked: Asked) -> Decision:
+    address = asked.request.ciaddr
+    if not address:
+        return silent(asked, "no-address")
+    row = asked.view.rows.get(address)
+    if row is None or not asked.owns(row) or not asked.view.is_ours(row):
+        return silent(asked, "unknown-binding")
+    if row.flags & MANUAL:
+        return silent(asked, "reserved")
+    new = row._replace(client_id=FREE_ID, lease_s=0)
+    return noted(asked, "dhcp.release", row, new)
+
+
+def _decline(asked: Asked) -> Decision:
+    if asked.wanted is None:
+        return silent(asked, "no-address")
+    server_id = asked.request.options.get(o.SERVER_ID)
+    if server_id is not None and int.from_bytes(server_id, "big") not in asked.world.own:
+        return silent(asked, "other-server")
+    row = asked.view.rows.get(asked.wanted)
+    if row is None or not asked.owns(row) or not asked.view.is_ours(row):
+        return silent(asked, "unknown-binding")
+    new = row._replace(flags=row.flags | UNUSABLE)
+    if not row.flags & MANUAL:
+        new = new._replace(client_id=FREE_ID, lease_s=0)
+    return noted(asked, "dhcp.decline", row, new)
+
+
+def _inform(asked: Asked) -> Decision:
+    """INFORM: options only, for a client that has an address by other means; no binding is needed."""
+    if not asked.request.ciaddr:
+        return silent(asked, "no-address")
+    selected = _select(asked, "")
+    packet = _answer(asked, MessageType.ACK, selected, 0, None)
+    return answered(asked, "dhcp.inform", packet, asked.request.ciaddr)
+
+
+HANDLERS: Final[Mapping[MessageType, Callable[[Asked], Decision]]] = {
+    MessageType.DISCOVER: _discover,
+    MessageType.REQUEST: _request,
+    MessageType.RELEASE: _release,
+    MessageType.DECLINE: _decline,
+    MessageType.INFORM: _inform,
+}
+
+
+# -- results
+
+
+def _select(asked: Asked, macro: str) -> Selected:
+    found = asked.request.options
+    class_id, user_class = found.get(o.CLASS_ID), found.get(o.USER_CLASS)
+    return asked.world.macros.select(
+        class_id.decode("latin-1") if class_id else "",
+        o.user_classes(user_class) if user_class else (),
+        asked.view.name,
+        macro,
+        asked.client_id.hex().upper(),
+    )
+
+
+def _answer(asked: Asked, kind: MessageType, selected: Selected, address: int, lease_s: int | None) -> Packet:
+    wanted = asked.request.options.get(o.PARAMETER_LIST, b"")
+    plan = asked.world.plans.get(selected, asked.view.network, asked.arrival.server, wanted)
+    return reply.answer(asked.request, kind, asked.arrival.server, plan, address, lease_s)
+
+
+def _nak(asked: Asked, text: str, state: str) -> Decision:
+    packet = reply.refusal(asked.request, asked.arrival.server, text)
+    return answered(asked, "dhcp.nak", packet, asked.request.ciaddr or asked.wanted or 0, state=state, reason=text)

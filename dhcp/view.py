@@ -1,0 +1,258 @@
+"""What a server knows about one network: its bindings, indexed, and the offers it has out.
+
+Rules of the room:
+
+* The view is a copy of the network's container, kept current by `apply` with what `Records.read(since)` reports. It
+  is never the truth: only a commit decides, and a collision there means that this copy was old.
+* Each question the engine asks is answered without a walk over the rows: by address, by client id (one client may
+  hold several bindings), the next free address, the binding whose lease ended first.
+* The search for a free address starts at a place derived from the client's id, so two servers that do not talk to
+  each other tend to offer the same address to one client and different addresses to different clients.
+* Offers live in memory only, expire by themselves, and keep their address out of the search while they last.
+* Nothing here reads a clock: times are handed in. Leases are absolute Unix seconds; offers use any monotonic
+  seconds.
+"""
+
+import heapq
+import zlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from dhcp.networks import Network
+from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, Delta
+
+OFFERS_MAX = 65536  # for each network, the oldest goes first; more than the largest network of a site has
+HEARD_MAX = 65536  # for each network: hardware addresses remembered for telling clones apart
+HEAP_SLACK = 1024  # stale entries tolerated in the heap of leases before it is rebuilt
+
+NOT_FREE = MANUAL | UNUSABLE | BOOTP
+NOT_RECLAIMED = NOT_FREE | PERMANENT
+
+
+class Offer(NamedTuple):
+    """An address promised to a client but not committed. `mac` is htype + chaddr of who asked."""
+
+    client_id: bytes
+    mac: bytes
+    address: int
+    lease_s: int
+
+
+class FreeSet:
+    """A set of addresses of one network that finds the next member at or after a place, in constant time.
+
+    Two levels of bits: chunks of 1024 addresses, and one bit for each chunk that is not empty.
+    """
+
+    CHUNK_BITS = 10
+
+    def __init__(self, network: Network) -> None:
+        self._base = network.number
+        self._chunks: dict[int, int] = {}
+        self._filled = 0
+        self._low, self._high = 0, -1  # widest range of offsets ever held: where searches start
+
+    def add(self, address: int) -> None:
+        """Put an address in."""
+        offset = address - self._base
+        if self._high < self._low:
+            self._low = self._high = offset
+        self._low, self._high = min(self._low, offset), max(self._high, offset)
+        chunk, bit = offset >> self.CHUNK_BITS, 1 << (offset & 1023)
+        self._chunks[chunk] = self._chunks.get(chunk, 0) | bit
+        self._filled |= 1 << chunk
+
+    def discard(self, address: int) -> None:
+        """Take an address out, if it is there."""
+        offset = address - self._base
+        chunk, bit = offset >> self.CHUNK_BITS, 1 << (offset & 1023)
+        bits = self._chunks.get(chunk, 0) & ~bit
+        if bits:
+            self._chunks[chunk] = bits
+        elif self._chunks.pop(chunk, 0):
+            self._filled &= ~(1 << chunk)
+
+    def __contains__(self, address: int) -> bool:
+        offset = address - self._base
+        return bool(self._chunks.get(offset >> self.CHUNK_BITS, 0) >> (offset & 1023) & 1)
+
+    def pick(self, seed: int) -> int | None:
+        """Return the first member at or after a place given by `seed`, going round at the end; None when empty."""
+        if not self._filled:
+            return None
+        offset = self._low + seed % (self._high - self._low + 1)
+        chunk = offset >> self.CHUNK_BITS
+        bits = self._chunks.get(chunk, 0) >> (offset & 1023)
+        if bits:
+            return self._base + offset + _lowest(bits)
+        later = self._filled >> (chunk + 1)
+        chunk = chunk + 1 + _lowest(later) if later else _lowest(self._filled)
+        return self._base + (chunk << self.CHUNK_BITS) + _lowest(self._chunks[chunk])
+
+
+def _lowest(bits: int) -> int:
+    return (bits & -bits).bit_length() - 1
+
+
+class NetworkView:
+    """One network's bindings and offers. The daemon changes it; the engine only asks."""
+
+    def __init__(self, network: Network, owners: frozenset[int]) -> None:
+        self.network = network
+        self.name = network.name
+        self.owners = owners
+        self.version = 0  # what Records.read last returned
+        self.rows: dict[int, Binding] = {}
+        self.offers: dict[bytes, Offer] = {}
+        self.heard: dict[bytes, bytes] = {}  # client id -> hardware address that was last acknowledged under it
+        self._clients: dict[bytes, tuple[int, ...]] = {}
+        self._free = FreeSet(network)
+        self._ended: list[tuple[int, int]] = []  # heap of (lease end, address), stale entries skipped when met
+        self._offered: dict[int, bytes] = {}  # address -> client id of the offer that holds it
+        self._expiry: dict[bytes, float] = {}  # in order of expiry: every offer lives equally long
+
+    # -- keeping current
+
+    def apply(self, delta: Delta) -> None:
+        """Take over what changed. Rows outside the network are left out: they can be no lease of it."""
+        self.version = delta.version
+        if delta.whole:
+            self.rows.clear()
+            self._clients.clear()
+            self._ended.clear()
+            self._free = FreeSet(self.network)
+        for key in delta.gone:
+            if isinstance(key, int):
+                self._remove(key)
+        for row in delta.rows:
+            if isinstance(row, Binding) and self.network.has_host(row.address):
+                self._put(row)
+
+    def _put(self, row: Binding) -> None:
+        old = self.rows.get(row.address)
+        self.rows[row.address] = row
+        if old is None or old.client_id != row.client_id:
+            if old is not None:
+                self._unlink(old)
+            if row.client_id != FREE_ID:
+                self._clients[row.client_id] = (*self._clients.get(row.client_id, ()), row.address)
+        self._index(row)
+
+    def _remove(self, address: int) -> None:
+        old = self.rows.pop(address, None)
+        if old is not None:
+            self._unlink(old)
+            self._free.discard(address)
+
+    def _unlink(self, old: Binding) -> None:
+        left = tuple(a for a in self._clients.get(old.client_id, ()) if a != old.address)
+        if left:
+            self._clients[old.client_id] = left
+        else:
+            self._clients.pop(old.client_id, None)
+
+    def _index(self, row: Binding) -> None:
+        """Enter a row where the searches look, unless an offer holds its address."""
+        self._free.discard(row.address)
+        if row.owner not in self.owners or row.address in self._offered:
+            return
+        if row.client_id == FREE_ID:
+            if not row.flags & NOT_FREE:
+                self._free.add(row.address)
+        elif not row.flags & NOT_RECLAIMED and row.lease_s != FOREVER_S:
+            if len(self._ended) > 2 * len(self.rows) + HEAP_SLACK:
+                self._ended = [entry for entry in set(self._ended) if self._is_ended(entry)]
+                heapq.heapify(self._ended)
+            heapq.heappush(self._ended, (row.lease_s, row.address))
+
+    # -- asking
+
+    def is_ours(self, row: Binding) -> bool:
+        """Tell whether this server answers for the binding."""
+        return row.owner in self.owners
+
+    def bindings_of(self, client_id: bytes) -> Iterable[Binding]:
+        """Return the bindings that bear this client id, BOOTP ones too."""
+        return [self.rows[address] for address in self._clients.get(client_id, ())]
+
+    def reservation_of(self, client_id: bytes) -> Binding | None:
+        """Return the client's MANUAL binding; an UNUSABLE one first, because it blocks the client."""
+        found = None
+        for address in self._clients.get(client_id, ()):
+            row = self.rows[address]
+            if row.flags & MANUAL and not row.flags & BOOTP and (found is None or row.flags & UNUSABLE):
+                found = row
+        return found
+
+    def offered_to(self, address: int) -> bytes | None:
+        """Return the client id that an offer of this address is out to."""
+        return self._offered.get(address)
+
+    def free_for(self, client_id: bytes) -> Binding | None:
+        """Return a free binding of ours that nobody was offered, or None."""
+        address = self._free.pick(zlib.crc32(client_id))
+        return None if address is None else self.rows[address]
+
+    def ended_before(self, limit_s: int) -> Binding | None:
+        """Return the binding of ours whose lease ended first, if that was by `limit_s` and nobody was offered it."""
+        while self._ended and self._ended[0][0] <= limit_s:
+            if self._is_ended(self._ended[0]):
+                return self.rows[self._ended[0][1]]
+            heapq.heappop(self._ended)
+        return None
+
+    def _is_ended(self, entry: tuple[int, int]) -> bool:
+        lease_s, address = entry
+        row = self.rows.get(address)
+        return (
+            row is not None
+            and row.lease_s == lease_s
+            and row.client_id != FREE_ID
+            and not row.flags & NOT_RECLAIMED
+            and row.owner in self.owners
+            and address not in self._offered
+        )
+
+    # -- offers
+
+    def remember(self, offer: Offer, expires: float) -> None:
+        """Keep an offer until `expires`; an earlier one to the same client, or of the same address, ends."""
+        self.forget(offer.client_id)
+        holder = self._offered.get(offer.address)
+        if holder is not None:
+            self.forget(holder)
+        if len(self.offers) >= OFFERS_MAX:
+            self.forget(next(iter(self._expiry)))
+        self.offers[offer.client_id] = offer
+        self._offered[offer.address] = offer.client_id
+        self._expiry[offer.client_id] = expires
+        self._free.discard(offer.address)
+
+    def forget(self, client_id: bytes) -> None:
+        """End the client's offer, if there is one; its address can be found again."""
+        offer = self.offers.pop(client_id, None)
+        if offer is None:
+            return
+        del self._expiry[client_id], self._offered[offer.address]
+        row = self.rows.get(offer.address)
+        if row is not None:
+            self._index(row)
+
+    def expire(self, now: float) -> None:
+        """End the offers whose time is over."""
+        while self._expiry:
+            client_id, expires = next(iter(self._expiry.items()))
+            if expires > now:
+                return
+            self.forget(client_id)
+
+    def forget_offers(self) -> None:
+        """End all offers (a rescan)."""
+        self.expire(float("inf"))
+
+    def hear(self, client_id: bytes, mac: bytes) -> None:
+        """Remember which hardware address holds a client id; the longest unheard is forgotten past HEARD_MAX."""
+        self.heard.pop(client_id, None)
+        if len(self.heard) >= HEARD_MAX:
+            del self.heard[next(iter(self.heard))]
+        self.heard[client_id] = mac
