@@ -40,7 +40,7 @@ FIXED_SIZES: Final[Mapping[int, int]] = {50: 4, 51: 4, 52: 1, 53: 1, 54: 4, 57: 
 
 _COOKIE: Final = 0x63825363
 _HEADER: Final = Struct(">BBBBIHHIIII16s64s128sI")
-_FIXED_CODES: Final = FIXED_SIZES.keys()
+_SIZES: Final = tuple(FIXED_SIZES.items())
 _MESSAGE_TYPES: Final[Mapping[bytes, MessageType]] = {bytes((kind,)): kind for kind in MessageType}
 _QUERY_TYPES: Final = frozenset(key for key, kind in _MESSAGE_TYPES.items() if kind >= MessageType.LEASEQUERY)
 _NO_SNAME: Final = bytes(SNAME_BYTES)
@@ -126,7 +126,8 @@ def decode(data: bytes, op: int = BOOTREQUEST) -> Packet:
     """Parse one datagram whose first octet must be `op`; raise WireError for anything malformed."""
     if not HEADER_BYTES <= len(data) <= MAX_PACKET_BYTES:
         raise WireError("short" if len(data) < HEADER_BYTES else "long", f"packet of {len(data)} bytes")
-    *head, chaddr, sname, file, cookie = _HEADER.unpack_from(data)
+    fields = _HEADER.unpack_from(data)
+    chaddr, sname, file, cookie = fields[11:]
     options: dict[int, bytes] = {}
     if cookie == _COOKIE:
         _read_options(data, HEADER_BYTES, options)
@@ -134,30 +135,35 @@ def decode(data: bytes, op: int = BOOTREQUEST) -> Packet:
             sname, file = _read_overloaded(options, sname, file)
         if CLIENT_ID in options and len(options[CLIENT_ID]) < 2:
             del options[CLIENT_ID]
-    _check(head, chaddr, options, op)
+        _check_options(options)
+    _check_identity(fields, chaddr, options, op)
     sname = b"" if sname == _NO_SNAME else sname.partition(b"\0")[0]
     file = b"" if file == _NO_FILE else file.partition(b"\0")[0]
-    return Packet._make((*head, chaddr, sname, file, options, cookie == _COOKIE))
+    return Packet._make((*fields[:12], sname, file, options, cookie == _COOKIE))
 
 
 def _read_options(area: bytes, at: int, options: dict[int, bytes]) -> None:
     """Add the options of one area to `options`: pads skipped, up to the end mark or the end of the area."""
     end = len(area)
-    while at < end:
-        code = area[at]
-        if code == END:
-            return
-        if code == 0:
-            at += 1
-            continue
-        start = at + 2
-        if start > end or (stop := start + area[at + 1]) > end:
-            raise WireError("option-past-end", f"option {code} runs past the end of its area")
-        if code not in options:
-            options[code] = area[start:stop]
-        elif code not in FIXED_SIZES:
-            options[code] += area[start:stop]
-        at = stop
+    code = 0
+    try:
+        while at < end:
+            code = area[at]
+            if code == END:
+                return
+            if code == 0:
+                at += 1
+                continue
+            start = at + 2
+            at = start + area[at + 1]  # past the end: the loop stops here, and the option is refused below
+            if code not in options:
+                options[code] = area[start:at]
+            elif code not in FIXED_SIZES:
+                options[code] += area[start:at]
+    except IndexError:
+        at = end + 1
+    if at > end:
+        raise WireError("option-past-end", f"option {code} runs past the end of its area")
 
 
 def _read_overloaded(options: dict[int, bytes], sname: bytes, file: bytes) -> tuple[bytes, bytes]:
@@ -175,26 +181,30 @@ def _read_overloaded(options: dict[int, bytes], sname: bytes, file: bytes) -> tu
     return sname, file
 
 
-def _check(head: list[int], chaddr: bytes, options: dict[int, bytes], op: int) -> None:
-    """Refuse a packet of the wrong direction, without a usable identity, or with options of the wrong size."""
-    found_op, htype, hlen = head[:3]
-    if found_op != op:
-        raise WireError("op", f"op is {found_op} instead of {op}")
+def _check_options(options: dict[int, bytes]) -> None:
+    """Refuse options of the wrong size, and message types that do not exist."""
+    for code, size in _SIZES:
+        if code in options and len(options[code]) != size:
+            reason = "bad-message-type" if code == MESSAGE_TYPE else "length"
+            raise WireError(reason, f"option {code} has {len(options[code])} bytes, not {size}")
+    if MESSAGE_TYPE in options and options[MESSAGE_TYPE] not in _MESSAGE_TYPES:
+        raise WireError("bad-message-type", f"message type {options[MESSAGE_TYPE][0]} is unknown")
+
+
+def _check_identity(fields: tuple[int, ...], chaddr: bytes, options: dict[int, bytes], op: int) -> None:
+    """Refuse a packet of the wrong direction, or from nobody."""
+    if fields[0] != op:
+        raise WireError("op", f"op is {fields[0]} instead of {op}")
+    hlen = fields[2]
     if hlen > CHADDR_BYTES:
         raise WireError("hlen", f"hardware address of {hlen} bytes, at most {CHADDR_BYTES} fit")
-    for code in options.keys() & _FIXED_CODES:
-        if len(options[code]) != FIXED_SIZES[code]:
-            reason = "bad-message-type" if code == MESSAGE_TYPE else "length"
-            raise WireError(reason, f"option {code} has {len(options[code])} bytes, not {FIXED_SIZES[code]}")
     kind = options.get(MESSAGE_TYPE)
-    if kind is not None and kind not in _MESSAGE_TYPES:
-        raise WireError("bad-message-type", f"message type {kind[0]} is unknown")
     if kind in _QUERY_TYPES:
         return
     if hlen == 0:
         if kind is None or CLIENT_ID not in options:
             raise WireError("hlen", "neither hardware address nor client id")
-    elif htype == ETHERNET and (chaddr[0] & 1 or not any(chaddr[:hlen])):
+    elif fields[1] == ETHERNET and (chaddr[0] & 1 or not chaddr[:hlen].strip(b"\0")):
         raise WireError("chaddr", f"{chaddr[:hlen].hex(':')} is no station's hardware address")
 
 
