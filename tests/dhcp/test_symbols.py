@@ -1,5 +1,7 @@
 """Sun's inittab, symbol definitions, and values as text."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -204,3 +206,11 @@ def test_any_definition_is_a_symbol_or_a_symbol_error(text: str) -> None:
     except SymbolError:
         return
     assert 1 <= found.code <= 254
+
+
+def test_the_reference_names_every_symbol() -> None:
+    reference = (Path(__file__).parents[2] / "docs" / "dhcptab.md").read_text()
+    for row in (*BUILT_IN.values(), *SUN_VENDOR.values()):
+        line = f"| {row.name} | {row.code} | {row.kind.value} | {row.granularity} | {row.maximum} |"
+        assert line in reference, f"add {row.name} to docs/dhcptab.md"
+        assert ("not settable" in reference.split(line)[1].splitlines()[0]) is (row.name in RESERVED)
