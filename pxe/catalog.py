@@ -1,0 +1,282 @@
+"""The catalog: what every name means that a machine asks for, through either door.
+
+TFTP `NAME` and HTTP `/boot/NAME` both end here. Most names are files of the boot tree; the table `RENDERED`
+below holds those that are answered in its place:
+
+| name | answer |
+|---|---|
+| `grub/grub.cfg-01-<mac>` | that host's menu, rendered now |
+| `grub/grub.cfg-<anything else>` | not found, at once: GRUB tries up to nine such names (UUID, parts of its address) |
+| `grub/grub.cfg` | the menu of the host that holds the asking address, else the menu for unknown machines |
+| `boot.ipxe` | the script for iPXE ROMs |
+| `install/<token>/<file>` | a file of the armed install's target; fetching the first one begins the install |
+
+Rules: nothing is served for a token that is unknown or spent. A machine that may boot boots: when the share
+cannot take a change of state, the file is served all the same, the fault is reported, and the next fetch tries
+again; when it cannot be read, the last known rows stand. Every method may be called from any thread.
+"""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from jumpstart.hosts import HostsCache
+from jumpstart.model import HostFault, Hypervisor
+from jumpstart.targets import TARGETS, ArgumentError, BootContext, BootEntry
+from pxe.bootplan import UNKNOWN_MACHINE, Kind, Plan, decide
+from pxe.content import Content, FileContent, Refused, TextContent, Why
+from pxe.firmware import IPXE_SCRIPT
+from pxe.installs import LIVE, Installs, SpentTokenError, State, StoreError, UnknownTokenError
+from pxe.menus import MenuError, install_menu, ipxe_script, local_menu, unknown_menu
+from pxe.neighbours import Neighbours
+from pxe.report import Report
+from pxe.tree import BootTree, tidy_name
+from storage.records import Install, Records, RecordsError, ipv4_int
+
+MAC_NAME = r"grub/grub\.cfg-01-([0-9a-fA-F]{2}(?:-[0-9a-fA-F]{2}){5})"
+TOKEN_IN_NAME = re.compile(r"(^|/)(install|report)/[^/]+")
+HTTP_PORT = 80
+
+Emit = Callable[..., None]
+
+
+class Settings(NamedTuple):
+    """What the catalog must know of its server. `transport` ("http", "tftp") is how GRUB fetches an install."""
+
+    server: str  # own IPv4 address, as machines reach it
+    segment: str
+    transport: str = "http"
+    http_port: int = HTTP_PORT
+    default_target: str = "live-xen"  # named in the hint for unknown machines
+
+    @property
+    def http_host(self) -> str:
+        """Host part of URLs: the port only where it is not HTTP's own."""
+        return self.server if self.http_port == HTTP_PORT else f"{self.server}:{self.http_port}"
+
+
+def public_name(name: str) -> str:
+    """A requested name without its token, for journals and messages: tokens are secrets."""
+    return TOKEN_IN_NAME.sub(r"\1\2/...", name)
+
+
+class Catalog:
+    """Resolves names for both doors and takes reports. `clock` gives seconds since 1970."""
+
+    def __init__(
+        self,
+        tree: BootTree,
+        hosts: HostsCache,
+        records: Records,
+        settings: Settings,
+        emit: Emit,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self._tree = tree
+        self._hosts_cache = hosts
+        self._installs = Installs(records)
+        self._neighbours = Neighbours(records)
+        self._emit = emit
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._host_faults: frozenset[HostFault] = frozenset()
+        self._store_fault = ""
+
+    def resolve(self, name: str, client: str) -> Content:
+        """The content of `name` for the machine at `client`, with all that fetching it means. Raises Refused."""
+        return self._answer(name, client, fetch=True)
+
+    def peek(self, name: str, client: str) -> Content:
+        """The same answer for somebody who only looks (HTTP HEAD): no install begins by it. Raises Refused."""
+        return self._answer(name, client, fetch=False)
+
+    def report(self, token: str, report: Report, client: str) -> Install:
+        """End the token's install. UnknownTokenError, SpentTokenError, StoreError."""
+        step = self._installs.finish(token, report.success, report.detail, self._now_s(), self._server_number())
+        row = step.row
+        self._emit("report.received", host=row.host, address=client, state=row.state, detail=report.detail)
+        self._emit_state(row, client)
+        return row
+
+    def _answer(self, name: str, client: str, *, fetch: bool) -> Content:
+        tidy = tidy_name(name)
+        for pattern, answer in RENDERED.items():
+            found = pattern.fullmatch(tidy)
+            if found:
+                return answer(self, found, client, fetch)
+        return self._tree.open(tidy)
+
+    # -- menus ---------------------------------------------------------------------------------------------------
+
+    def _menu_by_mac(self, found: re.Match[str], client: str, _fetch: bool) -> TextContent:
+        mac = found[1].replace("-", ":").lower()
+        host = self._host_of(mac)
+        if host is None:
+            raise Refused(Why.NOT_FOUND, f"no host file has the MAC {mac}; {self._hint(mac)}")
+        return self._host_menu(host, mac, client, found[0])
+
+    def _menu_by_address(self, found: re.Match[str], client: str, _fetch: bool) -> TextContent:
+        mac = self._mac_at(client)
+        host = self._host_of(mac) if mac else None
+        if mac and host is not None:
+            return self._host_menu(host, mac, client, found[0])
+        reason = f"{UNKNOWN_MACHINE.reason}: {self._hint(mac)}" if mac else UNKNOWN_MACHINE.reason
+        data = unknown_menu(self.settings.segment, self.settings.default_target)
+        self._emit(
+            "menu.rendered",
+            mac=mac or "",
+            address=client,
+            plan=UNKNOWN_MACHINE.kind.value,
+            reason=reason,
+            file=found[0],
+        )
+        return TextContent(data, found[0])
+
+    def _no_such_menu(self, found: re.Match[str], _client: str, _fetch: bool) -> TextContent:
+        raise Refused(Why.NOT_FOUND, f"{found[0]!r} is not there: menus go by MAC, or by grub/grub.cfg")
+
+    def _ipxe(self, found: re.Match[str], _client: str, _fetch: bool) -> TextContent:
+        return TextContent(ipxe_script(), found[0])
+
+    def _host_menu(self, host: Hypervisor, mac: str, client: str, name: str) -> TextContent:
+        self._refresh()
+        row = self._installs.by_host(host.name)
+        plan = decide(host.name, row)
+        try:
+            plan, data = self._planned_menu(host, mac, plan, row)
+        except MenuError as error:
+            raise Refused(Why.UNAVAILABLE, f"no menu can be made for {host.name}: {error}") from None
+        self._emit(
+            "menu.rendered",
+            host=host.name,
+            mac=mac,
+            address=client,
+            server=self.settings.server,
+            plan=plan.kind.value,
+            reason=plan.reason,
+            file=name,
+        )
+        return TextContent(data, name)
+
+    def _planned_menu(self, host: Hypervisor, mac: str, plan: Plan, row: Install | None) -> tuple[Plan, bytes]:
+        """The plan's menu; a plan to install that cannot be put into a menu becomes a rescue that says why."""
+        if plan.kind is not Kind.INSTALL or row is None:
+            return plan, local_menu(host, plan)
+        try:
+            entry = self._entry(host, mac, row)
+            host_part = self.settings.http_host if self.settings.transport == "http" else self.settings.server
+            return plan, install_menu(host, plan, entry, host_part, self.settings.transport)
+        except (MenuError, ArgumentError) as error:
+            rescue = Plan(Kind.RESCUE, f"{plan.reason}, but its menu cannot be made: {error}")
+            return rescue, local_menu(host, rescue)
+
+    def _entry(self, host: Hypervisor, mac: str, row: Install) -> BootEntry:
+        target = TARGETS.get(row.target)
+        if target is None:
+            raise MenuError(f"the target {row.target!r} is not known to this server; it has {', '.join(TARGETS)}")
+        report_url = f"http://{self.settings.http_host}/report/{row.token}"
+        return target.entry(host, BootContext(self.settings.server, row.token, f"install/{row.token}", report_url, mac))
+
+    # -- the files of an install ---------------------------------------------------------------------------------
+
+    def _payload(self, found: re.Match[str], client: str, fetch: bool) -> FileContent:
+        token, file = found[1], found[2]
+        self._refresh()
+        row = self._installs.by_token(token)
+        if row is None:
+            raise Refused(
+                Why.ACCESS, "this install token is unknown or was replaced; `twinboot install HOST` makes a new one"
+            )
+        if row.state not in LIVE:
+            text = f"the install of {row.host} is over ({row.state}) and its token is spent"
+            raise Refused(Why.ACCESS, f"{text}; `twinboot install {row.host}` arms another")
+        files = TARGETS[row.target].files if row.target in TARGETS else {}
+        if file not in files:
+            raise Refused(
+                Why.NOT_FOUND, f"the target {row.target} has no file {file!r}; it has {', '.join(files) or 'none'}"
+            )
+        content = self._tree.open(files[file])
+        if fetch and row.state == State.ARMED:
+            self._begin(row, content, client)
+        return content._replace(name=f"install/{row.host}/{file}")
+
+    def _begin(self, row: Install, content: FileContent, client: str) -> None:
+        try:
+            step = self._installs.begin(row.token, self._now_s(), self._server_number())
+        except StoreError as error:
+            self._emit("records.fault", host=row.host, reason=f"{row.host} boots, but its state is not stored: {error}")
+        except (UnknownTokenError, SpentTokenError) as error:
+            os.close(content.fd)
+            raise Refused(Why.ACCESS, str(error)) from None
+        else:
+            if step.changed:
+                self._emit_state(step.row, client)
+
+    # -- what the answers stand on -------------------------------------------------------------------------------
+
+    def _host_of(self, mac: str) -> Hypervisor | None:
+        with self._lock:
+            hosts = self._hosts_cache.get()
+            faults = frozenset(hosts.faults)
+            new = faults - self._host_faults
+            self._host_faults = faults
+        for fault in sorted(new):
+            self._emit("host.fault", file=fault.file, reason=str(fault))
+        return hosts.by_mac.get(mac)
+
+    def _mac_at(self, client: str) -> str | None:
+        try:
+            with self._lock:
+                return self._neighbours.mac(client)
+        except RecordsError as error:
+            self._emit("records.fault", reason=f"cannot tell which machine is at {client}: {error}")
+            return None
+
+    def _refresh(self) -> None:
+        """Follow the installs; a share that is away is told once, and the last known rows stand."""
+        try:
+            self._installs.refresh()
+        except StoreError as error:
+            if str(error) != self._store_fault:
+                self._store_fault = str(error)
+                self._emit("records.fault", reason=f"{error}; the last known installs stay in force")
+        else:
+            self._store_fault = ""
+
+    def _hint(self, mac: str) -> str:
+        settings = self.settings
+        return (
+            f"add it with `twinboot host add NAME --mac fe0={mac} --segment {settings.segment} "
+            f"--target {settings.default_target}`"
+        )
+
+    def _emit_state(self, row: Install, client: str) -> None:
+        self._emit(
+            "install.state",
+            host=row.host,
+            state=row.state,
+            target=row.target,
+            address=client,
+            server=self.settings.server,
+            detail=row.detail,
+        )
+
+    def _now_s(self) -> int:
+        return int(self._clock())
+
+    def _server_number(self) -> int:
+        return ipv4_int(self.settings.server)
+
+
+RENDERED: Mapping[re.Pattern[str], Callable[[Catalog, re.Match[str], str, bool], Content]] = {
+    re.compile(MAC_NAME): Catalog._menu_by_mac,  # noqa: SLF001 - the table of the class above
+    re.compile(r"grub/grub\.cfg"): Catalog._menu_by_address,  # noqa: SLF001
+    re.compile(r"grub/grub\.cfg-.*"): Catalog._no_such_menu,  # noqa: SLF001
+    re.compile(re.escape(IPXE_SCRIPT)): Catalog._ipxe,  # noqa: SLF001
+    re.compile(r"install/([^/]+)/([^/]+)"): Catalog._payload,  # noqa: SLF001
+}
+"""Names answered in the place of files; the first pattern that fits the whole name answers."""
