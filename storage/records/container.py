@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from storage.records import durable
 from storage.records.changelog import ChangeLog
-from storage.records.image import Image, changed_keys, read_image
+from storage.records.image import Image, read_image
 from storage.records.port import Delta, Outcome, RecordsError
 from storage.records.rows import Key
 
@@ -122,9 +122,9 @@ class Container:
         """Write the next image durably; RecordsError, after which the file is read again before it is believed."""
         assert self._status is not None
         data = image.data()
-        before, self._stamp = self._status, None
+        self._trusted = False
         try:
-            durable.replace(self._directory, self.name, data, before)
+            durable.replace(self._directory, self.name, data, self._status)
             status = os.stat(self.path)
         except OSError as error:
             raise durable.records_error(error, self.path) from error
@@ -180,8 +180,8 @@ class Container:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _believe(self, data: bytes) -> Image:
-        image = read_image(self.table, self.path, self._first_line, data, self._image)
+        image, changed = read_image(self.table, self.path, self._first_line, data, self._image)
         if self._image is not None:
-            self._log.note(changed_keys(self._image, image))
+            self._log.note(changed)
         self._image, self._data = image, data
         return image

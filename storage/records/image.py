@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from storage.records.codec import LineError, codec_for, decode_text
 from storage.records.judge import judge
+from storage.records.lines import Lines
 from storage.records.port import Change, Fault, Outcome, RecordsError, Result
 from storage.records.rows import Key, Row
 
@@ -21,10 +22,10 @@ _SWALLOWS = "is a comment ending in a backslash: the next line belongs to it"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One container. `lines` by key in file order, without line feeds; what is not a row has a key below 0."""
+    """One container. Of its lines, those that are not rows have keys below 0."""
 
     table: str
-    lines: dict[Key, bytes]
+    lines: Lines
     rows: dict[Key, Row]
     reasons: dict[Key, str]
     """Why a quarantined line (by its key below 0) is not a row."""
@@ -33,7 +34,7 @@ class Image:
 
     def data(self) -> bytes:
         """The container's bytes."""
-        return b"\n".join(self.lines.values()) + b"\n"
+        return self.lines.data()
 
     def faults(self) -> tuple[Fault, ...]:
         """The quarantined lines with their present line numbers."""
@@ -48,8 +49,12 @@ class Image:
         return tuple(faults)
 
 
-def read_image(table: str, where: str, first_line: bytes, data: bytes, previous: Image | None) -> Image:
-    """Read a container; rows that `previous` already has, byte for byte, are not parsed again.
+def read_image(
+    table: str, where: str, first_line: bytes, data: bytes, previous: Image | None
+) -> tuple[Image, set[Key]]:
+    """Read a container; the image, and the keys of the rows that are not as in `previous`.
+
+    Rows that `previous` already has, byte for byte, are not parsed again.
 
     RecordsError INVALID, naming the file `where`, unless the data begin with exactly `first_line`.
     """
@@ -60,8 +65,19 @@ def read_image(table: str, where: str, first_line: bytes, data: bytes, previous:
             f"{where}: the first line is {found!r}, not {decode_text(first_line)!r}: "
             "restore the file, or put that line first",
         )
-    known = {} if previous is None else {line: previous.rows.get(key) for key, line in previous.lines.items()}
-    return _collect(table, _logical_lines(table, data), known)
+    if previous is None or previous.reasons or table == "dhcptab":
+        # a quarantined line may depend on a line elsewhere, and a continued one spans several: look at each
+        known = {} if previous is None else {line: previous.rows.get(key) for key, line in previous.lines.items()}
+        image, put = _collect(table, Lines(), {}, _logical_lines(table, data), known)
+        put |= previous.rows.keys() if previous is not None else set()
+    else:
+        lines, matched, dropped = previous.lines.matched(data)
+        rows = previous.rows.copy()
+        known = {line: rows.pop(key, None) for key, line in dropped.items()}
+        image, put = _collect(table, lines, rows, _logical_lines(table, data[matched:]), known)
+        put |= dropped.keys() & previous.rows.keys()
+    before = {} if previous is None else previous.rows
+    return image, {key for key in put if before.get(key) != image.rows.get(key)}
 
 
 def _logical_lines(table: str, data: bytes) -> Iterable[bytes]:
@@ -87,12 +103,14 @@ def _continued(lines: list[bytes]) -> Iterable[bytes]:
         yield b"\n".join([*parts, b""])
 
 
-def _collect(table: str, source: Iterable[bytes], known: dict[bytes, Row | None]) -> Image:
+def _collect(
+    table: str, lines: Lines, rows: dict[Key, Row], source: Iterable[bytes], known: dict[bytes, Row | None]
+) -> tuple[Image, set[Key]]:
+    """Append the lines of `source` to those there are; the image, and the keys of the rows among them."""
     codec = codec_for(table)
-    lines: dict[Key, bytes] = {}
-    rows: dict[Key, Row] = {}
     reasons: dict[Key, str] = {}
     claimed: set[Key | None] = set()
+    put: set[Key] = set()
     for line in source:
         row = known.get(line)
         reason = ""
@@ -109,29 +127,21 @@ def _collect(table: str, source: Iterable[bytes], known: dict[bytes, Row | None]
             claimed.add(row.key)
         elif row is not None:
             rows[row.key] = row
-            lines[row.key] = line
+            lines.put(row.key, line)
+            put.add(row.key)
             continue
-        key = -1 - len(lines)
-        lines[key] = line
+        key = lines.put_stray(line)
         if reason:
             reasons[key] = reason
-    return Image(table, lines, rows, reasons, frozenset(key for key in claimed if key is not None))
-
-
-def changed_keys(before: Image, after: Image) -> set[Key]:
-    """Keys of rows added, altered or removed between two images."""
-    old, new = before.rows, after.rows
-    changed = {key for key, row in new.items() if old.get(key) is not row and old.get(key) != row}
-    changed.update(old.keys() - new.keys())
-    return changed
+    return Image(table, lines, rows, reasons, frozenset(key for key in claimed if key is not None)), put
 
 
 def apply(
     image: Image, changes: Sequence[Change], generation: Callable[[], int]
 ) -> tuple[Image, list[Result], set[Key]]:
     """Judge changes in order; the image after those that succeeded, a result each, and the keys they touched."""
-    lines = dict(image.lines)
-    rows = dict(image.rows)
+    lines = image.lines.copy()
+    rows = image.rows.copy()
     touched: set[Key] = set()
     results = []
     for change in changes:
@@ -143,9 +153,9 @@ def apply(
             touched.add(change.old.key)
             del rows[change.old.key]
             if change.old.key not in image.shadowed:  # else altered in place: the first line of a key must stay first
-                del lines[change.old.key]
+                lines.remove(change.old.key)
         if verdict.row is not None:
             touched.add(verdict.row.key)
             rows[verdict.row.key] = verdict.row
-            lines[verdict.row.key] = verdict.line
+            lines.put(verdict.row.key, verdict.line)
     return Image(image.table, lines, rows, image.reasons, image.shadowed), results, touched

@@ -137,11 +137,10 @@ def _written(codec: Codec, table: str, row: Row, stored: Row | None) -> Verdict:
 
 
 def _refusal(table: str, row: Row, stored: Row | None) -> str:
-    before: dict[str, object] = stored._asdict() if stored is not None else {}
-    for name, value in row._asdict().items():
+    for index, name in enumerate(row._fields):
         check = _CHECKS.get(name)
-        if check is not None and (stored is None or value != before[name]):
-            reason = check(value)
+        if check is not None and (stored is None or row[index] != stored[index]):
+            reason = check(row[index])
             if reason:
                 return f"{name} {reason}"
     if isinstance(row, Binding) and (stored is None or stored.key != row.key):

@@ -3,9 +3,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.records import Change, Outcome, RecordsError, ipv4_int
+from storage.records import lines as lines_module
 from storage.records.codec import BINDING
 from storage.records.container import container_name, empty_container
-from storage.records.image import apply, changed_keys, read_image
+from storage.records.image import apply, read_image
 
 NET = "192.168.76.0"
 GOOD = b"192.168.76.10|00|00|192.168.76.1|0|7|pxe1|"
@@ -14,6 +15,10 @@ ODD_HEX = b"192.168.76.12|001|00|192.168.76.1|0|7|pxe1|"
 
 
 def image_of(data, table=NET, previous=None):
+    return reread(data, table, previous)[0]
+
+
+def reread(data, table=NET, previous=None):
     return read_image(table, "here", b"# " + container_name(table).encode(), data, previous)
 
 
@@ -111,11 +116,11 @@ def test_a_wrong_first_line_is_refused_by_name(data):
 
 def test_only_lines_that_changed_are_parsed_again():
     before = image_of(container(GOOD, OTHER))
-    after = image_of(container(OTHER.replace(b"pxe1", b"pxe2"), GOOD), previous=before)
+    after, changes = reread(container(OTHER.replace(b"pxe1", b"pxe2"), GOOD), previous=before)
     kept, other = ipv4_int("192.168.76.10"), ipv4_int("192.168.76.11")
     assert after.rows[kept] is before.rows[kept]
-    assert changed_keys(before, after) == {other}
-    assert changed_keys(after, image_of(container(GOOD))) == {other}
+    assert changes == {other}
+    assert reread(container(GOOD), previous=after)[1] == {other}
 
 
 pieces = st.sampled_from([GOOD, OTHER, ODD_HEX, b"# c", b"", b"\\", b"|", b"a|m|7|v\\", b"a|m|7|v", b"\r", b"\0"])
@@ -133,3 +138,24 @@ def test_any_bytes_are_kept_and_read_the_same_again(table, body):
     again = image_of(kept, table, image)
     assert (again.rows, again.data()) == (image.rows, kept)
     assert image_of(kept, table).faults() == again.faults()
+
+
+numbers = st.lists(st.integers(1, 9), max_size=9)
+
+
+@settings(max_examples=200)
+@given(numbers, numbers, st.sampled_from([b"", b"# c\n", b"\n", b"bad\n", b"unfinished"]), st.integers(1, 4))
+def test_rereading_finds_what_reading_afresh_finds(before, after, tail, block_lines):
+    def data(order):
+        lines = [b"192.168.76.%d|00|00|192.168.76.1|%d|7|m|" % (number // 2, number) for number in order]
+        return container(*lines) + tail
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines_module, "BLOCK_LINES", block_lines)
+        old = image_of(data(before))
+        fresh = image_of(data(after))
+        again, changes = reread(data(after), previous=old)
+    assert again.rows == fresh.rows
+    assert again.data() == fresh.data()
+    assert again.faults() == fresh.faults()
+    assert changes == {key for key in old.rows.keys() | fresh.rows.keys() if old.rows.get(key) != fresh.rows.get(key)}

@@ -19,8 +19,8 @@ def held_elsewhere(lock_path):
     """Whether another process would find the lock taken."""
     pid = os.fork()
     if pid == 0:
-        fd = os.open(lock_path, os.O_RDWR)
         try:
+            fd = os.open(lock_path, os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os._exit(1)

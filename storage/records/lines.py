@@ -1,0 +1,116 @@
+"""The lines of a container in file order, cheap to edit and to put together again.
+
+A file of 15 000 rows is written for every batch of changes. Joining 15 000 small pieces costs milliseconds, so lines
+live in blocks, each remembering its joined bytes; an edit joins one block anew and copies the rest as whole pieces.
+The same blocks make rereading cheap: a block found unchanged in the new bytes needs no look at its lines.
+
+Renewed rows move to the end of the file, so it is ordered by age, and the rows renewed next are neighbours: a batch
+mostly touches one old block and the last one.
+"""
+
+from collections.abc import Iterator
+
+from storage.records.rows import Key
+
+BLOCK_LINES = 256
+"""About the square root of the work: neither the blocks of a large file nor the lines of a block are many."""
+
+SPARE_BLOCKS = 8
+
+
+class Lines:
+    """Lines by key, without their line feeds. Edit a `copy`; what has been handed on is left alone."""
+
+    def __init__(self) -> None:
+        self._blocks: list[dict[Key, bytes]] = []
+        self._texts: list[bytes | None] = []
+        self._place: dict[Key, int] = {}
+        self._owned: set[int] = set()
+        self._made = 0
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+    def items(self) -> Iterator[tuple[Key, bytes]]:
+        """Keys and lines in file order."""
+        for block in self._blocks:
+            yield from block.items()
+
+    def copy(self) -> "Lines":
+        """The same lines, to be edited; blocks are shared until they change, and thin ones are merged."""
+        twin = Lines()
+        if len(self._blocks) > 2 * len(self) // BLOCK_LINES + SPARE_BLOCKS:
+            for key, line in self.items():
+                twin.put(key, line)
+        else:
+            twin._blocks = self._blocks.copy()
+            twin._texts = self._texts.copy()
+            twin._place = self._place.copy()
+        twin._made = self._made
+        return twin
+
+    def put(self, key: Key, line: bytes) -> None:
+        """Set the line of a key: in its place if it has one, else at the end."""
+        index = self._place.get(key)
+        if index is None:
+            index = len(self._blocks) - 1
+            if index < 0 or len(self._blocks[index]) >= BLOCK_LINES:
+                index = self._open_block()
+            self._place[key] = index
+        self._own(index)[key] = line
+
+    def put_stray(self, line: bytes) -> Key:
+        """Append a line that is no row; its key, which no other line ever has."""
+        self._made += 1
+        self.put(-self._made, line)
+        return -self._made
+
+    def remove(self, key: Key) -> bytes:
+        """Take a line out, and return it."""
+        return self._own(self._place.pop(key)).pop(key)
+
+    def data(self) -> bytes:
+        """All lines as the bytes of a file."""
+        return b"".join([self._text(index) for index in range(len(self._blocks))])
+
+    def matched(self, data: bytes) -> tuple["Lines", int, dict[Key, bytes]]:
+        """These lines as far as they begin `data`, in order: what is left, bytes matched, and what dropped out.
+
+        Made for the usual change, lines cut out and lines appended. Correct for every other one, though then much
+        drops out.
+        """
+        kept = self.copy()
+        dropped: dict[Key, bytes] = {}
+        position = 0
+        for index, block in enumerate(self._blocks):
+            text = self._text(index)
+            if data.startswith(text, position):
+                position += len(text)
+                continue
+            for key, line in block.items():
+                end = position + len(line)
+                if data.startswith(line, position) and data[end : end + 1] == b"\n":
+                    position = end + 1
+                else:
+                    dropped[key] = kept.remove(key)
+        return kept, position, dropped
+
+    def _open_block(self) -> int:
+        self._blocks.append({})
+        self._texts.append(None)
+        self._owned.add(len(self._blocks) - 1)
+        return len(self._blocks) - 1
+
+    def _own(self, index: int) -> dict[Key, bytes]:
+        if index not in self._owned:
+            self._blocks[index] = self._blocks[index].copy()
+            self._owned.add(index)
+        self._texts[index] = None
+        return self._blocks[index]
+
+    def _text(self, index: int) -> bytes:
+        text = self._texts[index]
+        if text is None:
+            text = b"".join([line + b"\n" for line in self._blocks[index].values()])
+            self._texts[index] = text
+        return text
