@@ -19,7 +19,7 @@ from typing import NamedTuple
 from storage.records import durable
 from storage.records.changelog import ChangeLog
 from storage.records.image import Image, read_image
-from storage.records.port import Delta, Outcome, RecordsError
+from storage.records.port import Delta, Fault, Outcome, RecordsError
 from storage.records.rows import Key
 
 CONTAINER_MAX_BYTES = 64 * 2**20
@@ -87,6 +87,7 @@ class Container:
         self._first_line = b"# " + self.name.encode()
         self._image: Image | None = None
         self._data = b""
+        self._faults: tuple[Fault, ...] | None = None
         self._status: os.stat_result | None = None
         self._stamp: Stamp | None = None
         self._seen_s = 0.0
@@ -96,12 +97,14 @@ class Container:
     def delta(self, since: int) -> Delta:
         """What changed after a version; RecordsError."""
         image = self.refresh()
+        if self._faults is None:
+            self._faults = image.faults()
         changed = self._log.since(since)
         if changed is None:
-            return Delta(self._log.version, tuple(image.rows.values()), (), whole=True, faults=image.faults())
+            return Delta(self._log.version, tuple(image.rows.values()), (), whole=True, faults=self._faults)
         rows = tuple(image.rows[key] for key in changed if key in image.rows)
         gone = tuple(key for key in changed if key not in image.rows)
-        return Delta(self._log.version, rows, gone, whole=False, faults=image.faults())
+        return Delta(self._log.version, rows, gone, whole=False, faults=self._faults)
 
     def refresh(self) -> Image:
         """The container as it is now, read again only if it may have changed; RecordsError."""
@@ -128,7 +131,7 @@ class Container:
             status = os.stat(self.path)
         except OSError as error:
             raise durable.records_error(error, self.path) from error
-        self._image, self._data = image, data
+        self._image, self._data, self._faults = image, data, None
         self._log.note(touched)
         self._saw(status)
 
@@ -183,5 +186,5 @@ class Container:
         image, changed = read_image(self.table, self.path, self._first_line, data, self._image)
         if self._image is not None:
             self._log.note(changed)
-        self._image, self._data = image, data
+        self._image, self._data, self._faults = image, data, None
         return image

@@ -58,7 +58,7 @@ def perimeter(lock_path: str, timeout_s: float) -> Iterator[None]:
 
 
 def _locked_descriptor(lock_path: str, deadline: float) -> int:
-    while True:
+    while True:  # ends at the deadline
         try:
             fd = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
@@ -76,6 +76,8 @@ def _locked_descriptor(lock_path: str, deadline: float) -> int:
             os.close(fd)
             raise
         os.close(fd)
+        if time.monotonic() >= deadline:
+            raise _busy(lock_path)
 
 
 def _wait(fd: int, lock_path: str, deadline: float) -> None:
