@@ -21,6 +21,7 @@ from storage.records import Install
 from tests.pxe.conftest import FILES, T0_S, Event, Rig
 
 HV1 = "grub/grub.cfg-01-00-14-4f-00-00-01"
+HUGE_BYTES = 64 << 20
 BIG = bytes(range(256)) * 40_000  # 10 MB: several parts
 
 
@@ -94,6 +95,14 @@ def curl(site: Site, path: str, *args: str) -> Answer:
     first, *lines = head.decode().split("\r\n")
     headers = {key.lower(): value for key, _, value in (line.partition(": ") for line in lines)}
     return Answer(int(first.split()[1]), headers, body)
+
+
+def huge(share: Path) -> Path:
+    """A file that no socket buffer holds, without a block of it on the disk."""
+    path = share / "boot/huge"
+    path.touch()
+    os.truncate(path, HUGE_BYTES)
+    return path
 
 
 def wait_for(events: list[Event], kind: str) -> Event:
@@ -279,7 +288,7 @@ def test_garbage_is_survived_without_a_traceback(site: Site, garbage: bytes, cap
 
 
 def test_a_client_that_goes_away_is_told_and_leaves_no_descriptor(site: Site) -> None:
-    (site.rig.share / "boot/huge").write_bytes(b"\0" * (64 << 20))
+    huge(site.rig.share)
     before = len(os.listdir("/proc/self/fd"))
     with site.server.connect() as sock:
         sock.sendall(b"GET /boot/huge HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -293,8 +302,7 @@ def test_a_client_that_goes_away_is_told_and_leaves_no_descriptor(site: Site) ->
 
 
 def test_a_file_that_shrinks_while_it_is_sent_ends_the_connection(site: Site) -> None:
-    path = site.rig.share / "boot/huge"
-    path.write_bytes(b"\0" * (64 << 20))
+    path = huge(site.rig.share)
     with site.server.connect() as sock:
         sock.sendall(b"GET /boot/huge HTTP/1.1\r\nHost: a\r\n\r\n")
         got = len(sock.recv(1000))
@@ -302,7 +310,7 @@ def test_a_file_that_shrinks_while_it_is_sent_ends_the_connection(site: Site) ->
         with contextlib.suppress(ConnectionResetError):
             while data := sock.recv(1 << 20):
                 got += len(data)
-    assert got < 64 << 20
+    assert got < HUGE_BYTES
     assert "shorter" in wait_for(site.rig.events, "http.failed").fields["reason"]
 
 
@@ -330,7 +338,7 @@ def test_idle_and_half_sent_requests_are_closed(rig: Rig, monkeypatch: pytest.Mo
 
 def test_a_reader_too_slow_for_the_bound_is_cut_off(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpd, "PART_S", 0.2)
-    (rig.share / "boot/huge").write_bytes(b"\0" * (64 << 20))
+    huge(rig.share)
     server = Server(rig.catalog, rig.catalog._emit)
     try:
         with server.connect() as sock:
