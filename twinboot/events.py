@@ -16,6 +16,7 @@ import json
 import math
 import os
 import socket
+import struct
 import threading
 import time
 from collections import deque
@@ -30,7 +31,8 @@ TEXT_CHARS_MAX = 512
 FIELDS_MAX = 32
 WAITING_MAX = 4096  # events held while the journal is busy: about a second of a busy server
 RETRY_S = 0.05
-CLOSE_S = 1.0
+SEND_TIMEOUT = struct.pack("@ll", 0, 250_000)  # timeval: how long one send may wait in the kernel
+CLOSE_S = 0.5
 Event = dict[str, Any]
 
 
@@ -92,6 +94,7 @@ class Emitter:
         self._lock = threading.Lock()
         self._some = threading.Event()
         self._closed = False
+        self._close_at = 0.0
         self._thread: threading.Thread | None = None
         self.dropped = 0
 
@@ -113,10 +116,11 @@ class Emitter:
         """Give what waits a last chance of CLOSE_S, then let go."""
         with self._lock:
             self._closed = True
+            self._close_at = time.monotonic() + CLOSE_S
             thread = self._thread
         self._some.set()
         if thread:
-            thread.join(CLOSE_S)
+            thread.join(2 * CLOSE_S)
         self._socket.close()
 
     def _begin_thread(self) -> None:
@@ -132,28 +136,37 @@ class Emitter:
         return True
 
     def _drain(self) -> None:
-        give_up_at = math.inf
-        while time.monotonic() < give_up_at:
-            if not self._waiting:
-                if self._closed:
-                    return
-                self._some.clear()
-                self._some.wait(None if not self._waiting else 0)
-            if self._closed and give_up_at == math.inf:
-                give_up_at = time.monotonic() + CLOSE_S
-            if not self._drain_some():
-                time.sleep(RETRY_S)
+        """Send what waits, oldest first; only this thread takes from the queue. A full kernel queue lets it sleep."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as patient:
+            patient.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIMEOUT)
+            while True:
+                self._some.wait()
+                self._drain_some(patient)
+                with self._lock:
+                    if self._closed and (not self._waiting or time.monotonic() >= self._close_at):
+                        return
+                    if not self._waiting and not self._closed:
+                        self._some.clear()
 
-    def _drain_some(self) -> bool:
-        """Send what waits, oldest first; False when the socket takes no more."""
-        with self._lock:
+    def _drain_some(self, patient: socket.socket) -> None:
+        try:
             if self.dropped:
-                report = encode("journal.dropped", self._clock(), {"service": self._service, "count": self.dropped})
-                if not self._send(report):
-                    return False
-                self.dropped = 0
-            while self._waiting:
-                if not self._send(self._waiting[0]):
-                    return False
+                with self._lock:
+                    count, self.dropped = self.dropped, 0
+                told = encode("journal.dropped", self._clock(), {"service": self._service, "count": count})
+                self._told_dropped(patient, told, count)
+            for _ in range(len(self._waiting)):
+                patient.sendto(self._waiting[0], self._path)
                 self._waiting.popleft()
-        return True
+        except BlockingIOError:
+            return  # the wait in the kernel timed out: the journal is slow
+        except OSError:
+            time.sleep(RETRY_S)  # the journal is not there
+
+    def _told_dropped(self, patient: socket.socket, told: bytes, count: int) -> None:
+        try:
+            patient.sendto(told, self._path)
+        except OSError:
+            with self._lock:
+                self.dropped += count
+            raise

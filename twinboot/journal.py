@@ -163,6 +163,8 @@ def open_reader(path: Path) -> Database:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None)
         connection.execute("SELECT 1 FROM events LIMIT 1")
     except sqlite3.Error as error:
+        if "no such table" in str(error):
+            raise JournalError(f"{path}: still empty; start `twinboot serve` on this server") from error
         raise JournalError(f"{path}: {error}; run this as root or as the account of twinboot serve") from error
     return Database(connection)
 
@@ -198,11 +200,14 @@ def _event(row: dict[str, Any]) -> Event:
     return event
 
 
+def newest_id(db: Database) -> int:
+    """Id of the newest event, 0 if there is none: where to begin to follow."""
+    return int(db.execute("SELECT max(id) FROM events").fetchone()[0] or 0)
+
+
 def follow(path: Path, query: Query, sleep: Callable[[float], None] = time.sleep) -> Iterator[Event]:
-    """Events that match from now on, for ever; the generator waits while there are none."""
+    """Events that match after `query.after_id`, for ever; the generator waits while there are none."""
     db = open_reader(path)
-    newest = db.execute("SELECT max(id) FROM events").fetchone()[0] or 0
-    query = query._replace(after_id=max(query.after_id, newest))
     while True:
         for event in read(db, query):
             query = query._replace(after_id=event["id"])

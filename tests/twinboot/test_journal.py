@@ -12,6 +12,7 @@ from twinboot.journal import (
     JournalError,
     Query,
     follow,
+    newest_id,
     on_network_file_system,
     open_reader,
     read,
@@ -118,7 +119,7 @@ def test_follow_yields_only_what_is_new(journal: Journal, path: Path) -> None:
     def sleep(_: float) -> None:
         journal.store([event(2.0, f"new{next(rounds)}")])
 
-    stream = follow(path, Query(), sleep)
+    stream = follow(path, Query(after_id=newest_id(open_reader(path))), sleep)
     assert [next(stream)["kind"] for _ in range(3)] == ["new0", "new1", "new2"]
 
 

@@ -1,0 +1,5 @@
+"""`python -m twinboot` is the `twinboot` command."""
+
+from twinboot.cli import main
+
+main()

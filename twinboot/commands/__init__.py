@@ -1,0 +1,1 @@
+"""The words of the `twinboot` command, one file for each group."""

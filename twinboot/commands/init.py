@@ -1,0 +1,97 @@
+"""`twinboot init`: a new server by at most five answers, or by none."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import click
+
+from twinboot import init as setup
+from twinboot.cli import App, pass_app
+from twinboot.config import DEFAULT_PATH, config_path, default_user, load
+from twinboot.faults import Stop
+from twinboot.show import say
+
+__all__ = ["init"]
+
+DEFAULT_SHARE = "/srv/twinboot"
+DEFAULT_STATE = Path("/var/lib/twinboot")
+FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Ask nothing: take what is given, and defaults for the rest.")
+@click.option("--interface", default="", metavar="DEVICE", help="Device that machines boot from.")
+@click.option("--subnet", default="", metavar="NET/LEN", help="Its network [default: that of the device].")
+@click.option("--range", "pool", default="", metavar="FIRST-LAST", help="Addresses to give out.")
+@click.option("--share", default="", metavar="DIR", help="Directory that both servers see.")
+@click.option("--address", default="", metavar="IP", help="Address machines boot from [default: the device's].")
+@click.option("--name", default="", metavar="NAME", help="Name of this server [default: the host name].")
+@click.option("--segment", default="odd", show_default=True, metavar="odd|even", help="Physical network segment.")
+@click.option("--router", default="", metavar="IP", help="Router to hand out [default: none].")
+@click.option("--config", "config_file", type=FILE, help=f"File to write [default: {DEFAULT_PATH}].")
+@click.option("--dhcpsvc", type=FILE, help="DHCP configuration to write [default: dhcpsvc.conf beside it].")
+@click.option(
+    "--state", type=FILE, default=DEFAULT_STATE, show_default=True, help="Node-local directory of the journal."
+)
+@click.option("--user", default="", help="Account of the services [default: twinboot if it exists, else nobody].")
+@click.option("--force", is_flag=True, help="Replace configuration files that exist.")
+@pass_app
+def init(app: App, /, yes: bool, config_file: Path | None, dhcpsvc: Path | None, **given: str) -> None:
+    """Set this server up: write its configuration, and the share's tree, tables and macros; or join a share."""
+    force = bool(given.pop("force"))
+    config = config_file or config_path(app.config_option)
+    asked = _complete({**given, "state": str(given["state"])}, yes)
+    answers = setup.Answers(
+        interface=asked["interface"],
+        subnet=asked["subnet"],
+        range=asked["pool"],
+        share=asked["share"],
+        name=asked["name"],
+        segment=asked["segment"],
+        address=asked["address"],
+        router=asked["router"],
+        config=config,
+        dhcpsvc=dhcpsvc or config.with_name("dhcpsvc.conf"),
+        state=Path(asked["state"]),
+        user=asked["user"] or default_user(),
+        force=force,
+    )
+    done = setup.perform(answers)
+    load(config)
+    _last_words(answers, done)
+
+
+def _complete(given: dict[str, str], yes: bool) -> dict[str, str]:
+    """Fill in what was not given: by questions, or by defaults with --yes."""
+    ready = [one.name for one in setup.usable_interfaces()]
+
+    def want(name: str, question: str, default: str) -> None:
+        if not given[name]:
+            given[name] = default if yes else click.prompt(question, default=default or None)
+
+    if yes and not given["interface"] and len(ready) != 1:
+        raise Stop(f"--interface: which device? Ready are: {', '.join(ready) or 'none'}")
+    want("interface", f"Device that machines boot from ({', '.join(ready)})", ready[0] if ready else "")
+    want("subnet", "Its network", setup.default_subnet(given["interface"]))
+    want("pool", "Addresses to give out", setup.default_range(given["subnet"]))
+    want("share", "Directory that both servers see", DEFAULT_SHARE)
+    want("name", "Name of this server", platform.node().partition(".")[0].lower())
+    return given
+
+
+def _last_words(answers: setup.Answers, done: setup.Done) -> None:
+    say(f"wrote {answers.config} and {answers.dhcpsvc}")
+    if done.joined:
+        owners = ", ".join(map(str, done.owners))
+        say(f"joined {answers.share}: networks {', '.join(done.networks)}, bindings owned by {owners}")
+        say("on the other server, add this server's address to OWNER_IP in its dhcpsvc.conf, and restart it")
+    else:
+        say(f"made {answers.share} with {done.added} free addresses")
+    option = "" if answers.config == DEFAULT_PATH else f" --config {answers.config}"
+    say("next:")
+    say(f"  twinboot{option} media build live-xen")
+    say(f"  twinboot{option} host add hv1 --mac fe0=00:14:4f:00:00:01")
+    say(f"  twinboot{option} install hv1")
+    say(f"  twinboot{option} serve")

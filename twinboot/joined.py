@@ -1,0 +1,51 @@
+"""One face for the two places where the records of a site lie: installs in one, macros and bindings in the other.
+
+A port that forwards each table to its store, so that who reads both (the boot catalog) need not know where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pxe.installs import TABLE
+from storage.records import Change, Delta, Records, Result
+
+__all__ = ["JoinedRecords"]
+
+
+class JoinedRecords:
+    """`installs` of one store, all other tables of another, as one `Records`."""
+
+    def __init__(self, installs: Records, others: Records) -> None:
+        self.location = f"{others.location}+{installs.location}"
+        self._installs = installs
+        self._others = others
+
+    def _of(self, table: str) -> Records:
+        return self._installs if table == TABLE else self._others
+
+    def tables(self) -> list[str]:
+        """Names of the tables of both, sorted."""
+        own = [TABLE] if TABLE in self._installs.tables() else []
+        return sorted({*own, *(name for name in self._others.tables() if name != TABLE)})
+
+    def create(self, table: str) -> None:
+        """Make a table where it belongs."""
+        self._of(table).create(table)
+
+    def drop(self, table: str) -> None:
+        """Remove a table from where it belongs."""
+        self._of(table).drop(table)
+
+    def read(self, table: str, since: int = 0) -> Delta:
+        """Read from where the table lies; versions are that store's own."""
+        return self._of(table).read(table, since)
+
+    def commit(self, changes: Sequence[Change]) -> list[Result]:
+        """One commit for each store, results in the order of the changes."""
+        results: dict[int, Result] = {}
+        for store in (self._installs, self._others):
+            chosen = [number for number, change in enumerate(changes) if self._of(change.table) is store]
+            if chosen:
+                results.update(zip(chosen, store.commit([changes[number] for number in chosen]), strict=True))
+        return [results[number] for number in range(len(changes))]

@@ -1,0 +1,20 @@
+"""The catalog behind both doors, as this server's configuration wants it."""
+
+from __future__ import annotations
+
+from jumpstart.hosts import HostsCache
+from pxe.catalog import Catalog, Settings
+from pxe.tree import BootTree
+from twinboot import stores
+from twinboot.config import Config
+from twinboot.events import Emitter
+from twinboot.joined import JoinedRecords
+
+__all__ = ["open_catalog"]
+
+
+def open_catalog(config: Config, emit: Emitter) -> Catalog:
+    """Open the records and the boot tree. RecordsError, OSError."""
+    records = JoinedRecords(stores.state_records(config), stores.dhcp_records(config))
+    settings = Settings(str(config.address), config.segment, config.transport, config.http_port)
+    return Catalog(BootTree(config.boot_dir), HostsCache(config.hosts_dir), records, settings, emit)

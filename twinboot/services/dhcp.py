@@ -1,0 +1,57 @@
+"""The DHCP service: gives out addresses, and says in the dhcptab what each firmware boots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dhcp import daemon, svcconf
+from dhcp.networks import network
+from dhcp.sockets import SERVER_PORT, SocketError, open_sockets
+from storage.records import Outcome, Records, RecordsError
+from twinboot import machine, sitefiles, stores
+from twinboot.config import Config
+from twinboot.events import Emitter
+from twinboot.faults import Stop
+from twinboot.services.port import Bound, Ready
+
+__all__ = ["bind", "publish"]
+
+PUBLISH_ATTEMPTS = 3  # both servers may start at once: the loser looks again and mostly finds its work done
+LOST_RACE = frozenset({Outcome.COLLISION, Outcome.EXISTS, Outcome.NOT_FOUND})
+
+
+def bind(config: Config, emit: Emitter) -> Bound:
+    """Give out addresses."""
+    conf = svcconf.load(config.dhcpsvc)
+    try:
+        ports = open_sockets(conf, [one.name for one in machine.served(config, conf)])
+    except SocketError as error:
+        raise Stop(f"dhcp: {error}") from error
+
+    def serve(ready: Ready) -> None:
+        records = stores.dhcp_records(config)
+        publish(config, records, emit)
+        networks = [network(str(net.subnet)) for net in config.networks]
+        daemon.serve(conf, ports, records, networks, emit, ready)
+
+    return Bound(f"dhcp {SERVER_PORT + conf.debug_port_offset}", serve)
+
+
+def publish(config: Config, records: Records, emit: Callable[..., None]) -> None:
+    """Bring the dhcptab's firmware macros up to date and make what is missing for a network of the configuration.
+
+    A store that refuses is reported: what is there still serves.
+    """
+    try:
+        _publish_firmware(records)
+        for net in config.networks:
+            sitefiles.lay_network(records, net, config.domain)
+    except (Stop, RecordsError) as error:
+        emit("records.fault", file=stores.DHCPTAB, reason=str(error))
+
+
+def _publish_firmware(records: Records) -> None:
+    for _ in range(PUBLISH_ATTEMPTS):
+        changes = stores.entry_changes(records, sitefiles.firmware_entries())
+        if not changes or all(result.outcome not in LOST_RACE for result in records.commit(changes)):
+            return

@@ -1,0 +1,116 @@
+"""The shared records as the commands use them: opened as the configuration says, changed or refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+from typing import TypeVar
+
+from dhcp import svcconf
+from jumpstart.hosts import Hosts, load_hosts
+from storage.records import (
+    FREE_ID,
+    MANUAL,
+    Binding,
+    Change,
+    Outcome,
+    Records,
+    RecordsError,
+    Row,
+    TabEntry,
+    open_records,
+)
+from twinboot.config import Config
+from twinboot.faults import Stop
+
+__all__ = [
+    "DHCPTAB",
+    "commit",
+    "container",
+    "dhcp_records",
+    "entry_changes",
+    "hosts",
+    "reservations",
+    "rows",
+    "state_records",
+]
+
+DHCPTAB = "dhcptab"
+STATE_RESOURCE = "SUNWfiles"
+R = TypeVar("R", bound=Row)
+
+
+def dhcp_records(config: Config) -> Records:
+    """Bindings and macros, where dhcpsvc.conf says. ConfError, RecordsError."""
+    conf = svcconf.load(config.dhcpsvc)
+    return open_records(conf.resource, conf.path)
+
+
+def state_records(config: Config) -> Records:
+    """The table of installs. RecordsError when the share is not there."""
+    return open_records(STATE_RESOURCE, config.share / "state")
+
+
+def hosts(config: Config) -> Hosts:
+    """The host files of the share; whatever is wrong with them is in `faults`."""
+    return load_hosts(config.hosts_dir)
+
+
+def container(config: Config, address: IPv4Address) -> str:
+    """Name of the network container that holds `address`. Stop if no network of the configuration does."""
+    network = config.network_of(address)
+    if network is None:
+        raise Stop(f"{address} is in no network of {config.path}: add a [networks.NAME] section or correct the address")
+    return str(network.subnet.network_address)
+
+
+def rows(records: Records, table: str, kind: type[R]) -> list[R]:
+    """All rows of a table; none if there is no such table. RecordsError for anything else."""
+    try:
+        return [row for row in records.read(table).rows if isinstance(row, kind)]
+    except RecordsError as error:
+        if error.outcome is Outcome.NOT_FOUND:
+            return []
+        raise
+
+
+def commit(records: Records, changes: Sequence[Change]) -> None:
+    """Store all changes. Stop names every one that was refused, and why."""
+    if not changes:
+        return
+    results = records.commit(changes)
+    refused = [
+        f"{change.table} {_key(change)}: {result.detail or result.outcome.value}; look again and repeat the command"
+        for change, result in zip(changes, results, strict=True)
+        if result.outcome is not Outcome.STORED
+    ]
+    if refused:
+        raise Stop(*refused)
+
+
+def _key(change: Change) -> str:
+    row = change.new or change.old
+    if isinstance(row, Binding):
+        return str(IPv4Address(row.address))
+    return row.name if isinstance(row, TabEntry) else str(row.key) if row else ""
+
+
+def entry_changes(records: Records, wanted: Sequence[TabEntry]) -> list[Change]:
+    """What to change in the dhcptab so that it holds `wanted`: only what is missing or differs."""
+    stored = {row.key: row for row in rows(records, DHCPTAB, TabEntry)}
+    return [
+        Change(DHCPTAB, stored.get(entry.key), entry)
+        for entry in wanted
+        if entry.key not in stored or stored[entry.key].value != entry.value
+    ]
+
+
+def reservations(records: Records, tables: Sequence[str], client_ids: Sequence[bytes]) -> list[tuple[str, Binding]]:
+    """(container, binding) of every MANUAL binding of these clients."""
+    assert FREE_ID not in client_ids
+    return [
+        (table, row)
+        for table in tables
+        for row in rows(records, table, Binding)
+        if row.flags & MANUAL and row.client_id in client_ids
+    ]
