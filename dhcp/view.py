@@ -50,14 +50,19 @@ class FreeSet:
         self._base = network.number
         self._chunks: dict[int, int] = {}
         self._filled = 0
-        self._low, self._high = 0, -1  # widest range of offsets ever held: where searches start
+        self._low, self._high = network.size, 0  # range of offsets where searches start
+
+    def cover(self, address: int) -> None:
+        """Let searches start at this address too, whether or not it is a member now.
+
+        Servers that know the same rows thus start at the same place, whatever they have offered or seen taken.
+        """
+        offset = address - self._base
+        self._low, self._high = min(self._low, offset), max(self._high, offset)
 
     def add(self, address: int) -> None:
-        """Put an address in."""
+        """Put an address in; it must be covered."""
         offset = address - self._base
-        if self._high < self._low:
-            self._low = self._high = offset
-        self._low, self._high = min(self._low, offset), max(self._high, offset)
         chunk, bit = offset >> self.CHUNK_BITS, 1 << (offset & 1023)
         self._chunks[chunk] = self._chunks.get(chunk, 0) | bit
         self._filled |= 1 << chunk
@@ -154,7 +159,10 @@ class NetworkView:
     def _index(self, row: Binding) -> None:
         """Enter a row where the searches look, unless an offer holds its address."""
         self._free.discard(row.address)
-        if row.owner not in self.owners or row.address in self._offered:
+        if row.owner not in self.owners:
+            return
+        self._free.cover(row.address)
+        if row.address in self._offered:
             return
         if row.client_id == FREE_ID:
             if not row.flags & NOT_FREE:

@@ -1,0 +1,155 @@
+"""The view of one network: indexes that follow every change, searches without a walk, offers that end."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dhcp import view as view_module
+from dhcp.networks import network
+from dhcp.view import FreeSet, NetworkView, Offer
+from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, Delta, Key, ipv4_int
+
+NET = network("10.0.0.0/16")
+OURS, THEIRS = ipv4_int("10.0.0.1"), ipv4_int("10.0.0.2")
+FLAGS = (0, PERMANENT, MANUAL, UNUSABLE, BOOTP, PERMANENT | MANUAL)
+
+
+def binding(host: int, client_id: bytes = FREE_ID, flags: int = 0, owner: int = OURS, lease_s: int = 0) -> Binding:
+    return Binding(NET.number + host, client_id, flags, owner, lease_s, 1, "", "")
+
+
+def change(view: NetworkView, *rows: Binding, gone: tuple[Key, ...] = (), whole: bool = False) -> None:
+    view.apply(Delta(view.version + 1, rows, gone, whole, ()))
+
+
+def view_of(*rows: Binding) -> NetworkView:
+    view = NetworkView(NET, frozenset({OURS}))
+    change(view, *rows, whole=True)
+    return view
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sets(st.integers(1, 65534), max_size=40), st.sets(st.integers(1, 65534)), st.integers(0, 2**32))
+def test_the_free_set_picks_the_next_member_and_goes_round(hosts: set[int], removed: set[int], seed: int) -> None:
+    free = FreeSet(NET)
+    for host in hosts:
+        free.cover(NET.number + host)
+        free.add(NET.number + host)
+    for host in removed:
+        free.discard(NET.number + host)
+    left = sorted(hosts - removed)
+    picked = free.pick(seed)
+    if not left:
+        assert picked is None
+        return
+    start = min(hosts) + seed % (max(hosts) - min(hosts) + 1)
+    assert picked == NET.number + next((host for host in left if host >= start), left[0])
+    assert all((NET.number + host in free) == (host in left) for host in hosts | removed)
+
+
+rows_of_any_kind = st.lists(
+    st.builds(
+        binding,
+        st.integers(1, 12),
+        st.sampled_from([FREE_ID, b"\1a", b"\1b"]),
+        st.sampled_from(FLAGS),
+        st.sampled_from([OURS, THEIRS]),
+        st.sampled_from([0, 100, 200, FOREVER_S]),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows_of_any_kind, st.sets(st.integers(1, 12), max_size=4))
+def test_indexes_agree_with_a_walk_over_the_rows(rows: list[Binding], gone: set[int]) -> None:
+    view = view_of()
+    for row in rows:
+        change(view, row)
+    change(view, gone=tuple(NET.number + host for host in gone))
+    left = {row.address: row for row in rows if row.address - NET.number not in gone}
+    assert view.rows == left
+    for client_id in (b"\1a", b"\1b"):
+        held = {row for row in left.values() if row.client_id == client_id}
+        assert set(view.bindings_of(client_id)) == held
+        reserved = [row for row in held if row.flags & MANUAL and not row.flags & BOOTP]
+        assert (view.reservation_of(client_id) in reserved) if reserved else view.reservation_of(client_id) is None
+    ours = [row for row in left.values() if row.owner == OURS]
+    free = [row for row in ours if row.client_id == FREE_ID and not row.flags & (MANUAL | UNUSABLE | BOOTP)]
+    assert (view.free_for(b"\1c") in free) if free else view.free_for(b"\1c") is None
+    ended = [row for row in ours if row.client_id != FREE_ID and row.flags == 0 and row.lease_s <= 150]
+    found = view.ended_before(150)
+    assert (found is None) == (not ended)
+    assert found is None or found.lease_s == min(row.lease_s for row in ended)
+
+
+def test_two_servers_offer_one_client_the_same_and_two_clients_different_addresses() -> None:
+    rows = [binding(host) for host in range(100, 400)]
+    one, other = view_of(*rows), view_of(*reversed(rows))
+    clients = [b"\1" + bytes((0, 20, 79, 0, 0, number)) for number in range(32)]
+    assert [one.free_for(client) for client in clients] == [other.free_for(client) for client in clients]
+    assert len({one.free_for(client) for client in clients}) > 24
+    late = view_of(*(binding(host, b"\1x") for host in range(100, 200)), *rows[100:])
+    for host in range(100, 200):
+        change(one, binding(host, b"\1x"))
+    assert [one.free_for(client) for client in clients] == [late.free_for(client) for client in clients]
+
+
+def test_an_offer_keeps_its_address_from_others_until_it_ends() -> None:
+    view = view_of(binding(10), binding(11, b"\1old", lease_s=100))
+    view.remember(Offer(b"\1a", b"\1a", NET.number + 10, 600), 20.0)
+    view.remember(Offer(b"\1b", b"\1b", NET.number + 11, 600), 21.0)
+    assert view.free_for(b"\1c") is None
+    assert view.ended_before(500) is None
+    assert view.offered_to(NET.number + 10) == b"\1a"
+    view.expire(19.9)
+    assert set(view.offers) == {b"\1a", b"\1b"}
+    view.expire(20.0)
+    assert set(view.offers) == {b"\1b"}
+    assert view.free_for(b"\1c") == binding(10)
+    view.forget_offers()
+    assert view.ended_before(500) == binding(11, b"\1old", lease_s=100)
+
+
+def test_a_client_has_one_offer_and_an_address_one_client() -> None:
+    view = view_of(binding(10), binding(11))
+    for client, host in ((b"\1a", 10), (b"\1a", 11), (b"\1b", 11)):
+        view.remember(Offer(client, client, NET.number + host, 600), 20.0)
+    assert list(view.offers) == [b"\1b"]
+    assert view.free_for(b"\1c") == binding(10)
+    view.forget(b"\1unknown")
+
+
+def test_offers_and_heard_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = view_of(*(binding(host) for host in range(1, 20)))
+    monkeypatch.setattr(view_module, "OFFERS_MAX", 4)
+    monkeypatch.setattr(view_module, "HEARD_MAX", 4)
+    for number in range(10):
+        client = bytes((1, number))
+        view.remember(Offer(client, client, NET.number + 1 + number, 600), 20.0)
+        view.hear(client, client)
+    assert list(view.offers) == list(view.heard) == [bytes((1, number)) for number in range(6, 10)]
+    assert len({view.free_for(bytes((1, seed))) for seed in range(200)}) > 1
+
+
+def test_a_whole_delta_replaces_everything_but_offers() -> None:
+    view = view_of(binding(10), binding(11, b"\1a"))
+    view.remember(Offer(b"\1b", b"\1b", NET.number + 10, 600), 20.0)
+    change(view, binding(10), binding(12), whole=True)
+    assert set(view.rows) == {NET.number + 10, NET.number + 12}
+    assert view.bindings_of(b"\1a") == []
+    assert view.free_for(b"\1c") == binding(12)
+    assert list(view.offers) == [b"\1b"]
+
+
+def test_rows_that_are_no_hosts_of_the_network_are_left_out() -> None:
+    view = view_of(binding(0), binding(65535), binding(65536), binding(5))
+    assert list(view.rows) == [NET.number + 5]
+
+
+def test_the_heap_of_leases_does_not_grow_with_renewals() -> None:
+    view = view_of(binding(10, b"\1a"))
+    for lease_s in range(5000):
+        change(view, binding(10, b"\1a", lease_s=lease_s))
+    assert len(view._ended) <= view_module.HEAP_SLACK + 3
+    assert view.ended_before(9999) == binding(10, b"\1a", lease_s=4999)
