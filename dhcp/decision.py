@@ -19,7 +19,7 @@ from storage.records import BOOTP, Binding, Change, ipv4_text
 CLIENT_ID_MAX_BYTES = 64  # what a container's field holds
 
 SILENCE: Final[Mapping[str, str]] = {
-    "bootp": "a BOOTP client, and BOOTP_COMPAT is not set for it",
+    "bootp": "a BOOTP client; only DHCP is answered",
     "hops": "it crossed more relays than RELAY_HOPS allows",
     "no-network": "it comes from a network that is not in the list of networks here",
     "client-id-long": f"its client id is longer than {CLIENT_ID_MAX_BYTES} bytes, which no binding can hold",

@@ -85,6 +85,11 @@ def _word(*legal: str) -> Callable[[str], str]:
     return parse
 
 
+def _never(text: str) -> None:
+    """Refuse every value: a key for something that does not exist here and would be missed."""
+    raise ValueError(text)
+
+
 def _boolean(text: str) -> bool:
     if text.upper() not in {"TRUE", "FALSE"}:
         raise ValueError(text)
@@ -137,16 +142,17 @@ KEYS: tuple[Key, ...] = (
         "how often all is read anew and offers are forgotten; 0: at SIGHUP only. Edits are seen at once anyhow"),
     Key("INTERFACES", _names, (), "interface names with `,` between", Show.OPEN,
         "interfaces to serve; absent: all that are up and have an IPv4 address, loopback left out"),
-    Key("ICMP_VERIFY", _boolean, True, _BOOL, Show.OPEN, "ping an address before it is offered for the first time"),
+    Key("ICMP_VERIFY", _boolean, True, _BOOL, Show.OPEN,
+        "no effect yet: addresses are offered without asking by ICMP who has them"),
     Key("OFFER_CACHE_TIMEOUT", _number(0), 10, _S, Show.OPEN, "life of an offer"),
     Key("SECONDARY_SERVER_TIMEOUT", _number(0), 20, _S, Show.OPEN,
         "renewals of a binding owned elsewhere are answered when the client has tried for so long"),
     Key("LEASE_MIN_LRU", _number(0), 60, _S, Show.HIDDEN,
         "an ended lease must be older than this to be given to another"),
-    Key("BOOTP_COMPAT", _word("automatic", "manual"), None, "automatic or manual; absent: BOOTP is not answered",
-        Show.OPEN, "manual: BOOTP clients with a binding; automatic: any, from the bindings with the BOOTP flag"),
+    Key("BOOTP_COMPAT", _word("automatic", "manual"), None, "automatic or manual", Show.OPEN,
+        "no effect yet: BOOTP clients get no answer"),
     Key("RELAY_HOPS", _number(0, 255), 4, "0 to 255", Show.OPEN, "packets that crossed more relays are dropped"),
-    Key("RELAY_DESTINATIONS", _word("-"), None, f"not set ({_RELAY})", Show.OPEN, _RELAY),
+    Key("RELAY_DESTINATIONS", _never, None, f"not set ({_RELAY})", Show.OPEN, _RELAY),
     Key("DEBUG_PORT_OFFSET", _number(0, 65467), 0, "0 to 65467", Show.HIDDEN, "added to the ports 67 and 68 (tests)"),
     Key("CACHE_TIMEOUT", _number(0), 10, _S, Show.OPEN, "no effect: what changes in the datastore is seen at once"),
     Key("LOGGING_FACILITY", _number(0, 7), None, "0 to 7", Show.OPEN, _JOURNAL),

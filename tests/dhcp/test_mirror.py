@@ -1,0 +1,88 @@
+"""The copy of the datastore: follows changes, stays as it was while the store cannot be read, tells once."""
+
+import pytest
+
+from dhcp.mirror import FAULTS_TOLD_MAX, Mirror
+from dhcp.networks import network
+from dhcp.view import Offer
+from storage.records import Change, Delta, Fault, MemoryRecords, Outcome, TabEntry, ipv4_int
+from tests.dhcp.conftest import NETWORK, Events, make_binding, make_store
+
+OWNERS = frozenset({ipv4_int("127.0.0.1")})
+
+
+@pytest.fixture
+def events() -> Events:
+    return Events()
+
+
+def mirror_of(records: MemoryRecords, events: Events) -> Mirror:
+    mirror = Mirror(records, [network("127.0.0.0/24")], OWNERS, events)
+    mirror.reload()
+    return mirror
+
+
+def test_a_change_by_another_is_seen_at_the_next_refresh(events: Events) -> None:
+    records = make_store([make_binding("127.0.0.9")])
+    mirror = mirror_of(records, events)
+    (view,) = mirror.views
+    row = make_binding("127.0.0.10")
+    records.commit([Change(NETWORK, None, row)])
+    mirror.refresh(view)
+    assert sorted(view.rows) == [row.address - 1, row.address]
+    assert events.told == []
+
+
+def test_an_unreadable_store_leaves_the_copy_and_is_told_once(events: Events) -> None:
+    records = make_store([make_binding("127.0.0.9")], {"m": ":LeaseTim=1:"})
+    mirror = mirror_of(records, events)
+    (view,) = mirror.views
+    for _ in range(3):
+        records.fail_next(Outcome.UNAVAILABLE, 2)
+        mirror.refresh(view)
+        assert not mirror.refresh_macros()
+    assert len(view.rows) == 1
+    assert "m" in mirror.macros
+    assert [fault["file"] for fault in events.of("records.fault")] == [NETWORK, "dhcptab"]
+    mirror.refresh(view)
+    records.fail_next(Outcome.UNAVAILABLE)
+    mirror.refresh(view)
+    assert len(events.told) == 3
+
+
+def test_macros_are_loaded_anew_only_when_they_changed(events: Events) -> None:
+    records = make_store([], {"m": ":LeaseTim=1:"})
+    mirror = mirror_of(records, events)
+    before = mirror.macros
+    assert not mirror.refresh_macros()
+    assert mirror.macros is before
+    records.commit([Change("dhcptab", None, TabEntry("n", "m", 0, ":LeaseTim=2:"))])
+    assert mirror.refresh_macros()
+    assert "m" in mirror.macros
+    assert "n" in mirror.macros
+
+
+def test_a_rescan_forgets_offers(events: Events) -> None:
+    mirror = mirror_of(make_store([make_binding("127.0.0.9")]), events)
+    (view,) = mirror.views
+    view.remember(Offer(b"\1a", b"\1a", ipv4_int("127.0.0.9"), 600), 99.0)
+    mirror.reload()
+    assert view.offers == {}
+    assert view.free_for(b"\1b") is not None
+
+
+def test_quarantined_rows_are_told_within_bounds(events: Events) -> None:
+    class Torn(MemoryRecords):
+        def read(self, table: str, since: int = 0) -> Delta:
+            faults = tuple(
+                Fault(table, line, "garbage", "too few fields") for line in range(5, 5 + 2 * FAULTS_TOLD_MAX)
+            )
+            return super().read(table, since)._replace(faults=faults if table == NETWORK else ())
+
+    records = Torn()
+    records.load(NETWORK, [])
+    records.load("dhcptab", [])
+    mirror_of(records, events).reload()
+    told = events.of("records.fault")
+    assert told[0]["reason"] == "line 5: too few fields"
+    assert (len(told), told[-1]["count"]) == (FAULTS_TOLD_MAX + 1, FAULTS_TOLD_MAX)

@@ -1,0 +1,31 @@
+"""Counting without end, telling within bounds."""
+
+from dhcp.tally import EVENTS_PER_S, Tally
+from tests.dhcp.conftest import Events
+
+
+def test_of_each_reason_a_few_are_told_and_the_rest_as_a_sum() -> None:
+    events = Events()
+    tally = Tally(events)
+    for number in range(1000):
+        tally.note("dhcp.dropped", "short", detail=str(number))
+    tally.note("dhcp.dropped", "op")
+    assert tally.counts["dhcp.dropped", "short"] == 1000
+    assert len(events.told) == EVENTS_PER_S + 1
+    tally.turn(1)
+    assert events.told[-1] == (
+        "dhcp.dropped",
+        {"reason": "short", "count": 1000 - EVENTS_PER_S, "detail": "more of the same in one second"},
+    )
+    assert len(events.told) == EVENTS_PER_S + 2
+
+
+def test_a_new_second_hears_again() -> None:
+    events = Events()
+    tally = Tally(events)
+    for second in range(1, 4):
+        tally.turn(second)
+        tally.turn(second)
+        for _ in range(EVENTS_PER_S):
+            tally.note("dhcp.silent", "full")
+    assert len(events.told) == 3 * EVENTS_PER_S
