@@ -29,7 +29,7 @@ RECEIVE_BUFFER_BYTES: Final = 8 * 1024 * 1024
 SO_RCVBUFFORCE: Final = 33  # as SO_RCVBUF, but root is not held to net.core.rmem_max (socket(7))
 SO_TIMESTAMPNS: Final = 35  # the kernel says when each packet came in
 
-_SIOCGIFFLAGS, _SIOCGIFADDR, _SIOCGIFHWADDR = 0x8913, 0x8915, 0x8927  # netdevice(7)
+_SIOCGIFFLAGS, _SIOCGIFADDR, _SIOCGIFNETMASK, _SIOCGIFHWADDR = 0x8913, 0x8915, 0x891B, 0x8927  # netdevice(7)
 _IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
 _ARPHRD_ETHER = 1
 
@@ -39,10 +39,11 @@ class SocketError(Exception):
 
 
 class Interface(NamedTuple):
-    """An interface that is up: its name, IPv4 address and Ethernet address (b"" if it has none)."""
+    """An interface that is up: its name, IPv4 address and netmask, and Ethernet address (b"" if it has none)."""
 
     name: str
     address: int
+    mask: int
     hardware: bytes
     is_loopback: bool
 
@@ -73,6 +74,7 @@ def _inspect(handle: int, name: str) -> Interface | None:
     try:
         (flags,) = struct.unpack_from("H", fcntl.ioctl(handle, _SIOCGIFFLAGS, request), 16)
         address = fcntl.ioctl(handle, _SIOCGIFADDR, request)[20:24]
+        mask = fcntl.ioctl(handle, _SIOCGIFNETMASK, request)[20:24]
         kind, hardware = struct.unpack_from("H6s", fcntl.ioctl(handle, _SIOCGIFHWADDR, request), 16)
     except OSError:
         return None  # it has no address, or went away in between
@@ -81,6 +83,7 @@ def _inspect(handle: int, name: str) -> Interface | None:
     return Interface(
         name,
         int.from_bytes(address, "big"),
+        int.from_bytes(mask, "big"),
         hardware if kind == _ARPHRD_ETHER else b"",
         bool(flags & _IFF_LOOPBACK),
     )

@@ -10,9 +10,9 @@ from dhcp.sockets import Interface, SocketError, choose, list_interfaces, open_s
 from dhcp.svcconf import ServiceConf
 from storage.records import ipv4_int
 
-LO = Interface("lo", ipv4_int("127.0.0.1"), b"", True)
-ETH0 = Interface("eth0", ipv4_int("10.0.0.1"), bytes(6), False)
-ETH1 = Interface("eth1", ipv4_int("10.0.1.1"), bytes(6), False)
+LO = Interface("lo", ipv4_int("127.0.0.1"), ipv4_int("255.0.0.0"), b"", True)
+ETH0 = Interface("eth0", ipv4_int("10.0.0.1"), ipv4_int("255.255.255.0"), bytes(6), False)
+ETH1 = Interface("eth1", ipv4_int("10.0.1.1"), ipv4_int("255.255.255.0"), bytes(6), False)
 
 
 def test_loopback_is_found_without_a_hardware_address() -> None:
