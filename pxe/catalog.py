@@ -28,7 +28,7 @@ from jumpstart.model import HostFault, Hypervisor
 from jumpstart.targets import TARGETS, ArgumentError, BootContext, BootEntry
 from pxe.bootplan import UNKNOWN_MACHINE, Kind, Plan, decide
 from pxe.content import Content, FileContent, Refused, TextContent, Why
-from pxe.firmware import IPXE_SCRIPT
+from pxe.firmware import HTTP_PORT, IPXE_SCRIPT
 from pxe.installs import LIVE, Installs, SpentTokenError, State, StoreError, UnknownTokenError
 from pxe.menus import MenuError, install_menu, ipxe_script, local_menu, unknown_menu
 from pxe.neighbours import Neighbours
@@ -38,7 +38,6 @@ from storage.records import Install, Records, RecordsError, ipv4_int
 
 MAC_NAME = r"grub/grub\.cfg-01-([0-9a-fA-F]{2}(?:-[0-9a-fA-F]{2}){5})"
 TOKEN_IN_NAME = re.compile(r"(^|/)(install|report)/[^/]+")
-HTTP_PORT = 80
 
 Emit = Callable[..., None]
 
@@ -51,6 +50,11 @@ class Settings(NamedTuple):
     transport: str = "http"
     http_port: int = HTTP_PORT
     default_target: str = "live-xen"  # named in the hint for unknown machines
+
+    @property
+    def loader_transport(self) -> str:
+        """How GRUB really fetches: GRUB 2.06 knows HTTP on port 80 only, so another port leaves TFTP."""
+        return self.transport if self.http_port == HTTP_PORT else "tftp"
 
     @property
     def http_host(self) -> str:
@@ -168,8 +172,7 @@ class Catalog:
             return plan, local_menu(host, plan)
         try:
             entry = self._entry(host, mac, row)
-            host_part = self.settings.http_host if self.settings.transport == "http" else self.settings.server
-            return plan, install_menu(host, plan, entry, host_part, self.settings.transport)
+            return plan, install_menu(host, plan, entry, self.settings.server, self.settings.loader_transport)
         except (MenuError, ArgumentError) as error:
             rescue = Plan(Kind.RESCUE, f"{plan.reason}, but its menu cannot be made: {error}")
             return rescue, local_menu(host, rescue)

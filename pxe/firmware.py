@@ -27,6 +27,7 @@ from jumpstart.model import Hypervisor
 GRUB_MENU_SYMBOL = ("GrubMenu", "Site,150,ASCII,1,0")
 """The symbol that host macros use: option 150, which pxegrub and GRUB take as the name of their menu."""
 
+HTTP_PORT = 80
 HTTP_HERE = "http:///boot/"
 IPXE_SCRIPT = "boot.ipxe"
 BIOS_CORE = "grub/i386-pc/core.0"
@@ -97,18 +98,22 @@ def _served() -> str:
     return ", ".join(row.name for row in FIRMWARES.values() if row.boot_file is not None)
 
 
-def class_macros() -> list[tuple[str, str]]:
+def class_macros(http_port: int = HTTP_PORT) -> list[tuple[str, str]]:
     """(name, text) of the dhcptab's macros for firmware: one for each row with a loader, and one for iPXE.
+
+    `http:///` has no place for a port, so where HTTP is not on port 80 only the rows that boot by TFTP remain.
 
     iPXE is chosen by user class (option 77) after the class macro, so it overrides the boot file of its
     architecture: the script then goes on by HTTP, with real throughput, on BIOS and UEFI alike.
     """
+    transports = tuple(Transport) if http_port == HTTP_PORT else (Transport.TFTP,)
     rows = [
         (row.macro_name, f':BootFile="{row.boot_url}":EchoVC:')
         for row in FIRMWARES.values()
-        if row.boot_url is not None
+        if row.boot_url is not None and row.transport in transports
     ]
-    return [*rows, ("iPXE", f':BootFile="{HTTP_HERE}{IPXE_SCRIPT}":EchoVC:')]
+    ipxe = [("iPXE", f':BootFile="{HTTP_HERE}{IPXE_SCRIPT}":EchoVC:')]
+    return [*rows, *(ipxe if Transport.HTTP in transports else [])]
 
 
 def menu_name(mac: str) -> str:

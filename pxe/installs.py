@@ -123,7 +123,7 @@ class Installs:
         def decide() -> tuple[Install | None, Install]:
             old = self._by_host.get(host)
             state = _next(old, Event.ARM)
-            return old, Install(host, state, target, token, now_s, server, 0, "")
+            return old, Install(host, state.value, target, token, now_s, server, 0, "")
 
         return self._change(decide).row
 
@@ -135,7 +135,7 @@ class Installs:
             state = _next(old, Event.BEGIN)
             if state == old.state:
                 return old, old
-            return old, old._replace(state=state, changed_s=now_s, server=server)
+            return old, old._replace(state=state.value, changed_s=now_s, server=server)
 
         return self._change(decide)
 
@@ -146,7 +146,7 @@ class Installs:
             old = self._owner(token)
             state = _next(old, Event.SUCCEED if success else Event.FAIL)
             kept = detail[:DETAIL_CHARS_MAX]
-            return old, old._replace(state=state, detail=kept, changed_s=now_s, server=server)
+            return old, old._replace(state=state.value, detail=kept, changed_s=now_s, server=server)
 
         return self._change(decide)
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import FileSystemLoader, StrictUndefined, Undefined
+from jinja2 import DictLoader, StrictUndefined, Undefined
 from jinja2.exceptions import UndefinedError
 from jinja2.sandbox import SandboxedEnvironment
 
@@ -101,7 +101,8 @@ def _keyword(value: str) -> _Verbatim:
 
 def _environment(word: Callable[[object], str]) -> SandboxedEnvironment:
     environment = SandboxedEnvironment(
-        loader=FileSystemLoader(TEMPLATES),
+        # Read now: the account that renders later need not be able to read where the program is installed.
+        loader=DictLoader({path.name: path.read_text(encoding="utf-8") for path in TEMPLATES.glob("*.j2")}),
         undefined=StrictUndefined,
         finalize=word,
         autoescape=False,  # HTML's rules would be wrong here; `finalize` applies the language's own
@@ -140,7 +141,7 @@ def _steps(entry: BootEntry, server: str, transport: str) -> list[_Step]:
 def install_menu(host: Hypervisor, plan: Plan, entry: BootEntry, server: str, transport: str) -> bytes:
     """The menu that installs `host`: `entry` first, the local disk as a second choice.
 
-    `server` is the address (with `:port` unless 80) that the loader fetches from, `transport` "http" or "tftp".
+    `server` is the address that the loader fetches from, `transport` "http" (port 80) or "tftp".
     """
     values = {"title": entry.title, "steps": _steps(entry, server, transport)}
     return _grub_menu(host, plan, INSTALL_TIMEOUT_S, values)

@@ -176,8 +176,11 @@ def test_two_servers_follow_each_other(make_rig: Callable[..., Rig]) -> None:
     assert "was installed" in odd.events[-1].fields["reason"]
 
 
-def test_a_fetch_by_tftp_and_another_http_port_reach_the_menu(make_rig: Callable[..., Rig]) -> None:
-    rig = make_rig(transport="tftp", port=8080)
+@pytest.mark.parametrize(("transport", "port"), [("tftp", 8080), ("http", 8080)])
+def test_a_loader_fetches_by_tftp_where_http_has_another_port(
+    make_rig: Callable[..., Rig], transport: str, port: int
+) -> None:
+    rig = make_rig(transport=transport, port=port)
     token = arm_hv1(rig.records)
     menu = text(rig, HV1)
     assert f"(tftp,10.0.0.1)/install/{token}/xen.gz" in menu

@@ -29,6 +29,10 @@ def test_macros_for_firmware_we_have_a_loader_for() -> None:
     ]
 
 
+def test_another_http_port_leaves_what_boots_by_tftp() -> None:
+    assert [name for name, _ in class_macros(8080)] == [f"PXEClient:Arch:{arch:05d}" for arch in (0, 7, 9)]
+
+
 def test_a_macro_name_is_a_prefix_of_the_class_that_real_firmware_sends() -> None:
     names = {name for name, _ in class_macros()}
     for sent in (

@@ -28,7 +28,7 @@ ARMED = Plan(Kind.INSTALL, "live-xen was armed at 2026-01-01 00:00:00 UTC")
 MENUS = {
     "install-http.cfg": install_menu(HOST, ARMED, ENTRY, "10.0.0.1", "http"),
     "install-tftp.cfg": install_menu(HOST, ARMED, ENTRY, "10.0.0.1", "tftp"),
-    "install-linux.cfg": install_menu(HOST, ARMED, LINUX, "10.0.0.1:8080", "http"),
+    "install-linux.cfg": install_menu(HOST, ARMED, LINUX, "10.0.0.1", "http"),
     "local.cfg": local_menu(HOST, Plan(Kind.LOCAL, "no install was ever armed for it")),
     "unknown.cfg": unknown_menu("odd", "live-xen"),
     "boot.ipxe": ipxe_script(),
