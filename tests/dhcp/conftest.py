@@ -128,9 +128,8 @@ def make_store(bindings: list[Binding], macros: dict[str, str] | None = None) ->
     return records
 
 
-@pytest.fixture
-def port_number() -> int:
-    """Find a free UDP port for the server and its relay."""
+def free_port() -> int:
+    """Find a free UDP port for a server and its relay."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -147,13 +146,19 @@ class Lab:
 
 
 @pytest.fixture
+def port_number() -> int:
+    """Return a free UDP port for the server and its relay."""
+    return free_port()
+
+
+@pytest.fixture
 def lab_conf(port_number: int) -> ServiceConf:
     """Return the configuration of a server that may run beside others, unprivileged."""
     return ServiceConf("SUNWfiles", "/nowhere", debug_port_offset=port_number - 67, icmp_verify=False)
 
 
 @pytest.fixture
-def start(port_number: int, lab_conf: ServiceConf) -> Iterator[Callable[..., Lab]]:
+def start(lab_conf: ServiceConf) -> Iterator[Callable[..., Lab]]:
     """Return a function that starts a daemon on loopback over a datastore; all are stopped afterwards."""
     labs: list[tuple[Lab, threading.Thread]] = []
 
@@ -164,7 +169,7 @@ def start(port_number: int, lab_conf: ServiceConf) -> Iterator[Callable[..., Lab
         daemon = Daemon(conf, ports, records, [network("127.0.0.0/24")], events)
         ready = threading.Event()
         thread = threading.Thread(target=daemon.serve_forever, args=(ready.set,), daemon=True)
-        lab = Lab(daemon, events, Relay(port_number), ports)
+        lab = Lab(daemon, events, Relay(67 + conf.debug_port_offset), ports)
         labs.append((lab, thread))
         thread.start()
         assert ready.wait(ANSWER_TIMEOUT_S)

@@ -29,7 +29,7 @@ from storage.records import (
     SunwFiles,
     TabEntry,
 )
-from tests.dhcp.conftest import NETWORK, Events, Lab, Relay, chosen, make_binding, make_packet, make_store
+from tests.dhcp.conftest import NETWORK, Events, Lab, Relay, chosen, free_port, make_binding, make_packet, make_store
 
 Start = Callable[..., Lab]
 MAC = "00:14:4f:00:00:01"
@@ -258,6 +258,21 @@ def test_leases_in_suns_files(start: Start, tmp_path: Path) -> None:
     lab.relay.send(MessageType.DISCOVER, "00:14:4f:00:00:99")
     assert lab.relay.is_silent()
     assert lab.events.of("dhcp.silent")[0]["reason"] == "full"
+
+
+def test_two_servers_on_one_store_give_an_address_once(start: Start, tmp_path: Path) -> None:
+    SunwFiles(tmp_path).create(NETWORK)
+    SunwFiles(tmp_path).create("dhcptab")
+    SunwFiles(tmp_path).commit([Change(NETWORK, None, row) for row in pool(1)])
+    one, other = (start(SunwFiles(tmp_path), debug_port_offset=free_port() - 67) for _ in range(2))
+    first, second = MAC, "00:14:4f:00:00:02"
+    offers = [one.relay.ask(MessageType.DISCOVER, first), other.relay.ask(MessageType.DISCOVER, second)]
+    assert offers[0].yiaddr == offers[1].yiaddr
+    assert one.relay.ask(MessageType.REQUEST, first, options=chosen(offers[0])).message_type is MessageType.ACK
+    other.relay.send(MessageType.REQUEST, second, options=chosen(offers[1]))
+    assert other.relay.is_silent()
+    assert other.events.of("dhcp.silent")[0]["reason"] == "taken"
+    assert other.relay.ask(MessageType.REQUEST, first, ciaddr="127.0.0.20").message_type is MessageType.ACK
 
 
 def test_old_work_is_shed_only_from_a_whole_batch(

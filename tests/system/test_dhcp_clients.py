@@ -37,6 +37,7 @@ from storage.records import open_records
 
 conf = load(sys.argv[1])
 ports = open_sockets(conf)
+assert all(port.raw for port in ports)
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 
 def emit(kind, **fields):
