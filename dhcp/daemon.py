@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dhcp import engine, frame, wire
+from dhcp.asking import view_of
 from dhcp.decision import Arrival, Decision, Networks, Reply, World
 from dhcp.mirror import Mirror
 from dhcp.networks import Network
@@ -188,7 +189,7 @@ class Daemon:
         try:
             request = wire.decode(datagram.data)
             arrival = Arrival(interface.name, interface.address)
-            view = engine.view_of(request, arrival, self._networks)
+            view = view_of(request, arrival, self._networks)
             if view is not None and view.name not in self._fresh:
                 self._mirror.refresh(view)
                 self._fresh.add(view.name)

@@ -24,12 +24,12 @@ from typing import Final
 
 from dhcp import options as o
 from dhcp import reply
+from dhcp.asking import ask, is_fixed, runs
 from dhcp.decision import (
     CLIENT_ID_MAX_BYTES,
     Arrival,
     Asked,
     Decision,
-    Networks,
     World,
     answered,
     noted,
@@ -60,60 +60,7 @@ def decide(request: Packet, arrival: Arrival, world: World, view: NetworkView | 
         return unheard(request, "no-network", giaddr=ipv4_text(request.giaddr))
     if len(request.client_id) > CLIENT_ID_MAX_BYTES:
         return unheard(request, "client-id-long")
-    return handler(_ask(request, arrival, world, view, now_s))
-
-
-def view_of(request: Packet, arrival: Arrival, networks: Networks) -> NetworkView | None:
-    """Find the client's network: its own address if it has one, else its relay's, else that of the interface."""
-    if request.ciaddr and request.message_type != MessageType.DISCOVER:
-        return networks.find(request.ciaddr)
-    if not request.giaddr:
-        return networks.find(arrival.server)
-    link = 0
-    relayed = request.options.get(o.RELAY_INFO)
-    if relayed:
-        try:
-            link = int.from_bytes(o.suboptions(relayed).get(o.RELAY_LINK_SELECTION, b"")[:4], "big")
-        except ValueError:
-            link = 0  # a relay's slip in another sub-option is echoed, not punished
-    return networks.find(link or request.giaddr)
-
-
-def _ask(request: Packet, arrival: Arrival, world: World, view: NetworkView, now_s: int) -> Asked:
-    option_50 = request.options.get(o.REQUESTED_ADDRESS)
-    wanted = int.from_bytes(option_50, "big") if option_50 else None
-    mac = bytes((request.htype,)) + request.chaddr
-    client_id, is_clone = _identify(request, view, mac, request.ciaddr or wanted or 0, now_s)
-    return Asked(request, arrival, world, view, now_s, client_id, mac, is_clone, wanted)
-
-
-def _identify(request: Packet, view: NetworkView, mac: bytes, named: int, now_s: int) -> tuple[bytes, bool]:
-    """Return the client id to serve under, and whether option 61 was set aside because another machine holds it."""
-    said = request.client_id
-    if said == mac or not request.hlen:
-        return said, False
-    if view.reservation_of(said) is None:
-        if view.reservation_of(mac) is not None:
-            return mac, False
-        row = view.rows.get(named)
-        if row is not None and row.client_id == mac:
-            return mac, False
-    holder = view.heard.get(said)
-    offer = view.offers.get(said)
-    if offer is not None and offer.mac != mac:
-        return mac, True
-    if holder is not None and holder != mac and any(_runs(row, now_s) for row in view.bindings_of(said)):
-        return mac, True
-    return said, False
-
-
-def _is_fixed(row: Binding) -> bool:
-    return bool(row.flags & (MANUAL | PERMANENT))
-
-
-def _runs(row: Binding, now_s: int) -> bool:
-    """Tell whether a binding's lease has not ended."""
-    return row.lease_s > now_s or row.lease_s == FOREVER_S or bool(row.flags & MANUAL)
+    return handler(ask(request, arrival, world, view, now_s))
 
 
 # -- DISCOVER
@@ -142,7 +89,7 @@ def _offered_already(asked: Asked) -> Binding | None:
 def _held_already(asked: Asked) -> Binding | None:
     """Find the client's own binding, the one it asks for first, then one whose lease runs."""
     usable = [row for row in asked.view.bindings_of(asked.client_id) if _is_available(asked, row)]
-    return max(usable, key=lambda row: (row.address == asked.wanted, _runs(row, asked.now_s)), default=None)
+    return max(usable, key=lambda row: (row.address == asked.wanted, runs(row, asked.now_s)), default=None)
 
 
 def _wished_for(asked: Asked) -> Binding | None:
@@ -160,7 +107,7 @@ def _is_available(asked: Asked, row: Binding) -> bool:
         return True
     if row.flags & MANUAL:
         return False
-    return row.client_id == FREE_ID or not (row.flags & PERMANENT or _runs(row, asked.now_s))
+    return row.client_id == FREE_ID or not (row.flags & PERMANENT or runs(row, asked.now_s))
 
 
 def _offer(asked: Asked, row: Binding) -> Decision:
@@ -198,7 +145,7 @@ def _selecting(asked: Asked, server_id: int) -> Decision:
         return silent(asked, "no-requested-address")
     row = asked.view.rows.get(asked.wanted)
     offer = asked.view.offers.get(asked.client_id)
-    if offer is None and row is not None and asked.owns(row) and _runs(row, asked.now_s):
+    if offer is None and row is not None and asked.owns(row) and runs(row, asked.now_s):
         offer = Offer(asked.client_id, asked.mac, row.address, 0)  # our ACK was lost, the client asks again
     if offer is None or offer.address != asked.wanted:
         return silent(asked, "no-offer")
@@ -237,7 +184,7 @@ def _renewing(asked: Asked) -> Decision:
 def _extend(asked: Asked, row: Binding, state: str) -> Decision:
     if row.flags & UNUSABLE:
         return silent(asked, "unusable")
-    if not _is_fixed(row) and not _runs(row, asked.now_s):
+    if not is_fixed(row) and not runs(row, asked.now_s):
         return _nak(asked, "Lease has expired.", state)
     selected = _select(asked, row.macro)
     lease_s = _lease(asked, row, selected, negotiable=selected.lease_negotiable)
@@ -256,7 +203,7 @@ def _ack(asked: Asked, row: Binding, selected: Selected, lease_s: int, state: st
         lease_s=lease_s,
         state=state,
         change=None if new == row else (row, new),
-        needs_store=not (_is_fixed(row) and row.client_id == asked.client_id),
+        needs_store=not (is_fixed(row) and row.client_id == asked.client_id),
     )
 
 

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from dhcp import engine, wire
 from dhcp import options as o
+from dhcp.asking import view_of
 from dhcp.decision import SILENCE, Arrival, Decision, Networks, World
 from dhcp.macros import MacroTable
 from dhcp.networks import network
@@ -128,7 +129,7 @@ class Stage:
         world = World(self.conf, self.own, MacroTable.load(entries), Plans())
         arrival = Arrival("eth0", min(self.own))
         request = wire.decode(wire.encode(packet))
-        view = engine.view_of(request, arrival, Networks([self.view]))
+        view = view_of(request, arrival, Networks([self.view]))
         return engine.decide(request, arrival, world, view, self.now_s)
 
     def trace(self, decision: Decision) -> str:

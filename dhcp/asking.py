@@ -1,0 +1,68 @@
+"""Who asks: the network that a request comes from, and the client that it is from.
+
+The client id (option 61, else hardware type and address) is the only key of a client, with two exceptions that the
+engine's rules name: a reservation by MAC makes all ids of that machine one client, and a second machine with
+another's id is told apart by its MAC.
+"""
+
+from dhcp import options as o
+from dhcp.decision import Arrival, Asked, Networks, World
+from dhcp.options import MessageType
+from dhcp.view import NetworkView
+from dhcp.wire import Packet
+from storage.records import FOREVER_S, MANUAL, PERMANENT, Binding
+
+
+def view_of(request: Packet, arrival: Arrival, networks: Networks) -> NetworkView | None:
+    """Find the client's network: its own address if it has one, else its relay's, else that of the interface."""
+    if request.ciaddr and request.message_type != MessageType.DISCOVER:
+        return networks.find(request.ciaddr)
+    if not request.giaddr:
+        return networks.find(arrival.server)
+    link = 0
+    relayed = request.options.get(o.RELAY_INFO)
+    if relayed:
+        try:
+            link = int.from_bytes(o.suboptions(relayed).get(o.RELAY_LINK_SELECTION, b"")[:4], "big")
+        except ValueError:
+            link = 0  # a relay's slip in another sub-option is echoed, not punished
+    return networks.find(link or request.giaddr)
+
+
+def ask(request: Packet, arrival: Arrival, world: World, view: NetworkView, now_s: int) -> Asked:
+    """Gather what is known about a request before its message type is looked at."""
+    option_50 = request.options.get(o.REQUESTED_ADDRESS)
+    wanted = int.from_bytes(option_50, "big") if option_50 else None
+    mac = bytes((request.htype,)) + request.chaddr
+    client_id, is_clone = identify(request, view, mac, request.ciaddr or wanted or 0, now_s)
+    return Asked(request, arrival, world, view, now_s, client_id, mac, is_clone, wanted)
+
+
+def identify(request: Packet, view: NetworkView, mac: bytes, named: int, now_s: int) -> tuple[bytes, bool]:
+    """Return the client id to serve under, and whether option 61 was set aside because another machine holds it."""
+    said = request.client_id
+    if said == mac or not request.hlen:
+        return said, False
+    if view.reservation_of(said) is None:
+        if view.reservation_of(mac) is not None:
+            return mac, False
+        row = view.rows.get(named)
+        if row is not None and row.client_id == mac:
+            return mac, False
+    holder = view.heard.get(said)
+    offer = view.offers.get(said)
+    if offer is not None and offer.mac != mac:
+        return mac, True
+    if holder is not None and holder != mac and any(runs(row, now_s) for row in view.bindings_of(said)):
+        return mac, True
+    return said, False
+
+
+def is_fixed(row: Binding) -> bool:
+    """Tell whether a binding can only be one client's, whatever the time."""
+    return bool(row.flags & (MANUAL | PERMANENT))
+
+
+def runs(row: Binding, now_s: int) -> bool:
+    """Tell whether a binding's lease has not ended."""
+    return row.lease_s > now_s or row.lease_s == FOREVER_S or bool(row.flags & MANUAL)
