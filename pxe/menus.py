@@ -23,7 +23,7 @@ from jinja2 import DictLoader, StrictUndefined, Undefined
 from jinja2.exceptions import UndefinedError
 from jinja2.sandbox import SandboxedEnvironment
 
-from jumpstart.model import Hypervisor
+from jumpstart.model import Console, Hypervisor
 from jumpstart.targets import BootEntry, Payload
 from pxe.bootplan import UNKNOWN_MACHINE, Plan
 from pxe.firmware import BIOS_CORE, EFI_CORE
@@ -31,6 +31,7 @@ from pxe.firmware import BIOS_CORE, EFI_CORE
 TEMPLATES = Path(__file__).parent / "templates"
 INSTALL_TIMEOUT_S = 1  # somebody armed it on purpose; a second is enough to see it and press a key
 LOCAL_TIMEOUT_S = 3
+UNKNOWN_BAUD = 115200  # what most boards' first port is set to
 UNKNOWN_WAIT_S = 15  # long enough to read a MAC address off a screen
 VALUE_CHARS_MAX = 2048  # Xen's and Linux's whole command lines end at 1024 and 2048
 FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, lone surrogates, line and paragraph separators
@@ -158,8 +159,7 @@ def _grub_menu(host: Hypervisor, plan: Plan, timeout_s: int, values: Mapping[str
         "plan": plan.kind.value,
         "reason": plan.reason,
         "timeout_s": timeout_s,
-        "serial_unit": host.console.port - 1,
-        "serial_speed": host.console.speed_baud,
+        **_serial(host.console),
     }
     return _render(_GRUB, "grub.cfg.j2", {**common, **values})
 
@@ -167,7 +167,11 @@ def _grub_menu(host: Hypervisor, plan: Plan, timeout_s: int, values: Mapping[str
 def unknown_menu(segment: str, target: str) -> bytes:
     """The menu of a machine that no host file knows: its MAC, the command that adds it, then the local disk."""
     values = {"reason": UNKNOWN_MACHINE.reason, "segment": segment, "target": target, "wait_s": UNKNOWN_WAIT_S}
-    return _render(_GRUB, "unknown.cfg.j2", values)
+    return _render(_GRUB, "unknown.cfg.j2", {**values, **_serial(Console(port=1, speed_baud=UNKNOWN_BAUD))})
+
+
+def _serial(console: Console) -> dict[str, int]:
+    return {"serial_unit": console.port - 1, "serial_speed": console.speed_baud}
 
 
 def ipxe_script() -> bytes:
