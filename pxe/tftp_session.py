@@ -100,11 +100,12 @@ class Session:
         if length < 4 or _inbox[1] != _ACK or _inbox[0]:
             self._on_other(bytes(_inbox[:length]))
             return False
-        action = self.transfer.on_ack(_inbox[2] << 8 | _inbox[3])
+        transfer = self.transfer
+        action = transfer.on_ack(_inbox[2] << 8 | _inbox[3])
         if action is _SEND:
             self.heard_s = now_s
             self.deadline_s = now_s + self.patience_s
-            self._send()
+            self._send_blocks(transfer.first, transfer.count)  # an ACK never asks for the OACK again
         return action is _DONE
 
     def on_deadline(self, now_s: float) -> None:

@@ -32,6 +32,7 @@ from pxe.content import Refused, Resolver, Why
 from pxe.tftp_limits import Budget, Limits, within_descriptors
 from pxe.tftp_netascii import TooLarge, in_mode
 from pxe.tftp_options import negotiate
+from pxe.tftp_patience import Patience
 from pxe.tftp_session import Ended, Session, close_content
 from pxe.tftp_sockets import Address, Datagram, listen, receive, reply
 from pxe.tftp_wire import Code, Malformed, Opcode, Request, error_packet, parse
@@ -74,6 +75,7 @@ class TftpServer:
         self._started = 0
         self._refusals = Budget()
         self._epoll = select.epoll()
+        self._patience = Patience(self._epoll)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake, select.EPOLLIN)
         self._stopping = False
@@ -105,7 +107,7 @@ class TftpServer:
 
     def _turn(self) -> None:
         wait_s = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else -1
-        ready = self._epoll.poll(wait_s)
+        ready = self._patience.poll(wait_s) if self._sessions else self._epoll.poll(wait_s)
         now_s = time.monotonic()
         sessions = self._sessions
         for fd, mask in ready:
