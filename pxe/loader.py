@@ -26,7 +26,7 @@ MEMDISK_PREFIX = "(memdisk)/grub"
 MODULES_ROOT = Path("/usr/lib/grub")
 
 MENU_SEARCH = """\
-# The address of the NIC this machine booted from, as the name of its menu. Twelve digits in lower case.
+# The address of the NIC this machine booted from, as the name of its menu. UEFI HTTP boot leaves the net to us.
 if [ -z "$net_default_mac" ]; then net_bootp; fi
 regexp --set=1:a --set=2:b --set=3:c --set=4:d --set=5:e --set=6:f \\
     '(..):(..):(..):(..):(..):(..)' "$net_default_mac"
@@ -39,14 +39,50 @@ if ! configfile "/grub/$menu"; then
         sleep 5
     fi
 fi
+# UEFI firmware takes a loader that ends for a loader that succeeded and opens its setup, so the disk is started here.
+if [ "$grub_platform" = efi ]; then
+    for file in /EFI/debian/shimx64.efi /EFI/debian/grubx64.efi /EFI/BOOT/BOOTX64.EFI; do
+        if search --no-floppy --set=root --file "$file"; then
+            chainloader "$file"
+            boot
+        fi
+    done
+fi
 exit
 """
 
+# What menus use, and no more: file systems of installed disks are their own loader's business, the EFI one excepted.
 COMMON_MODULES = (
-    *("memdisk", "tar", "normal", "configfile", "regexp", "test", "echo", "sleep", "true", "minicmd", "read"),
-    *("net", "tftp", "http", "multiboot2", "linux", "gzio", "chain", "serial", "terminal", "reboot", "halt"),
-    *("part_gpt", "part_msdos", "search", "search_fs_uuid", "search_label", "search_fs_file", "ls", "cat"),
-    *("ext2", "fat", "xfs", "btrfs", "mdraid1x", "diskfilter", "lvm", "all_video"),
+    *(
+        "memdisk",
+        "tar",
+        "normal",
+        "configfile",
+        "regexp",
+        "test",
+        "true",
+        "minicmd",
+        "echo",
+        "sleep",
+        "serial",
+        "terminal",
+    ),
+    *(
+        "net",
+        "tftp",
+        "http",
+        "multiboot2",
+        "linux",
+        "gzio",
+        "chain",
+        "part_gpt",
+        "part_msdos",
+        "fat",
+        "search",
+        "search_fs_file",
+        "reboot",
+        "halt",
+    ),
 )
 
 

@@ -43,7 +43,9 @@ def test_the_prefix_stands_behind_the_memory_disk_that_would_override_it(state: 
     for call in (state / "calls").read_text().splitlines():
         words = call.split()
         assert words.index("-m") < words.index("-p")
-        assert {"memdisk", "tar", "normal", "regexp", "configfile", "tftp", "http", "multiboot2"} <= set(words)
+        assert {"memdisk", "tar", "normal", "regexp", "configfile", "tftp", "http", "multiboot2", "minicmd"} <= set(
+            words
+        )
 
 
 def test_a_second_run_does_nothing_until_grub_changes(state: Path) -> None:
@@ -80,3 +82,9 @@ def test_the_memory_disk_holds_the_menu_search() -> None:
         text = member.read().decode()
     assert 'menu="grub.cfg-01-$a-$b-$c-$d-$e-$f"' in text
     assert loader.memdisk() == loader.memdisk()
+
+
+def test_without_a_menu_uefi_machines_start_their_disk_themselves() -> None:
+    search = loader.MENU_SEARCH
+    assert search.index("configfile /grub/grub.cfg") < search.index("chainloader") < search.rindex("exit")
+    assert "/EFI/BOOT/BOOTX64.EFI" in search
