@@ -100,10 +100,9 @@ def _keyword(value: str) -> _Verbatim:
     return _Verbatim(value)
 
 
-def _environment(word: Callable[[object], str]) -> SandboxedEnvironment:
+def _environment(word: Callable[[object], str], names: str) -> SandboxedEnvironment:
     environment = SandboxedEnvironment(
-        # Read now: the account that renders later need not be able to read where the program is installed.
-        loader=DictLoader({path.name: path.read_text(encoding="utf-8") for path in TEMPLATES.glob("*.j2")}),
+        loader=DictLoader({path.name: path.read_text(encoding="utf-8") for path in TEMPLATES.glob(names)}),
         undefined=StrictUndefined,
         finalize=word,
         autoescape=False,  # HTML's rules would be wrong here; `finalize` applies the language's own
@@ -112,11 +111,14 @@ def _environment(word: Callable[[object], str]) -> SandboxedEnvironment:
         keep_trailing_newline=True,
     )
     environment.filters["keyword"] = _keyword
+    # Read and compiled now: the account that renders later need not be able to read where the program and Python are.
+    for name in environment.list_templates():
+        environment.get_template(name)
     return environment
 
 
-_GRUB = _environment(grub_word)
-_IPXE = _environment(ipxe_word)
+_GRUB = _environment(grub_word, "*.cfg.j2")
+_IPXE = _environment(ipxe_word, "*.ipxe.j2")
 
 
 def _render(environment: SandboxedEnvironment, template: str, values: Mapping[str, object]) -> bytes:

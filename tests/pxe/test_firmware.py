@@ -21,11 +21,11 @@ mac = "00:14:4f:00:0a:ff"
 
 def test_macros_for_firmware_we_have_a_loader_for() -> None:
     assert class_macros() == [
-        ("PXEClient:Arch:00000", ':BootFile="grub/i386-pc/core.0":EchoVC:'),
-        ("PXEClient:Arch:00007", ':BootFile="grub/x86_64-efi/core.efi":EchoVC:'),
-        ("PXEClient:Arch:00009", ':BootFile="grub/x86_64-efi/core.efi":EchoVC:'),
+        ("PXEClient:Arch:00000", ':BootFile="grub/i386-pc/core.0":'),
+        ("PXEClient:Arch:00007", ':BootFile="grub/x86_64-efi/core.efi":'),
+        ("PXEClient:Arch:00009", ':BootFile="grub/x86_64-efi/core.efi":'),
         ("HTTPClient:Arch:00016", ':BootFile="http:///boot/grub/x86_64-efi/core.efi":EchoVC:'),
-        ("iPXE", ':BootFile="http:///boot/boot.ipxe":EchoVC:'),
+        ("iPXE", ':BootFile="http:///boot/boot.ipxe":'),
     ]
 
 
