@@ -191,8 +191,8 @@ def _judge(name: str, proof: Proof) -> list[str]:
     wanted = DOM0_MEM_MIB[name]
     if f"dom0_mem={wanted}M" not in proof.xen_lines[name]:
         faults.append(f"{name}: Xen's command line does not carry dom0_mem={wanted}M from its host file")
-    has = re.search(r"memory (\d+) MiB", proof.dom0_lines[name])
-    if not has or not wanted * 0.7 < int(has[1]) <= wanted:
+    has = re.search(r"dom0 memory (\d+) KiB", proof.dom0_lines[name])
+    if not has or int(has[1]) != wanted * 1024:
         faults.append(f"{name}: dom0 does not see the {wanted} MiB that its host file gives it")
     return faults
 

@@ -18,7 +18,6 @@ KIND_PHASE = {
     "tftp.start": "loader",
     "http.start": "loader",
     "menu.rendered": "menu",
-    "install.state": "kernel",
     "report.received": "report",
 }
 """Event kind -> the earliest phase that it proves."""
@@ -84,8 +83,8 @@ def _after(seen: Seen, event: Mapping[str, object]) -> Seen:
         return _transfer(seen, TRANSFERS[service], what, event)
     if kind == "menu.rendered":
         return replace(seen, plan=str(event.get("plan", "")), doing=f"menu says: {event.get('plan', '')}")
-    if kind == "install.state":
-        return replace(seen, doing=f"install {event.get('state', '')}")
+    if kind == "install.state" and event.get("state") == "installing":
+        return replace(_advance(seen, "kernel"), doing="loads Xen and dom0")
     if kind == "report.received":
         return replace(seen, phase="done", doing="reported home")
     return seen
