@@ -9,7 +9,10 @@ Rules of this room:
 
 from __future__ import annotations
 
+import fcntl
 import os
+import socket
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -27,6 +30,7 @@ from twinboot.privileges import account, acting_as
 
 __all__ = ["Answers", "Done", "check", "default_range", "default_subnet", "perform", "usable_interfaces"]
 
+SIOCGIFADDR, SIOCGIFNETMASK = 0x8915, 0x891B  # netdevice(7)
 RANGE_MAX = 16_384  # addresses; text containers are made for hundreds to some thousands
 DEFAULT_RANGE_MAX = 150
 NETWORK_NAME = "public"
@@ -83,8 +87,14 @@ def usable_interfaces() -> list[Interface]:
 
 def default_subnet(interface: str) -> str:
     """The subnet that an interface is in, or "" if there is no such interface."""
-    one = next((one for one in list_interfaces() if one.name == interface), None)
-    return str(IPv4Network((one.address & one.mask, one.mask.bit_count()))) if one else ""
+    if interface not in {one.name for one in list_interfaces()}:
+        return ""
+    request = struct.pack("16s240x", interface.encode())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        address, mask = (
+            IPv4Address(fcntl.ioctl(probe, number, request)[20:24]) for number in (SIOCGIFADDR, SIOCGIFNETMASK)
+        )
+    return str(IPv4Network(f"{address}/{mask}", strict=False))
 
 
 def default_range(subnet: str) -> str:

@@ -35,7 +35,8 @@ def install(app: App, name: str, target: str, disarm: bool) -> None:
     known = stores.hosts(config)
     host = known.by_name.get(name)
     if host is None:
-        own = [str(fault) for fault in known.faults if fault.file.endswith(f"/{name}.toml")]
+        files = (str(config.hosts_dir), str(config.hosts_dir / f"{name}.toml"))
+        own = [str(fault) for fault in known.faults if fault.file in files]
         raise Stop(*(own or [f"no host {name!r}: add it with `twinboot host add {name} --mac fe0=MAC`"]))
     chosen = target or host.install_target
     if chosen not in TARGETS:

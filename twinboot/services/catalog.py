@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import encodings.unicode_escape  # noqa: F401 - jinja2 loads it when it compiles the first template
+
 from jumpstart.hosts import HostsCache
 from pxe.catalog import Catalog, Settings
 from pxe.tree import BootTree

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from twinboot.cli import cli
+
+DOCS = Path(__file__).parents[2] / "docs" / "commands.md"
+ELSEWHERE = {"lab"}  # described with the lab itself
+
+
+def commands(command: click.Command, words: tuple[str, ...] = ("twinboot",)) -> Iterator[tuple[str, click.Command]]:
+    yield " ".join(words), command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            if name not in ELSEWHERE:
+                found = command.get_command(context, name)
+                assert found is not None
+                yield from commands(found, (*words, name))
+
+
+@pytest.mark.parametrize(("words", "command"), list(commands(cli)), ids=str)
+def test_every_command_and_option_has_help_and_is_in_the_reference(words: str, command: click.Command) -> None:
+    assert command.help, f"{words} has no help"
+    text = DOCS.read_text()
+    assert f"\n## {words}\n" in text, f"docs/commands.md lacks the section {words}"
+    section = text.partition(f"\n## {words}\n")[2].partition("\n## ")[0]
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help, f"{words} {option.opts[-1]} has no help"
+            assert f"`{option.opts[-1]}`" in section, f"docs/commands.md: {words} lacks {option.opts[-1]}"
+
+
+def test_the_units_start_what_exists() -> None:
+    units = Path(__file__).parents[2] / "packaging" / "systemd"
+    assert "twinboot serve\n" in (units / "twinboot.service").read_text()
+    assert "twinboot serve %i\n" in (units / "twinboot@.service").read_text()

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scapy.all import BOOTP, DHCP
+
+from twinboot.journal import JournalError, Query, open_reader, read
+
+pytestmark = pytest.mark.system  # real servers in processes of their own
+MAC = "00:14:4f:00:00:01"
+DEADLINE_S = 30.0
+
+
+def wait_for(what, deadline_s: float = DEADLINE_S):
+    end = time.monotonic() + deadline_s
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
+def events(site, **query: object) -> list[dict]:
+    try:
+        return read(open_reader(site.state / "journal.db"), Query(**query))
+    except JournalError:
+        return []
+
+
+def tftp_get(port: int, name: str) -> bytes:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(10)
+        client.sendto(b"\0\1" + name.encode() + b"\0octet\0", ("127.0.0.1", port))
+        got = b""
+        while True:
+            data, peer = client.recvfrom(2048)
+            if data[:2] != b"\0\3":
+                return data
+            client.sendto(b"\0\4" + data[2:4], peer)
+            got += data[4:]
+            if len(data) < 516:
+                return got
+
+
+def dhcp_offer(site) -> bytes:
+    """What the server answers a relayed DISCOVER of a BIOS boot ROM."""
+    discover = BOOTP(op=1, chaddr=bytes.fromhex(MAC.replace(":", "")), xid=7, giaddr="127.0.0.1") / DHCP(
+        options=[("message-type", "discover"), ("vendor_class_id", b"PXEClient:Arch:00000:UNDI:002001"), "end"]
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as relay:
+        relay.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        relay.bind(("127.0.0.9", site.dhcp_port))
+        relay.settimeout(10)
+        packet = bytes(discover).replace(socket.inet_aton("127.0.0.1"), socket.inet_aton("127.0.0.9"), 1)
+        relay.sendto(packet, ("127.0.0.1", site.dhcp_port))
+        return relay.recv(2048)
+
+
+def http_get(site, path: str, data: bytes | None = None) -> bytes:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{site.http_port}{path}", data=data, timeout=10) as answer:
+            return answer.read()
+    except urllib.error.HTTPError as error:
+        pytest.fail(f"{path}: {error}: {error.read()!r}; {events(site)[-3:]}")
+
+
+def boot_through(site) -> None:
+    """Everything a machine does, from DISCOVER to report."""
+    for name in ("xen.gz", "vmlinuz", "initrd.gz"):
+        path = site.share / "boot" / "live-xen" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(name.encode())
+    site.add_host()
+    site.ok("install", "hv1")
+    offer = dhcp_offer(site)
+    assert b"grub/i386-pc/core.0" in offer
+    assert struct.unpack_from("!B", offer)[0] == 2
+    menu = tftp_get(site.tftp_port, "grub/grub.cfg-01-00-14-4f-00-00-01").decode()
+    token = re.search(r"install/([0-9a-f]{32})", menu)
+    assert token, (menu, events(site)[-3:])
+    token = token[1]
+    assert http_get(site, f"/boot/install/{token}/xen.gz") == b"xen.gz"
+    assert b"installed" in http_get(site, f"/report/{token}", b"outcome=installed\nmemory_mib=512\n")
+
+
+def test_a_whole_boot_through_real_services(loopback_site) -> None:
+    site = loopback_site
+    with site.serving() as server:
+        said = server.stdout.readline()
+        assert said == (
+            f"twinboot: ready (dhcp {site.dhcp_port}, tftp {site.tftp_port}, "
+            f"http {site.http_port}; share {site.share})\n"
+        ), server.stderr.read()
+        boot_through(site)
+        wait_for(lambda: events(site, kind="report"))
+        assert {row["detail"] for row in events(site, kind="service.ready")} >= {"journal"}
+        assert "faults" in site.run("status", "--json").stdout
+        assert site.run("status").exit_code == 0
+        assert "verdict: it booted and reported home: memory_mib=512" in site.ok("explain", "hv1")
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(15) == 0
+    assert len(events(site, kind="service.stopped")) >= 3
+
+
+def test_a_crashed_service_comes_back_and_the_others_go_on(loopback_site) -> None:
+    site = loopback_site
+    with site.serving() as server:
+        assert "ready" in server.stdout.readline()
+        first = wait_for(lambda: [one for one in events(site, kind="service.started") if one["detail"] == "tftp"])[0]
+        os.kill(first["pid"], signal.SIGKILL)
+        crash = wait_for(lambda: events(site, kind="service.crashed"))[0]
+        assert (crash["detail"], crash["reason"]) == ("tftp", "killed by SIGKILL")
+        assert http_get(site, "/").startswith(b"twinboot")
+        wait_for(lambda: len([one for one in events(site, kind="service.ready") if one["service"] == "tftp"]) == 2)
+        assert tftp_get(site.tftp_port, "none")[:4] == b"\0\5\0\1"
+        server.send_signal(signal.SIGHUP)
+        assert server.poll() is None
+
+
+def test_children_end_with_a_supervisor_that_is_killed(loopback_site) -> None:
+    site = loopback_site
+    with site.serving() as server:
+        assert "ready" in server.stdout.readline()
+        started = wait_for(lambda: len(found := events(site, kind="service.started")) == 4 and found)
+        server.kill()
+        wait_for(lambda: not any(_runs(one["pid"]) for one in started))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_ports_in_use_are_all_told_at_once(loopback_site) -> None:
+    site = loopback_site
+    with socket.create_server(("127.0.0.1", site.http_port)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", site.tftp_port))
+        with site.serving() as server:
+            _, errors = server.communicate(timeout=DEADLINE_S)
+            lines = errors.splitlines()
+            assert server.returncode == 1
+            assert len(lines) == 2
+            assert all(line.startswith("twinboot: ") for line in lines)
+            assert str(site.tftp_port) in lines[0]
+            assert str(site.http_port) in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("INTERFACES=lo", "INTERFACES=eth99", "eth99"),
+        ("RESOURCE=SUNWfiles", "RESOURCE=floppy", "RESOURCE"),
+        ("RESCAN_INTERVAL=1", "RESCAN_INTERVAL=often", "RESCAN_INTERVAL"),
+    ],
+)
+def test_what_keeps_it_from_serving_is_one_line(loopback_site, old: str, new: str, words: str) -> None:
+    text = loopback_site.dhcpsvc.read_text()
+    loopback_site.dhcpsvc.write_text(text.replace(old, new))
+    lines = loopback_site.fails("serve")
+    assert len(lines) == 1
+    assert words in lines[0]
+    assert str(loopback_site.dhcpsvc) in lines[0]
+
+
+def test_an_unwritable_state_directory_and_an_unknown_account(loopback_site) -> None:
+    text = loopback_site.config.read_text()
+    loopback_site.config.write_text(text.replace(f'state = "{loopback_site.state}"', 'state = "/proc/none"'))
+    assert "server.state: /proc/none" in loopback_site.fails("serve")[0]
+    if os.geteuid() == 0:
+        loopback_site.config.write_text(text.replace('user = "root"', 'user = "nobody-at-all"'))
+        assert "no account 'nobody-at-all'" in loopback_site.fails("serve")[0]
+
+
+def test_one_service_alone_tells_systemd_when_it_is_ready(loopback_site, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+        notified.bind(str(tmp_path / "notify"))
+        notified.settimeout(DEADLINE_S)
+        with loopback_site.serving("tftp", NOTIFY_SOCKET=str(tmp_path / "notify")) as server:
+            assert notified.recv(100) == b"READY=1"
+            assert server.stdout.readline().startswith(f"twinboot: ready (tftp {loopback_site.tftp_port};")
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(10) == 0
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that every account may enter."""
+    path = Path(tempfile.mkdtemp(prefix="twinboot-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="drops root")
+def test_root_is_gone_from_every_service_and_a_boot_still_works(site, open_directory: Path) -> None:
+    site = type(site)(open_directory, "nobody")
+    site.init(subnet="127.0.0.0/8", address="127.0.0.1", range="127.0.0.50-127.0.0.59")
+    with site.serving() as server:
+        assert "ready" in server.stdout.readline()
+        for started in events(site, kind="service.started"):
+            status = Path(f"/proc/{started['pid']}/status").read_text()
+            fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+            assert set(fields["Uid"].split()) == {"65534"}
+            assert set(fields["Gid"].split()) == {"65534"}
+            assert fields["NoNewPrivs"] == "1"
+            assert int(fields["CapEff"], 16) == 0
+        boot_through(site)
+        wait_for(lambda: events(site, kind="report"))
+    assert not [one for one in events(site) if "fault" in one["kind"] or one["kind"] == "service.crashed"]
+    left = subprocess.run(
+        ["find", str(site.share / "dhcp"), str(site.share / "state"), "-user", "root"], check=True, capture_output=True
+    )
+    assert left.stdout == b""

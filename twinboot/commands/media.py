@@ -1,0 +1,109 @@
+"""`twinboot media`: the boot files that machines fetch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from jumpstart.debian import MediaError
+from jumpstart.debian import Progress as Tell
+from jumpstart.media import build_media
+from jumpstart.targets import TARGETS
+from pxe.loader import LoaderError, build_loaders
+from twinboot.cli import App, pass_app
+from twinboot.faults import Stop
+from twinboot.privileges import acting_as
+from twinboot.show import say
+
+__all__ = ["media"]
+
+
+@click.group()
+def media() -> None:
+    """Build boot loaders, kernels and archives."""
+
+
+@media.command("build")
+@click.argument("target", type=click.Choice(list(TARGETS)))
+@click.option("--into", type=click.Path(path_type=Path), help="Directory [default: boot/ of the share].")
+@pass_app
+def media_build(app: App, target: str, into: Path | None) -> None:
+    """Build TARGET's boot files from Debian packages, and GRUB for BIOS and UEFI. What is current stays."""
+    boot = into or app.config.boot_dir
+    if into is None and not boot.is_dir():
+        raise Stop(f"{boot} is missing: mount the share, run `twinboot init`, or give --into")
+    try:
+        with _progress() as tell:
+            if into is None:
+                _build_for_share(app.config.user, boot, tell)
+            else:
+                boot.mkdir(parents=True, exist_ok=True)
+                build_media(boot, progress=tell)
+                build_loaders(boot)
+    except (MediaError, LoaderError) as error:
+        raise Stop(str(error)) from error
+    say(f"{target}: its boot files are in {boot}")
+
+
+def _build_for_share(user: str, boot: Path, tell: Tell) -> None:
+    """Build as who we are, then leave what was made to the account of the services."""
+    build_media(boot, progress=tell)
+    build_loaders(boot)
+    with acting_as(user):
+        unreadable = [path for path in boot.rglob("*") if not os.access(path, os.R_OK, effective_ids=True)]
+    if unreadable:
+        raise Stop(f"{unreadable[0]}: {user!r} may not read it: chmod -R a+rX {boot}")
+
+
+@contextmanager
+def _progress() -> Iterator[Tell]:
+    """A bar with rate and time left on a terminal; one line for each step elsewhere."""
+    if not sys.stdout.isatty():
+        yield _Lines()
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console()) as bar:
+        yield _Bar(bar)
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._step = ""
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        del done, total
+        if step != self._step:
+            self._step = step
+            say(step)
+
+
+class _Bar:
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        if step not in self._tasks:
+            self._tasks[step] = self._bar.add_task(step, total=total or None)
+        self._bar.update(self._tasks[step], completed=done, total=total or None)
