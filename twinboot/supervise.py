@@ -157,7 +157,10 @@ class Supervisor:
             return
         *lines, child.heard = (child.heard + data)[-STATUS_BYTES_MAX:].split(b"\n")
         for line in lines:
-            said: dict[str, Any] = json.loads(line)
+            try:
+                said: dict[str, Any] = json.loads(line)
+            except ValueError:
+                continue  # a child's library wrote to our descriptor: not worth the other services
             child.ready = said.get("ready", child.ready)
             child.faults += said.get("faults", [])
 

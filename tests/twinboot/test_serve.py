@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -227,3 +228,22 @@ def test_root_is_gone_from_every_service_and_a_boot_still_works(site, open_direc
         ["find", str(site.share / "dhcp"), str(site.share / "state"), "-user", "root"], check=True, capture_output=True
     )
     assert left.stdout == b""
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv of util-linux")
+@pytest.mark.skipif(
+    int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 67,
+    reason="every port is free to bind here",
+)
+def test_without_permission_every_port_says_what_to_do(loopback_site) -> None:
+    site = loopback_site
+    text = site.config.read_text()
+    site.config.write_text(text.replace(f"= {site.tftp_port}\n", "= 69\n").replace(f"= {site.http_port}\n", "= 80\n"))
+    site.dhcpsvc.write_text(site.dhcpsvc.read_text().replace("DEBUG_PORT_OFFSET", "#DEBUG_PORT_OFFSET"))
+    serve = [sys.executable, "-m", "twinboot", "--config", str(site.config), "serve"]
+    less = ["setpriv", "--bounding-set=-net_bind_service,-net_raw"] if os.geteuid() == 0 else []
+    done = subprocess.run([*less, *serve], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert [line.split(":")[1].strip() for line in lines] == ["dhcp", "tftp", "http"]
+    assert all("root" in line for line in lines)
