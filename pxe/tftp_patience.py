@@ -31,12 +31,14 @@ class Patience:
         if self._skip:
             self._skip -= 1
             return self._epoll.poll(wait_s)
-        ends_s = time.monotonic() + LOOK_S
         look = self._epoll.poll
-        while True:
+        ready = look(0)
+        if ready:
+            return ready
+        ends_s = time.monotonic() + LOOK_S
+        while time.monotonic() < ends_s:
             ready = look(0)
             if ready:
                 return ready
-            if time.monotonic() > ends_s:
-                self._skip = LOOKS_SKIPPED
-                return look(wait_s)
+        self._skip = LOOKS_SKIPPED
+        return look(wait_s)

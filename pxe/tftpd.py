@@ -41,6 +41,8 @@ TFTP_PORT = 69
 MAX_REQUESTS_PER_WAKE = 64  # then the running transfers have their turn
 PROGRESS_S = 1.0
 
+_READABLE, _WRITABLE = select.EPOLLIN, select.EPOLLOUT
+
 Emit = Callable[..., None]
 
 # why the resolver refuses -> TFTP error
@@ -77,7 +79,7 @@ class TftpServer:
         self._epoll = select.epoll()
         self._patience = Patience(self._epoll)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._epoll.register(self._wake, select.EPOLLIN)
+        self._epoll.register(self._wake, _READABLE)
         self._stopping = False
 
     def bind(self, addresses: Sequence[str], port: int = TFTP_PORT) -> list[Address]:
@@ -86,7 +88,7 @@ class TftpServer:
         for address in addresses:
             sock = listen(address, port)
             self._listeners[sock.fileno()] = sock
-            self._epoll.register(sock, select.EPOLLIN)
+            self._epoll.register(sock, _READABLE)
             bound.append(sock.getsockname())
         return bound
 
@@ -187,7 +189,7 @@ class TftpServer:
         self._by_peer[peer, local] = session
         self._per_client[peer[0]] = self._per_client.get(peer[0], 0) + 1
         self._unheard[session] = None
-        self._epoll.register(session.sock, select.EPOLLIN)
+        self._epoll.register(session.sock, _READABLE)
         self._report("tftp.start", session, bytes=size)
         self._guard(session, partial(session.start, now_s))
         if session.number in self._numbered:
@@ -218,13 +220,13 @@ class TftpServer:
 
     def _on_session(self, session: Session, mask: int, now_s: float) -> None:
         try:
-            if mask & select.EPOLLOUT:
+            if mask & _WRITABLE:
                 session.on_writable()
-            if mask & ~select.EPOLLOUT and session.on_readable(now_s):
+            if mask != _WRITABLE and session.on_readable(now_s):
                 self._end(session, "tftp.done")
-            elif session.backlog is not None or mask & select.EPOLLOUT:
-                also = select.EPOLLOUT if session.backlog is not None else 0
-                self._epoll.modify(session.sock, select.EPOLLIN | also)
+            elif session.backlog is not None or mask & _WRITABLE:
+                also = 0 if session.backlog is None else _WRITABLE
+                self._epoll.modify(session.sock, _READABLE | also)
         except Ended as ended:
             self._fail(session, ended)
         except Exception as bug:  # noqa: BLE001 - the boundary: a bug ends one transfer, not the server
@@ -234,7 +236,7 @@ class TftpServer:
         try:
             step()
             if session.backlog is not None:
-                self._epoll.modify(session.sock, select.EPOLLIN | select.EPOLLOUT)
+                self._epoll.modify(session.sock, _READABLE | _WRITABLE)
         except Ended as ended:
             self._fail(session, ended)
         except Exception as bug:  # noqa: BLE001 - the same boundary, for what no datagram set off
