@@ -102,8 +102,9 @@ class Catalog:
         """End the token's install. UnknownTokenError, SpentTokenError, StoreError."""
         step = self._installs.finish(token, report.success, report.detail, self._now_s(), self._server_number())
         row = step.row
-        self._emit("report.received", host=row.host, address=client, state=row.state, detail=report.detail)
-        self._emit_state(row, client)
+        if step.changed:
+            self._emit("report.received", host=row.host, address=client, state=row.state, detail=report.detail)
+            self._emit_state(row, client)
         return row
 
     def _answer(self, name: str, client: str, *, fetch: bool) -> Content:

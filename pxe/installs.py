@@ -59,6 +59,9 @@ TRANSITIONS: Mapping[tuple[State | None, Event], State] = {
     (State.ARMED, Event.FAIL): State.FAILED,
     (State.INSTALLING, Event.SUCCEED): State.INSTALLED,
     (State.INSTALLING, Event.FAIL): State.FAILED,
+    # The answer to a report may be lost; the machine sends the same report again and must hear that it was taken.
+    (State.INSTALLED, Event.SUCCEED): State.INSTALLED,
+    (State.FAILED, Event.FAIL): State.FAILED,
 }
 LIVE = frozenset({State.ARMED, State.INSTALLING})
 """States in which a token opens the install's files and takes a report."""
@@ -140,11 +143,16 @@ class Installs:
         return self._change(decide)
 
     def finish(self, token: str, success: bool, detail: str, now_s: int, server: int) -> Step:
-        """End the install by its report and spend the token. UnknownTokenError, SpentTokenError, StoreError."""
+        """End the install by its report and spend the token; the same report once more changes nothing.
+
+        UnknownTokenError, SpentTokenError, StoreError.
+        """
 
         def decide() -> tuple[Install, Install]:
             old = self._owner(token)
             state = _next(old, Event.SUCCEED if success else Event.FAIL)
+            if state == old.state:
+                return old, old
             kept = detail[:DETAIL_CHARS_MAX]
             return old, old._replace(state=state.value, detail=kept, changed_s=now_s, server=server)
 

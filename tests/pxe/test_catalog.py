@@ -8,7 +8,7 @@ import pytest
 
 from pxe.catalog import Settings, public_name
 from pxe.content import FileContent, Refused, TextContent, Why
-from pxe.installs import SpentTokenError, UnknownTokenError, arm
+from pxe.installs import UnknownTokenError, arm
 from pxe.report import parse
 from storage.records import (
     FREE_ID,
@@ -86,11 +86,10 @@ def test_the_whole_life_of_one_install(rig: Rig) -> None:
     assert rig.catalog.report(token, OK, CLIENT).state == "installed"
     assert "multiboot2" not in text(rig, HV1)
     assert refusal(rig, f"install/{token}/xen.gz").why is Why.ACCESS
-    with pytest.raises(SpentTokenError):
-        rig.catalog.report(token, OK, CLIENT)
+    assert rig.catalog.report(token, OK, CLIENT).state == "installed"
     states = [event.fields["state"] for event in rig.events if event.kind == "install.state"]
     assert states == ["installing", "installed"]
-    assert "report.received" in rig.kinds()
+    assert rig.kinds().count("report.received") == 1
 
 
 def test_looking_is_not_fetching(rig: Rig) -> None:
