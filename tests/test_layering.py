@@ -22,11 +22,24 @@ MAY_IMPORT = {
 """Room -> the prefixes of other rooms that it may import. dhcp, pxe and guests meet in the records only."""
 
 PURE = {
-    "dhcp": ("wire", "options", "symbols", "macros", "engine", "reply", "route", "frame", "view", "networks"),
-    "pxe": ("content", "tftp_wire", "tftp_transfer", "firmware", "bootplan"),
-    "jumpstart": ("model", "targets/__init__", "targets/live_xen"),
-    "storage": ("records/rows", "records/port"),
-    "twinboot": ("explain", "dnsguard", "lab/view"),
+    "dhcp": (
+        "wire",
+        "options",
+        "symbols",
+        "macros",
+        "engine",
+        "reply",
+        "route",
+        "frame",
+        "view",
+        "networks",
+        "decision",
+        "asking",
+    ),
+    "pxe": ("content", "tftp_wire", "tftp_transfer", "firmware", "bootplan", "ranges"),
+    "jumpstart": ("model", "values", "hostfile", "targets/port", "targets/live_xen"),
+    "storage": ("records/rows", "records/port", "records/codec"),
+    "twinboot": ("explain", "sentences", "dnsguard", "lab/view"),
 }
 """Values and decisions: no clock, no sockets, no files, no processes, no randomness."""
 

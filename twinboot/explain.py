@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from twinboot.sentences import Fields, sentence
+
 __all__ = ["PATTERNS", "Explanation", "Known", "explain", "story"]
 
 Event = dict[str, Any]
@@ -61,12 +63,7 @@ class Boot(NamedTuple):
 
     def words(self, *kinds: str) -> dict[str, Any]:
         """Fields of that event for a sentence, `?` for what it lacks."""
-        return _Fields({**(self.last(*kinds) or {}), "name": self.known.name})
-
-
-class _Fields(dict[str, Any]):
-    def __missing__(self, key: str) -> str:
-        return "?"
+        return Fields({**(self.last(*kinds) or {}), "name": self.known.name})
 
 
 class Pattern(NamedTuple):
@@ -260,7 +257,7 @@ def explain(events: Iterable[Event], known: Known) -> Explanation:
     words = boot.words(*row.kinds)
     began = boot.events[0]["at"] if boot.events else 0.0
     shown = [event for number, event in enumerate(boot.events) if not _is_folded(boot.events, number)]
-    timeline = tuple((event["at"] - began, event["kind"], _sentence(event)) for event in shown[:SHOWN_MAX])
+    timeline = tuple((event["at"] - began, event["kind"], sentence(event)) for event in shown[:SHOWN_MAX])
     fix = row.fix.format_map(words)
     words["fault"] = known.faults[0] if known.faults else ""
     return Explanation(began, timeline, row.name, row.verdict.format_map(words), fix)
@@ -274,10 +271,3 @@ def _is_folded(events: Sequence[Event], number: int) -> bool:
     door = event["kind"].split(".")[0]
     ends = {f"{door}.{word}" for word in ("progress", "done", "failed")}
     return any(kind in ends and (file, at) == (event.get("file"), event.get("address")) for kind, file, at in same)
-
-
-SHOWN = ("file", "bytes", "elapsed_s", "address", "plan", "state", "target", "reason", "detail")
-
-
-def _sentence(event: Event) -> str:
-    return " ".join(f"{name}={event[name]}" if name != "file" else str(event[name]) for name in SHOWN if name in event)

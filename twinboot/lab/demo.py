@@ -21,7 +21,8 @@ from twinboot import journal
 from twinboot.lab import console as serial
 from twinboot.lab.disk import banner
 from twinboot.lab.rack import Plan, Rack
-from twinboot.lab.view import RackView, Seen, amount, line
+from twinboot.lab.view import RackView, Seen, line
+from twinboot.sentences import amount
 
 BOOT_TIMEOUT_S = 420.0
 """Two machines share one processor under software emulation; a quiet machine needs a seventh of this."""

@@ -105,9 +105,13 @@ class Machine:
                 raise LabError(f"{OVMF[1]} is missing: apt-get install ovmf")
             shutil.copyfile(OVMF[1], self._nvram)
         self.serial.write_bytes(b"")
-        self._process = subprocess.Popen(
-            argv(self.spec, self.serial, self._nvram), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
+        with self.serial.with_suffix(".qemu").open("wb") as complaints:
+            self._process = subprocess.Popen(
+                argv(self.spec, self.serial, self._nvram),
+                stdin=subprocess.DEVNULL,
+                stdout=complaints,
+                stderr=complaints,
+            )
 
     def running(self) -> bool:
         """Say whether the machine is switched on."""

@@ -1,7 +1,7 @@
 """What a person watching the rack wants to know, computed from the journal's events. Pure: events in, text out.
 
 Each machine goes through the phases of `PHASES` in order within one boot; an event never moves it back, except that a
-DISCOVER begins a new boot. Events name a machine by its MAC or by an address that DHCP gave to that MAC.
+an offer after its end begins a new boot. Events name a machine by its MAC or by an address that DHCP gave to that MAC.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-PHASES = ("waiting", "DHCP", "loader", "menu", "kernel", "report", "done")
+from twinboot.sentences import amount
+
+PHASES = ("waiting", "DHCP", "loader", "menu", "kernel", "done")
 
 KIND_PHASE = {
-    "dhcp.discover": "DHCP",
     "dhcp.offer": "DHCP",
     "dhcp.ack": "DHCP",
     "tftp.start": "loader",
     "http.start": "loader",
     "menu.rendered": "menu",
-    "report.received": "report",
+    "report.received": "done",
 }
 """Event kind -> the earliest phase that it proves."""
 
@@ -73,9 +74,9 @@ def _whose(machines: Mapping[str, Seen], event: Mapping[str, object]) -> str:
 def _after(seen: Seen, event: Mapping[str, object]) -> Seen:
     kind = str(event["kind"])
     service, _, what = kind.partition(".")
-    if kind == "dhcp.discover" and seen.phase not in ("waiting", "DHCP"):
+    if kind == "dhcp.offer" and seen.phase == "done":
         # The boot loader and the dom0 ask for an address again; only a machine that had finished begins anew.
-        seen = Seen(seen.name, seen.macs) if seen.phase in ("report", "done") else seen
+        seen = Seen(seen.name, seen.macs)
     seen = _advance(seen, KIND_PHASE.get(kind, ""))
     if service == "dhcp" and event.get("address") and what in ("ack", "offer"):
         return replace(seen, address=str(event["address"]), doing=f"address {event['address']}")
@@ -86,7 +87,7 @@ def _after(seen: Seen, event: Mapping[str, object]) -> Seen:
     if kind == "install.state" and event.get("state") == "installing":
         return replace(_advance(seen, "kernel"), doing="loads Xen and dom0")
     if kind == "report.received":
-        return replace(seen, phase="done", doing="reported home")
+        return replace(seen, doing="reported home")
     return seen
 
 
@@ -116,15 +117,6 @@ def _transfer(seen: Seen, door: str, what: str, event: Mapping[str, object]) -> 
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-def amount(size_bytes: int) -> str:
-    """Return a size as people read it: `512 B`, `14.3 kB`, `20.1 MB`."""
-    if size_bytes < 1000:
-        return f"{size_bytes} B"
-    if size_bytes < 1_000_000:
-        return f"{size_bytes / 1e3:.1f} kB"
-    return f"{size_bytes / 1e6:.1f} MB"
 
 
 def line(seen: Seen) -> str:

@@ -1,0 +1,56 @@
+"""Bare metal to a running hypervisor: the demo, played whole, its verdict read from what it proved."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1500)]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
+    if not os.access("/dev/net/tun", os.W_OK):
+        pytest.skip("no access to /dev/net/tun: the machines of the lab have no cable (README, Tests)")
+    result = tmp_path_factory.mktemp("demo") / "proof.json"
+    run = subprocess.run(
+        [sys.executable, "-m", "twinboot", "lab", "demo", "--result", str(result)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.exists(), run.stdout + run.stderr
+    print(run.stdout)  # pytest shows it when a test below fails
+    return json.loads(result.read_text()), run.stdout
+
+
+def test_both_machines_come_up_in_xen_with_their_own_dom0_mem(played: tuple[dict[str, Any], str]) -> None:
+    proof, _ = played
+    assert proof["faults"] == []
+    assert "dom0_mem=512M" in proof["xen_lines"]["hv1"]
+    assert "dom0_mem=640M" in proof["xen_lines"]["hv2"]
+    assert set(proof["power_on_to_report_s"]) == {"hv1", "hv2"}
+
+
+def test_a_spent_install_boots_the_local_disk(played: tuple[dict[str, Any], str]) -> None:
+    assert "LOCAL DISK of hv1" in played[0]["local_disk_line"]
+
+
+def test_explain_tells_the_story_and_its_end(played: tuple[dict[str, Any], str]) -> None:
+    story = played[1].partition("$ twinboot explain hv2")[2]
+    for word in ("DISCOVER", "menu", "REPORT", "verdict: it booted and reported home"):
+        assert word in story
+
+
+def test_the_lab_leaves_nothing_behind(played: tuple[dict[str, Any], str]) -> None:
+    links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True).stdout
+    assert "hv1-fe" not in links
+    assert not [place for place in Path("/tmp").glob("twinboot-lab-*") if (place / "hv1.serial").exists()]
+    commands = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())
+    assert not [command for command in commands if b"hv1-fe" in command]
