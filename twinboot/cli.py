@@ -33,6 +33,7 @@ COMMANDS = {
     "serve": "twinboot.commands.serve:serve",
     "host": "twinboot.commands.host:host",
     "install": "twinboot.commands.install:install",
+    "lease": "twinboot.commands.lease:lease",
     "status": "twinboot.commands.status:status",
     "events": "twinboot.commands.events:events",
     "explain": "twinboot.commands.explain:explain",
