@@ -8,7 +8,8 @@ below holds those that are answered in its place:
 | `grub/grub.cfg-01-<mac>` | that host's menu, rendered now |
 | `grub/grub.cfg-<anything else>` | not found, at once: GRUB tries up to nine such names (UUID, parts of its address) |
 | `grub/grub.cfg` | the menu of the host that holds the asking address, else the menu for unknown machines |
-| `boot.ipxe` | the script for iPXE ROMs |
+| `boot.ipxe` | the script for iPXE ROMs: on to the next |
+| `boot.ipxe-01-<mac>` | that host's script: its install by HTTP, or GRUB |
 | `install/<token>/<file>` | a file of the armed install's target; fetching the first one begins the install |
 
 Rules: nothing is served for a token that is unknown or spent. A machine that may boot boots: when the share
@@ -30,16 +31,18 @@ from pxe.bootplan import UNKNOWN_MACHINE, Kind, Plan, decide
 from pxe.content import Content, FileContent, Refused, TextContent, Why
 from pxe.firmware import HTTP_PORT, IPXE_SCRIPT
 from pxe.installs import LIVE, Installs, SpentTokenError, State, StoreError, UnknownTokenError
-from pxe.menus import MenuError, install_menu, ipxe_script, local_menu, unknown_menu
+from pxe.menus import MenuError, install_menu, ipxe_host_script, ipxe_script, local_menu, unknown_menu
 from pxe.neighbours import Neighbours
 from pxe.report import Report
 from pxe.tree import BootTree, tidy_name
 from storage.records import Install, Records, RecordsError, ipv4_int
 
-MAC_NAME = r"grub/grub\.cfg-01-([0-9a-fA-F]{2}(?:-[0-9a-fA-F]{2}){5})"
+MAC = r"-01-([0-9a-fA-F]{2}(?:-[0-9a-fA-F]{2}){5})"
 TOKEN_IN_NAME = re.compile(r"(^|/)(install|report)/[^/]+")
 
 Emit = Callable[..., None]
+Writer = Callable[[Hypervisor, Plan, BootEntry | None], bytes]
+"""Puts a plan, and for an install its entry, into one boot loader's language. MenuError."""
 
 
 class Settings(NamedTuple):
@@ -47,7 +50,7 @@ class Settings(NamedTuple):
 
     server: str  # own IPv4 address, as machines reach it
     segment: str
-    transport: str = "http"
+    transport: str = "tftp"
     http_port: int = HTTP_PORT
     default_target: str = "live-xen"  # named in the hint for unknown machines
 
@@ -118,17 +121,23 @@ class Catalog:
     # -- menus ---------------------------------------------------------------------------------------------------
 
     def _menu_by_mac(self, found: re.Match[str], client: str, _fetch: bool) -> TextContent:
+        return self._text_by_mac(found, client, self._grub_menu)
+
+    def _ipxe_by_mac(self, found: re.Match[str], client: str, _fetch: bool) -> TextContent:
+        return self._text_by_mac(found, client, ipxe_host_script)
+
+    def _text_by_mac(self, found: re.Match[str], client: str, write: Writer) -> TextContent:
         mac = found[1].replace("-", ":").lower()
         host = self._host_of(mac)
         if host is None:
             raise Refused(Why.NOT_FOUND, f"no host file has the MAC {mac}; {self._hint(mac)}")
-        return self._host_menu(host, mac, client, found[0])
+        return self._host_text(host, mac, client, found[0], write)
 
     def _menu_by_address(self, found: re.Match[str], client: str, _fetch: bool) -> TextContent:
         mac = self._mac_at(client)
         host = self._host_of(mac) if mac else None
         if mac and host is not None:
-            return self._host_menu(host, mac, client, found[0])
+            return self._host_text(host, mac, client, found[0], self._grub_menu)
         reason = f"{UNKNOWN_MACHINE.reason}: {self._hint(mac)}" if mac else UNKNOWN_MACHINE.reason
         data = unknown_menu(self.settings.segment, self.settings.default_target)
         self._emit(
@@ -147,12 +156,11 @@ class Catalog:
     def _ipxe(self, found: re.Match[str], _client: str, _fetch: bool) -> TextContent:
         return TextContent(ipxe_script(), found[0])
 
-    def _host_menu(self, host: Hypervisor, mac: str, client: str, name: str) -> TextContent:
+    def _host_text(self, host: Hypervisor, mac: str, client: str, name: str, write: Writer) -> TextContent:
         self._refresh()
         row = self._installs.by_host(host.name)
-        plan = decide(host.name, row)
         try:
-            plan, data = self._planned_menu(host, mac, plan, row)
+            plan, data = self._planned(host, mac, decide(host.name, row), row, write)
         except MenuError as error:
             raise Refused(Why.UNAVAILABLE, f"no menu can be made for {host.name}: {error}") from None
         self._emit(
@@ -167,16 +175,22 @@ class Catalog:
         )
         return TextContent(data, name)
 
-    def _planned_menu(self, host: Hypervisor, mac: str, plan: Plan, row: Install | None) -> tuple[Plan, bytes]:
-        """The plan's menu; a plan to install that cannot be put into a menu becomes a rescue that says why."""
+    def _planned(
+        self, host: Hypervisor, mac: str, plan: Plan, row: Install | None, write: Writer
+    ) -> tuple[Plan, bytes]:
+        """The plan's text; a plan to install that cannot be put into words becomes a rescue that says why."""
         if plan.kind is not Kind.INSTALL or row is None:
-            return plan, local_menu(host, plan)
+            return plan, write(host, plan, None)
         try:
-            entry = self._entry(host, mac, row)
-            return plan, install_menu(host, plan, entry, self.settings.server, self.settings.loader_transport)
+            return plan, write(host, plan, self._entry(host, mac, row))
         except (MenuError, ArgumentError) as error:
             rescue = Plan(Kind.RESCUE, f"{plan.reason}, but its menu cannot be made: {error}")
-            return rescue, local_menu(host, rescue)
+            return rescue, write(host, rescue, None)
+
+    def _grub_menu(self, host: Hypervisor, plan: Plan, entry: BootEntry | None) -> bytes:
+        if entry is None:
+            return local_menu(host, plan)
+        return install_menu(host, plan, entry, self.settings.server, self.settings.loader_transport)
 
     def _entry(self, host: Hypervisor, mac: str, row: Install) -> BootEntry:
         target = TARGETS.get(row.target)
@@ -277,10 +291,11 @@ class Catalog:
 
 
 RENDERED: Mapping[re.Pattern[str], Callable[[Catalog, re.Match[str], str, bool], Content]] = {
-    re.compile(MAC_NAME): Catalog._menu_by_mac,  # noqa: SLF001 - the table of the class above
+    re.compile(r"grub/grub\.cfg" + MAC): Catalog._menu_by_mac,  # noqa: SLF001 - the table of the class above
     re.compile(r"grub/grub\.cfg"): Catalog._menu_by_address,  # noqa: SLF001
     re.compile(r"grub/grub\.cfg-.*"): Catalog._no_such_menu,  # noqa: SLF001
     re.compile(re.escape(IPXE_SCRIPT)): Catalog._ipxe,  # noqa: SLF001
+    re.compile(re.escape(IPXE_SCRIPT) + MAC): Catalog._ipxe_by_mac,  # noqa: SLF001
     re.compile(r"install/([^/]+)/([^/]+)"): Catalog._payload,  # noqa: SLF001
 }
 """Names answered in the place of files; the first pattern that fits the whole name answers."""

@@ -8,7 +8,8 @@ Rules of this room:
 * A value with a line end, another control character or half a surrogate pair is a `MenuError`. It is refused, not
   cleaned: a menu line never holds something that nobody wrote.
 * `keyword` is the one way around the quotes, for GRUB's own command names, and it takes them from a table.
-* iPXE has no quoting at all, so its template gets constants only, and `ipxe_word` refuses all but plain path letters.
+* iPXE has no quoting at all, so `ipxe_word` refuses what is not one plain word: it expands only `${...}` and splits
+  only at blanks, and neither `$` nor a blank is a letter of `IPXE_WORD`.
 * One GRUB template for BIOS and UEFI. GRUB's modules it needs: normal, test, echo, sleep, serial, terminal,
   multiboot2, linux, gzio, chain, and http or tftp.
 """
@@ -35,13 +36,14 @@ UNKNOWN_BAUD = 115200  # what most boards' first port is set to
 UNKNOWN_WAIT_S = 15  # long enough to read a MAC address off a screen
 VALUE_CHARS_MAX = 2048  # Xen's and Linux's whole command lines end at 1024 and 2048
 FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, lone surrogates, line and paragraph separators
-IPXE_WORD = re.compile(r"[A-Za-z0-9_./-]+")
+IPXE_WORD = re.compile(r"[A-Za-z0-9_.,:=/@+~^()-]+")
 
 LOADERS: Mapping[str, tuple[str, str]] = {
     "multiboot2": ("multiboot2", "module2 --nounzip"),  # the kernel unpacks its own initramfs, faster than GRUB would
     "linux": ("linux", "initrd"),
 }
 """A boot entry's loader -> GRUB's commands for its kernel and for each further file."""
+IPXE_LOADER = "multiboot2"  # by its older sibling, multiboot: Xen carries both headers
 KEYWORDS = frozenset(command for commands in LOADERS.values() for command in commands)
 DEVICES: Mapping[str, str] = {"http": "(http,{server})/boot/", "tftp": "(tftp,{server})/"}
 """Transport setting -> how GRUB names a file of the boot tree on this server."""
@@ -85,11 +87,11 @@ def grub_word(value: object) -> str:
 
 
 def ipxe_word(value: object) -> str:
-    """One word of an iPXE script; MenuError unless it is a plain path."""
+    """One word of an iPXE script; MenuError unless it is a plain one."""
     text = _checked(value)
     if not IPXE_WORD.fullmatch(text):
         raise MenuError(
-            f"{text[:80]!r} cannot stand in an iPXE script, which has no quotes; use letters, digits and _./-"
+            f"{text[:80]!r} cannot stand in an iPXE script, which has no quotes; use letters, digits and _.,:=/@+~^()-"
         )
     return text
 
@@ -177,5 +179,17 @@ def _serial(console: Console) -> dict[str, int]:
 
 
 def ipxe_script() -> bytes:
-    """The script for machines whose ROM is iPXE: GRUB by HTTP."""
-    return _render(_IPXE, "boot.ipxe.j2", {"bios_core": BIOS_CORE, "efi_core": EFI_CORE})
+    """The first script for machines whose ROM is iPXE: on to the host's own, else to GRUB."""
+    return _render(_IPXE, "boot.ipxe.j2", _CORES)
+
+
+def ipxe_host_script(host: Hypervisor, plan: Plan, entry: BootEntry | None) -> bytes:
+    """The script of one host. With `entry` (its kernel of a kind that iPXE starts) it boots that, over HTTP.
+
+    Any other plan goes on to GRUB and its menu: GRUB knows how to start a disk, on BIOS and on UEFI.
+    """
+    payloads = [] if entry is None or entry.loader != IPXE_LOADER else [entry.kernel, *entry.modules]
+    return _render(_IPXE, "host.ipxe.j2", {"host": host.name, "plan": plan.kind.value, "payloads": payloads, **_CORES})
+
+
+_CORES: Mapping[str, str] = {"bios_core": BIOS_CORE, "efi_core": EFI_CORE}

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from jumpstart.model import Hypervisor
 from jumpstart.targets.port import BootContext, BootEntry, Payload, words
 
-FILES: Mapping[str, str] = MappingProxyType({name: f"live-xen/{name}" for name in ("xen.gz", "vmlinuz", "initrd.gz")})
+FILES: Mapping[str, str] = MappingProxyType({name: f"live-xen/{name}" for name in ("xen", "vmlinuz", "initrd.gz")})
 # A hypervisor that crashed stays still, its reason on the console, instead of coming back to the same menu forever.
 XEN_FLAGS = ("loglvl=info", "guest_loglvl=warning", "noreboot")
 # Warnings reach the serial line, chatter does not: at 9600 baud the full log costs the boot more than a minute.
@@ -37,6 +37,6 @@ class LiveXen:
         return BootEntry(
             title=f"{host.name}: Xen, live in memory (dom0 {host.dom0_mem})",
             loader="multiboot2",
-            kernel=Payload(f"{base}/xen.gz", words(*xen)),
+            kernel=Payload(f"{base}/xen", words(*xen)),
             modules=(Payload(f"{base}/vmlinuz", words(*dom0)), Payload(f"{base}/initrd.gz", ())),
         )

@@ -17,7 +17,7 @@ def host() -> Hypervisor:
 def test_live_xen_boots_xen_with_the_hosts_memory_and_console() -> None:
     entry = TARGETS["live-xen"].entry(host(), CTX)
     assert entry.loader == "multiboot2"
-    assert entry.kernel.file == "install/abc/xen.gz"
+    assert entry.kernel.file == "install/abc/xen"
     assert entry.kernel.args[:3] == ("com2=9600,8n1", "console=com2", "dom0_mem=512M,max:512M")
 
 

@@ -24,7 +24,7 @@ mac = "{mac}"
 FILES = {
     "grub/i386-pc/core.0": b"bios core",
     "grub/x86_64-efi/core.efi": b"efi core",
-    "live-xen/xen.gz": b"xen" * 1000,
+    "live-xen/xen": b"xen" * 1000,
     "live-xen/vmlinuz": b"linux" * 1000,
     "live-xen/initrd.gz": b"initrd" * 1000,
 }

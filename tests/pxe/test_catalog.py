@@ -77,15 +77,15 @@ def test_a_host_finds_its_menu_by_mac_however_its_loader_writes_the_name(rig: Ri
 
 def test_the_whole_life_of_one_install(rig: Rig) -> None:
     token = arm_hv1(rig.records)
-    assert f"(http,10.0.0.1)/boot/install/{token}/xen.gz" in text(rig, HV1)
+    assert f"(http,10.0.0.1)/boot/install/{token}/xen" in text(rig, HV1)
     assert state(rig.records) == "armed"  # reading a menu installs nothing
-    assert fetch(rig, f"install/{token}/xen.gz") == FILES["live-xen/xen.gz"]
+    assert fetch(rig, f"install/{token}/xen") == FILES["live-xen/xen"]
     assert state(rig.records) == "installing"
     assert fetch(rig, f"install/{token}/initrd.gz") == FILES["live-xen/initrd.gz"]
     assert "did not finish" in text(rig, HV1)
     assert rig.catalog.report(token, OK, CLIENT).state == "installed"
     assert "multiboot2" not in text(rig, HV1)
-    assert refusal(rig, f"install/{token}/xen.gz").why is Why.ACCESS
+    assert refusal(rig, f"install/{token}/xen").why is Why.ACCESS
     assert rig.catalog.report(token, OK, CLIENT).state == "installed"
     states = [event.fields["state"] for event in rig.events if event.kind == "install.state"]
     assert states == ["installing", "installed"]
@@ -94,11 +94,11 @@ def test_the_whole_life_of_one_install(rig: Rig) -> None:
 
 def test_looking_is_not_fetching(rig: Rig) -> None:
     token = arm_hv1(rig.records)
-    content = rig.catalog.peek(f"install/{token}/xen.gz", CLIENT)
+    content = rig.catalog.peek(f"install/{token}/xen", CLIENT)
     assert isinstance(content, FileContent)
     os.close(content.fd)
     assert state(rig.records) == "armed"
-    assert content.name == "install/hv1/xen.gz"  # journals get the host's name, never the token
+    assert content.name == "install/hv1/xen"  # journals get the host's name, never the token
 
 
 def test_a_missing_file_does_not_begin_the_install(rig: Rig) -> None:
@@ -112,7 +112,7 @@ def test_a_missing_file_does_not_begin_the_install(rig: Rig) -> None:
 @pytest.mark.parametrize("token", ["0" * 32, "x", "$(reboot)", "\udcff"])
 def test_a_wrong_token_opens_nothing(rig: Rig, token: str) -> None:
     arm_hv1(rig.records)
-    refused = refusal(rig, f"install/{token}/xen.gz")
+    refused = refusal(rig, f"install/{token}/xen")
     assert refused.why is Why.ACCESS
     assert "twinboot install" in str(refused)
     with pytest.raises(UnknownTokenError):
@@ -163,11 +163,20 @@ def test_ipxe_gets_its_script(rig: Rig) -> None:
     assert text(rig, "boot.ipxe").startswith("#!ipxe\n")
 
 
+def test_ipxe_gets_an_armed_install_of_its_own_host_and_no_other(rig: Rig) -> None:
+    name = HV1.replace("grub/grub.cfg", "boot.ipxe")
+    assert "kernel install/" not in text(rig, name)
+    token = arm(rig.records, "hv1", "live-xen", T0_S, 1).token
+    assert f"kernel install/{token}/xen " in text(rig, name)
+    assert state(rig.records) == "armed"  # reading a script installs nothing
+    assert refusal(rig, "boot.ipxe-01-02-00-00-00-00-99").why is Why.NOT_FOUND
+
+
 def test_two_servers_follow_each_other(make_rig: Callable[..., Rig]) -> None:
     odd, even = make_rig(), make_rig(server="10.0.0.2")
     token = arm_hv1(odd.records)
     assert f"(http,10.0.0.2)/boot/install/{token}/" in text(even, HV1)
-    fetch(odd, f"install/{token}/xen.gz")
+    fetch(odd, f"install/{token}/xen")
     fetch(even, f"install/{token}/vmlinuz")
     assert [rig.kinds().count("install.state") for rig in (odd, even)] == [1, 0]
     assert even.catalog.report(token, OK, CLIENT).server == ipv4_int("10.0.0.2")
@@ -182,7 +191,7 @@ def test_a_loader_fetches_by_tftp_where_http_has_another_port(
     rig = make_rig(transport=transport, port=port)
     token = arm_hv1(rig.records)
     menu = text(rig, HV1)
-    assert f"(tftp,10.0.0.1)/install/{token}/xen.gz" in menu
+    assert f"(tftp,10.0.0.1)/install/{token}/xen" in menu
     assert f"http://10.0.0.1:8080/report/{token}" in menu
     assert Settings("10.0.0.1", "odd").http_host == "10.0.0.1"
 
@@ -234,7 +243,7 @@ def test_a_failing_share_does_not_lose_the_boot(make_rig: Callable[..., Rig]) ->
     token = arm_hv1(store)
     text(rig, HV1)
     store.fail_write = True
-    assert fetch(rig, f"install/{token}/xen.gz")
+    assert fetch(rig, f"install/{token}/xen")
     assert rig.kinds()[-1] == "records.fault"
     store.fail_read = True
     assert fetch(rig, f"install/{token}/vmlinuz")
@@ -271,15 +280,15 @@ def test_no_descriptor_leaks_when_the_other_server_was_faster(make_rig: Callable
     token = arm_hv1(store)
     before = len(os.listdir("/proc/self/fd"))
     store.armed_again = True
-    assert refusal(rig, f"install/{token}/xen.gz").why is Why.ACCESS
+    assert refusal(rig, f"install/{token}/xen").why is Why.ACCESS
     assert len(os.listdir("/proc/self/fd")) == before
     assert state(store) == "armed"
 
 
 def test_tokens_are_kept_out_of_what_people_read() -> None:
-    assert public_name("/boot/install/feed/xen.gz") == "/boot/install/.../xen.gz"
+    assert public_name("/boot/install/feed/xen") == "/boot/install/.../xen"
     assert public_name("/report/feed") == "/report/..."
-    assert public_name("install/feed/xen.gz") == "install/.../xen.gz"
+    assert public_name("install/feed/xen") == "install/.../xen"
     assert public_name("grub/grub.cfg") == "grub/grub.cfg"
 
 

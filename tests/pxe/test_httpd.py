@@ -211,7 +211,7 @@ HOSTILE = {
     "/boot/" + "a" * 2000: 404,
     "/boot/" + "a/" * 400: 404,
     "/boot/grub/grub.cfg-01-de-ad-be-ef-00-01": 404,
-    "/boot/install/wrong/xen.gz": 403,
+    "/boot/install/wrong/xen": 403,
     "/etc/passwd": 404,
     "/report/feed": 405,
 }
@@ -235,13 +235,13 @@ def test_a_symlink_out_of_the_tree_and_a_fifo_are_not_served(site: Site) -> None
 def test_an_install_by_http_from_menu_to_report(site: Site) -> None:
     token = arm(site.rig.records, "hv1", "live-xen", T0_S, 1).token
     assert token.encode() in curl(site, f"/boot/{HV1}").body
-    assert curl(site, f"/boot/install/{token}/xen.gz", "-I").status == 200
-    assert curl(site, f"/boot/install/{token}/xen.gz").body == FILES["live-xen/xen.gz"]
+    assert curl(site, f"/boot/install/{token}/xen", "-I").status == 200
+    assert curl(site, f"/boot/install/{token}/xen").body == FILES["live-xen/xen"]
     report = curl(site, f"/report/{token}", "--data-binary", "outcome=installed\nhost=hv1\nxen_version=4.17.5\n")
     assert (report.status, report.body) == (200, b"hv1 is installed\n")
     assert curl(site, f"/report/{token}", "--data-binary", "outcome=installed\n").status == 200  # its answer was lost
     assert curl(site, f"/report/{token}", "--data-binary", "outcome=failed\n").status == 409
-    assert curl(site, f"/boot/install/{token}/xen.gz").status == 403
+    assert curl(site, f"/boot/install/{token}/xen").status == 403
     told = str(site.rig.events)
     assert "xen_version=4.17.5" in told
     assert token not in told  # what is journalled is read by many

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from jumpstart.hostfile import from_toml
 from jumpstart.targets import TARGETS, BootContext, BootEntry, Payload
 from pxe.bootplan import Kind, Plan
-from pxe.menus import MenuError, grub_word, install_menu, ipxe_script, ipxe_word, local_menu, unknown_menu
+from pxe.menus import (
+    MenuError,
+    grub_word,
+    install_menu,
+    ipxe_host_script,
+    ipxe_script,
+    ipxe_word,
+    local_menu,
+    unknown_menu,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 HOST = from_toml(
@@ -32,6 +41,8 @@ MENUS = {
     "local.cfg": local_menu(HOST, Plan(Kind.LOCAL, "no install was ever armed for it")),
     "unknown.cfg": unknown_menu("odd", "live-xen"),
     "boot.ipxe": ipxe_script(),
+    "host-install.ipxe": ipxe_host_script(HOST, ARMED, ENTRY),
+    "host-local.ipxe": ipxe_host_script(HOST, Plan(Kind.LOCAL, "it was installed"), None),
 }
 
 
@@ -53,11 +64,11 @@ def test_grub_itself_takes_the_syntax(name: str, tmp_path: Path) -> None:
 def test_the_menu_loads_what_the_target_says_from_this_server() -> None:
     lines = MENUS["install-http.cfg"].decode().splitlines()
     (kernel,) = [shlex.split(line) for line in lines if "multiboot2" in line]
-    assert kernel[:2] == ["multiboot2", "(http,10.0.0.1)/boot/install/feed/xen.gz"]
+    assert kernel[:2] == ["multiboot2", "(http,10.0.0.1)/boot/install/feed/xen"]
     assert "dom0_mem=512M,max:512M" in kernel
     assert "--speed='9600'" in MENUS["install-http.cfg"].decode()
     assert "--unit='1'" in MENUS["install-http.cfg"].decode()
-    assert b"(tftp,10.0.0.1)/install/feed/xen.gz" in MENUS["install-tftp.cfg"]
+    assert b"(tftp,10.0.0.1)/install/feed/xen" in MENUS["install-tftp.cfg"]
 
 
 @settings(deadline=None)
@@ -120,3 +131,22 @@ def test_a_loader_that_no_menu_can_start_is_refused() -> None:
 def test_ipxe_takes_plain_paths_only(value: str) -> None:
     with pytest.raises(MenuError):
         ipxe_word(value)
+
+
+@given(arg=st.text(max_size=20), file=st.text(max_size=20))
+def test_hostile_values_never_change_a_line_of_an_ipxe_script(arg: str, file: str) -> None:
+    plain = BootEntry("T", "multiboot2", Payload("install/feed/F", ("A",)), ())
+    hostile = BootEntry("T", "multiboot2", Payload(f"install/feed/{file}", (arg,)), ())
+    try:
+        script = ipxe_host_script(HOST, ARMED, hostile)
+    except MenuError:
+        return
+    expected = ipxe_host_script(HOST, ARMED, plain).decode().replace("install/feed/F A", f"install/feed/{file} {arg}")
+    assert script.decode() == expected
+    assert not set(arg + file) & set(" \t$#;&|\"'\\")
+
+
+def test_ipxe_leaves_what_it_cannot_start_to_grub() -> None:
+    script = ipxe_host_script(HOST, ARMED, ENTRY._replace(loader="linux"))
+    assert b"kernel" not in script
+    assert b"chain ${core}" in script

@@ -58,7 +58,7 @@ def test_the_reference_site_loads_as_written(written) -> None:
     assert [net.name for net in config.networks] == ["public", "backend"]
     assert config.network_of(config.address).name == "backend"
     assert config.networks[0].lease_s == 3600
-    assert (config.tftp_port, config.http_port, config.transport) == (69, 80, "http")
+    assert (config.tftp_port, config.http_port, config.transport) == (69, 80, "tftp")
     assert config.warnings == ()
 
 

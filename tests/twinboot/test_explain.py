@@ -22,7 +22,7 @@ LOADER = [
 ]
 MENU = event(101.0, "menu.rendered", host="hv1", mac=MAC, address=IP, plan="install", reason="live-xen was armed")
 KERNEL = [
-    event(101.1, "http.done", address=IP, file="install/hv1/xen.gz", bytes=1_000_000),
+    event(101.1, "http.done", address=IP, file="install/hv1/xen", bytes=1_000_000),
     event(101.2, "install.state", host="hv1", state="installing", target="live-xen"),
 ]
 REPORT = event(120.0, "report.received", host="hv1", address=IP, state="installed", detail="memory_mib=512")

@@ -80,7 +80,7 @@ def http_get(site, path: str, data: bytes | None = None) -> bytes:
 
 def boot_through(site) -> None:
     """Everything a machine does, from DISCOVER to report."""
-    for name in ("xen.gz", "vmlinuz", "initrd.gz"):
+    for name in ("xen", "vmlinuz", "initrd.gz"):
         path = site.share / "boot" / "live-xen" / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(name.encode())
@@ -93,7 +93,7 @@ def boot_through(site) -> None:
     token = re.search(r"install/([0-9a-f]{32})", menu)
     assert token, (menu, events(site)[-3:])
     token = token[1]
-    assert http_get(site, f"/boot/install/{token}/xen.gz") == b"xen.gz"
+    assert http_get(site, f"/boot/install/{token}/xen") == b"xen"
     assert b"installed" in http_get(site, f"/report/{token}", b"outcome=installed\nmemory_mib=512\n")
 
 
