@@ -39,7 +39,7 @@ PURE = {
     "pxe": ("content", "tftp_wire", "tftp_transfer", "firmware", "bootplan", "ranges"),
     "jumpstart": ("model", "values", "hostfile", "targets/port", "targets/live_xen"),
     "storage": ("records/rows", "records/port", "records/codec"),
-    "twinboot": ("explain", "sentences", "dnsguard", "lab/view"),
+    "twinboot": ("explain", "sentences", "dnsguard", "dnsanswer", "names", "lab/view"),
 }
 """Values and decisions: no clock, no sockets, no files, no processes, no randomness."""
 

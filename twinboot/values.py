@@ -12,7 +12,19 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["address", "addresses", "choice", "devices", "domain", "integer", "label", "path", "subnet", "text"]
+__all__ = [
+    "address",
+    "addresses",
+    "choice",
+    "devices",
+    "domain",
+    "integer",
+    "label",
+    "path",
+    "subnet",
+    "switch",
+    "text",
+]
 
 T = TypeVar("T")
 LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")  # RFC 1123 section 2.1
@@ -86,6 +98,13 @@ def integer(low: int, high: int) -> Callable[[object], int]:
         return value
 
     return read
+
+
+def switch(value: object) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is not true or false")
+    return value
 
 
 def choice(*words: str) -> Callable[[object], str]:
