@@ -29,9 +29,11 @@ from typing import Final, NamedTuple
 
 from dhcp import engine, frame, wire
 from dhcp.asking import view_of
-from dhcp.decision import Arrival, Decision, Networks, Reply, World
+from dhcp.decision import Arrival, Decision, Networks, Reply, World, conflict
+from dhcp.echo import Echo
 from dhcp.mirror import Mirror
 from dhcp.networks import Network
+from dhcp.probes import Answer, Probes
 from dhcp.reply import Plans
 from dhcp.route import LIMITED_BROADCAST, SERVER_PORT, Via
 from dhcp.sockets import Port
@@ -78,6 +80,8 @@ class Daemon:
         self.tally = Tally(emit)
         self._conf = conf
         self._ports = {port.udp.fileno(): port for port in ports}
+        self._echoes = {port.echo.fileno(): port.echo for port in ports if port.echo is not None}
+        self._probes: Probes[Work] = Probes()
         self._records = records
         self._emit = emit
         self._mirror = Mirror(records, networks, own | frozenset(conf.owner_ip), emit)
@@ -110,16 +114,19 @@ class Daemon:
     def serve_forever(self, ready: Callable[[], None] = lambda: None) -> None:
         """Answer until `stop`. `ready` is called once, when the datastore has been read and packets are answered."""
         poll = select.poll()
-        for number in (*self._ports, self._wake.fileno()):
+        for number in (*self._ports, *self._echoes, self._wake.fileno()):
             poll.register(number, select.POLLIN)
         self._reload()
+        self._tell_unasked()
         ready()
         while not self._stopping:
-            woken = poll.poll(POLL_MS)
+            woken = poll.poll(self._sleep_ms())
             self._turn()
             for number, _ in woken:
                 if number in self._ports:
                     self._batch(self._drain(self._ports[number]))
+                elif number in self._echoes:
+                    self._set_aside(self._echoes[number])
                 else:
                     self._wake.recv(64)
 
@@ -155,6 +162,7 @@ class Daemon:
         for view in self._mirror.views:
             view.expire(now)
         self.tally.turn(int(now))
+        self._batch([work.datagram for work in self._probes.due(now)])
         interval_s = self._conf.rescan_interval_min * 60
         if self._rescan_due or (interval_s and now - self._rescanned >= interval_s):
             self._reload()
@@ -206,11 +214,52 @@ class Daemon:
         decision = work.decision
         if decision.remember is not None and decision.view is not None:
             decision.view.remember(decision.remember, time.monotonic() + self._conf.offer_cache_timeout_s)
+        if decision.probe and self._waits(work):
+            return
         if decision.change is None:
             self._finish(work)
         else:
             self._pending.append(work)
             self._touched.update((_key(decision.change), _chaddr(work.datagram)))
+
+    # -- asking by ICMP who has an address
+
+    def _tell_unasked(self) -> None:
+        names = [port.interface.name for port in self._ports.values() if port.echo is None]
+        if self._conf.icmp_verify and names:
+            reason = "ICMP_VERIFY: no ICMP socket (start as root): addresses are offered without asking who has them"
+            self._emit("config.fault", file="dhcpsvc.conf", reason=reason, detail=", ".join(names))
+
+    def _sleep_ms(self) -> float:
+        """Say how long the loop may sleep: until something held is due, rounded up."""
+        return POLL_MS if not len(self._probes) else self._probes.wait_s(time.monotonic(), POLL_MS / 1000) * 1000 + 1
+
+    def _waits(self, work: Work) -> bool:
+        """Hold a decision back while its address is asked; False: it need not wait, or nobody can be asked."""
+        echo, address = work.datagram.port.echo, work.decision.probe
+        if echo is None:
+            return False
+        answer = self._probes.hold(address, work, time.monotonic())
+        if answer is Answer.ASK:
+            try:
+                echo.ask(address)
+            except OSError:  # no route, a full neighbour table: as without ICMP_VERIFY
+                self._probes.let_go(address)
+                return False
+        return answer is not Answer.LET_GO
+
+    def _set_aside(self, echo: Echo) -> None:
+        """Mark the addresses that have answered UNUSABLE, durably, and look for others for who waited for them."""
+        held = [work for work in map(self._probes.answered, echo.heard()) if work is not None]
+        for work in held:
+            decision = conflict(work.decision)
+            if decision is not None:
+                self._accept(Work(work.datagram, decision))
+        self._flush()
+        for view in {work.decision.view for work in held if work.decision.view is not None}:
+            self._mirror.refresh(view)
+        # what could not be marked is not offered again at once: its client asks again
+        self._batch([work.datagram for work in held if conflict(work.decision) is None])
 
     # -- storing
 

@@ -14,7 +14,7 @@ from dhcp.route import CLIENT_PORT, SERVER_PORT, Destination, destination
 from dhcp.svcconf import ServiceConf
 from dhcp.view import NetworkView, Offer
 from dhcp.wire import Packet, WireError
-from storage.records import BOOTP, Binding, Change, ipv4_text
+from storage.records import BOOTP, UNUSABLE, Binding, Change, ipv4_text
 
 CLIENT_ID_MAX_BYTES = 64  # what a container's field holds
 
@@ -97,6 +97,7 @@ class Decision(NamedTuple):
     remember: Offer | None = None
     forget: bytes | None = None  # the offer to this client id ends, once the change is stored
     heard: tuple[bytes, bytes] | None = None  # (client id, mac) to remember, once the change is stored
+    probe: int = 0  # the address that must not answer an ICMP echo before this is done
 
 
 class Asked(NamedTuple):
@@ -168,6 +169,7 @@ def answered(
     change: tuple[Binding, Binding] | None = None,
     needs_store: bool = True,
     remember: Offer | None = None,
+    probe: int = 0,
     **fields: object,
 ) -> Decision:
     """Return the decision to send `packet`, once `change` (old, new) is stored where there is one."""
@@ -186,6 +188,7 @@ def answered(
         remember,
         asked.client_id if done else None,
         (asked.client_id, asked.mac) if done else None,
+        probe,
     )
 
 
@@ -204,3 +207,17 @@ def noted(asked: Asked, kind: str, old: Binding, new: Binding) -> Decision:
     """Return the decision to store a change that is not answered (RELEASE, DECLINE)."""
     fields = _fields(asked, old.address)
     return Decision(kind, fields, asked.view, Change(asked.view.name, old, new), forget=asked.client_id)
+
+
+def conflict(held: Decision) -> Decision | None:
+    """Return the decision to set aside the address that `held` was about to give: something answered an echo there.
+
+    None: the binding is gone, or set aside already.
+    """
+    row = None if held.view is None else held.view.rows.get(held.probe)
+    if held.view is None or row is None or row.flags & UNUSABLE:
+        return None
+    fields = {name: held.fields[name] for name in ("mac", "address", "client_id", "xid", "server")}
+    change = Change(held.view.name, row, row._replace(flags=row.flags | UNUSABLE))
+    forget = None if held.remember is None else held.remember.client_id
+    return Decision("dhcp.conflict", fields, held.view, change, forget=forget)

@@ -24,7 +24,7 @@ from typing import Final
 
 from dhcp import options as o
 from dhcp import reply
-from dhcp.asking import ask, is_fixed, runs
+from dhcp.asking import ask, is_fixed, probe, runs
 from dhcp.decision import (
     CLIENT_ID_MAX_BYTES,
     Arrival,
@@ -120,6 +120,7 @@ def _offer(asked: Asked, row: Binding) -> Decision:
         row.address,
         lease_s=lease_s,
         remember=Offer(asked.client_id, asked.mac, row.address, lease_s),
+        probe=probe(asked, row),
     )
 
 

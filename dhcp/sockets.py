@@ -1,5 +1,4 @@
-"""The daemon's sockets: one UDP socket and, for clients that have no address yet, one packet socket for each
-interface.
+"""The daemon's sockets, for each interface: UDP, a packet socket for clients that have no address yet, and ICMP.
 
 Rules of the room:
 
@@ -20,6 +19,7 @@ import struct
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from dhcp.echo import Echo, open_echo
 from dhcp.svcconf import ServiceConf
 from storage.records import ipv4_text
 
@@ -49,17 +49,18 @@ class Interface(NamedTuple):
 
 
 class Port(NamedTuple):
-    """The open sockets of one interface. `raw` is None where frames cannot be sent."""
+    """The open sockets of one interface. `raw` is None where frames cannot be sent, `echo` where nothing is asked."""
 
     interface: Interface
     udp: socket.socket
     raw: socket.socket | None
+    echo: Echo | None = None
 
     def close(self) -> None:
-        """Close both sockets."""
-        self.udp.close()
-        if self.raw is not None:
-            self.raw.close()
+        """Close all of them."""
+        for one in (self.udp, self.raw, self.echo):
+            if one is not None:
+                one.close()
 
 
 def list_interfaces() -> list[Interface]:
@@ -110,7 +111,10 @@ def open_sockets(conf: ServiceConf, interfaces: Iterable[str] = ()) -> list[Port
     ports: list[Port] = []
     try:
         wanted = choose(tuple(interfaces) or conf.interfaces, list_interfaces())
-        ports.extend(_open(interface, SERVER_PORT + conf.debug_port_offset) for interface in wanted)
+        for interface in wanted:
+            ports.append(_open(interface, SERVER_PORT + conf.debug_port_offset))
+            if conf.icmp_verify:
+                ports[-1] = ports[-1]._replace(echo=open_echo(interface.name))
     except BaseException:
         for port in ports:
             port.close()

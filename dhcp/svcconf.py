@@ -143,7 +143,8 @@ KEYS: tuple[Key, ...] = (
     Key("INTERFACES", _names, (), "interface names with `,` between", Show.OPEN,
         "interfaces to serve; absent: all that are up and have an IPv4 address, loopback left out"),
     Key("ICMP_VERIFY", _boolean, True, _BOOL, Show.OPEN,
-        "no effect yet: addresses are offered without asking by ICMP who has them"),
+        "before an offer of an address that its client does not hold, an ICMP echo asks who has it; only that offer "
+        "waits, 1 s at most; an address that answers is marked UNUSABLE, a silent one is not asked again for 60 s"),
     Key("OFFER_CACHE_TIMEOUT", _number(0), 10, _S, Show.OPEN, "life of an offer"),
     Key("SECONDARY_SERVER_TIMEOUT", _number(0), 20, _S, Show.OPEN,
         "renewals of a binding owned elsewhere are answered when the client has tried for so long"),

@@ -17,6 +17,7 @@ SENTENCES: Mapping[str, str] = {
     "dhcp.inform": "INFORM answered for {address}",
     "dhcp.release": "RELEASE of {address}",
     "dhcp.decline": "DECLINE: {address} is in use by another machine; it is set aside",
+    "dhcp.conflict": "{address} answers a ping, so another machine has it; it is set aside",
     "dhcp.silent": "no answer ({reason}): {detail}",
     "tftp.start": "{file} by TFTP, begun",
     "tftp.progress": "{file} by TFTP, {size} so far",

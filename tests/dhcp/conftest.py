@@ -10,6 +10,7 @@ import pytest
 from dhcp import options as o
 from dhcp import wire
 from dhcp.daemon import Daemon
+from dhcp.echo import Echo
 from dhcp.networks import network
 from dhcp.options import MessageType
 from dhcp.sockets import Port, open_sockets
@@ -162,9 +163,9 @@ def start(lab_conf: ServiceConf) -> Iterator[Callable[..., Lab]]:
     """Return a function that starts a daemon on loopback over a datastore; all are stopped afterwards."""
     labs: list[tuple[Lab, threading.Thread]] = []
 
-    def run(records: Records, **keys: object) -> Lab:
+    def run(records: Records, echo: Echo | None = None, **keys: object) -> Lab:
         conf = replace(lab_conf, **keys)  # type: ignore[arg-type]
-        ports = open_sockets(conf, ["lo"])
+        ports = [port._replace(echo=echo) for port in open_sockets(replace(conf, icmp_verify=False), ["lo"])]
         events = Events()
         daemon = Daemon(conf, ports, records, [network("127.0.0.0/24")], events)
         ready = threading.Event()

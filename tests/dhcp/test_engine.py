@@ -153,6 +153,8 @@ class Stage:
                 f" siaddr {ipv4_text(reply.siaddr)} file {reply.file.decode()!r} sname {reply.sname.decode()!r}"
             )
             lines += [f"    {o.describe(code, value)}" for code, value in reply.options.items()]
+        if decision.probe:
+            lines.append(f"  unless {ipv4_text(decision.probe)} answers an echo")
         if decision.remember is not None:
             lines.append("  remember the offer")
             self.view.remember(decision.remember, 0)
