@@ -225,7 +225,8 @@ class Daemon:
     # -- asking by ICMP who has an address
 
     def _tell_unasked(self) -> None:
-        names = [port.interface.name for port in self._ports.values() if port.echo is None]
+        where = [port.interface for port in self._ports.values() if port.echo is None]
+        names = [interface.name for interface in where if not interface.is_loopback]
         if self._conf.icmp_verify and names:
             reason = "ICMP_VERIFY: no ICMP socket (start as root): addresses are offered without asking who has them"
             self._emit("config.fault", file="dhcpsvc.conf", reason=reason, detail=", ".join(names))

@@ -113,7 +113,7 @@ def open_sockets(conf: ServiceConf, interfaces: Iterable[str] = ()) -> list[Port
         wanted = choose(tuple(interfaces) or conf.interfaces, list_interfaces())
         for interface in wanted:
             ports.append(_open(interface, SERVER_PORT + conf.debug_port_offset))
-            if conf.icmp_verify:
+            if conf.icmp_verify and not interface.is_loopback:  # there the kernel itself answers for every address
                 ports[-1] = ports[-1]._replace(echo=open_echo(interface.name))
     except BaseException:
         for port in ports:

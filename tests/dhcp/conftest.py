@@ -165,7 +165,8 @@ def start(lab_conf: ServiceConf) -> Iterator[Callable[..., Lab]]:
 
     def run(records: Records, echo: Echo | None = None, **keys: object) -> Lab:
         conf = replace(lab_conf, **keys)  # type: ignore[arg-type]
-        ports = [port._replace(echo=echo) for port in open_sockets(replace(conf, icmp_verify=False), ["lo"])]
+        (port,) = open_sockets(replace(conf, icmp_verify=False), ["lo"])
+        ports = [port._replace(echo=echo, interface=port.interface._replace(is_loopback=False))]
         events = Events()
         daemon = Daemon(conf, ports, records, [network("127.0.0.0/24")], events)
         ready = threading.Event()
