@@ -26,6 +26,7 @@ from storage.records import Outcome, Records, RecordsError, open_records
 
 CONF_VARIABLE = "DHCPSVC_CONF"
 CONF_PATHS = (Path("/etc/twinboot/dhcpsvc.conf"), Path("/etc/inet/dhcpsvc.conf"))
+CONFIG_FILE = "config-file"
 PLACE_LETTERS = "r:p:u:"
 """The getopt letters that `Place` understands, for every command."""
 
@@ -73,7 +74,7 @@ def parse(argv: Sequence[str], letters: str, long: Sequence[str] = ()) -> Option
     `letters` as for getopt(3). `config-file=` is added to the long options of every command.
     """
     try:
-        pairs, operands = getopt.gnu_getopt(list(argv), letters, [*long, "config-file="])
+        pairs, operands = getopt.gnu_getopt(list(argv), letters, [*long, f"{CONFIG_FILE}="])
     except getopt.GetoptError as error:
         raise UsageError(str(error)) from None
     values: dict[str, str] = {}
@@ -86,11 +87,12 @@ def parse(argv: Sequence[str], letters: str, long: Sequence[str] = ()) -> Option
 
 
 class Function(NamedTuple):
-    """One of a command's functions: the letters of options it needs, those it may have, and how many operands."""
+    """One of a command's functions: letters of options it needs and may have, number of operands, long options."""
 
     needs: str = ""
     may: str = ""
     operands: tuple[int, int] = (0, 0)
+    long: tuple[str, ...] = ()
 
 
 def choose(options: Options, functions: Mapping[str, Function]) -> str:
@@ -104,20 +106,21 @@ def choose(options: Options, functions: Mapping[str, Function]) -> str:
     missing = [name for name in function.needs if name not in options]
     if missing:
         raise UsageError(f"-{letter} needs -{missing[0]}")
-    legal = {letter, *function.needs, *function.may, *PLACE_LETTERS.replace(":", "")}
-    strange = [name for name in options.values if len(name) == 1 and name not in legal]
+    legal = {letter, *function.needs, *function.may, *function.long, *PLACE_LETTERS.replace(":", ""), CONFIG_FILE}
+    strange = [name for name in options.values if name not in legal]
     if strange:
-        raise UsageError(f"-{strange[0]} does not go with -{letter}")
+        dashes = "-" if len(strange[0]) == 1 else "--"
+        raise UsageError(f"{dashes}{strange[0]} does not go with -{letter}")
     low, high = function.operands
     if not low <= len(options.operands) <= high:
-        wanted = str(low) if low == high else f"{low} to {high}"
-        raise UsageError(f"-{letter} takes {wanted} operands, not {len(options.operands)}")
+        wanted = ("no" if high == 0 else str(low) if low == high else f"{low} to {high}") + " operand"
+        raise UsageError(f"-{letter} takes {wanted}{'' if high == 1 else 's'}, not {len(options.operands)}")
     return letter
 
 
 def conf_path(options: Options) -> Path:
     """Where dhcpsvc.conf is, or, if there is none yet, where it belongs."""
-    said = options.get("config-file") or os.environ.get(CONF_VARIABLE)
+    said = options.get(CONFIG_FILE) or os.environ.get(CONF_VARIABLE)
     if said:
         return Path(said)
     return next((path for path in CONF_PATHS if path.exists()), CONF_PATHS[0])
@@ -186,7 +189,7 @@ class Session:
 
     @contextmanager
     def records(self, options: Options) -> Iterator[Records]:
-        """The datastore that a command line means, with the rights of its owner. RecordsError, CommandError, ConfError."""
+        """The datastore that a command line means, with the rights of its owner. CommandError, ConfError."""
         place = find_place(options)
         with acting_for(place.path):
             if place not in self._opened:
@@ -217,7 +220,10 @@ def complain(program: str, text: str) -> None:
 
 
 def run(program: str, usage: str, command: Callable[[], int]) -> int:
-    """Run a command, print what goes wrong, and return its exit code (an `Exit` for every failure)."""
+    """Run a command, print what goes wrong, and return its exit code (an `Exit` for every failure).
+
+    An empty `usage` is not printed after wrong usage.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="surrogateescape")  # a comment's bytes may be in any encoding
@@ -226,7 +232,8 @@ def run(program: str, usage: str, command: Callable[[], int]) -> int:
         sys.stdout.flush()
     except UsageError as error:
         complain(program, str(error))
-        print(f"\n{usage}", file=sys.stderr)
+        if usage:
+            print(f"\n{usage}", file=sys.stderr)
         return Exit.CRITICAL
     except CommandError as error:
         complain(program, str(error))

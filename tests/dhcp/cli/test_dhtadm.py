@@ -166,7 +166,7 @@ def test_a_symbol_and_a_macro_may_share_a_name_and_be_renamed(tab: Shell) -> Non
         ("dhtadm -A -m x -d ':ServerID=10.0.0.1:'", 3, "set by the server itself"),
         ("dhtadm -A -m '' -d ':LeaseNeg:'", 3, "is empty"),
         (f"dhtadm -A -m {'x' * 129} -d ':LeaseNeg:'", 3, "at most 128 fit"),
-        ("dhtadm -A -m 'x\ny' -d ':LeaseNeg:'", 3, "line feed"),
+        ("dhtadm -A -m 'x\ny' -d ':LeaseNeg:'", 3, "it has a control character (a line feed?)"),
         ("dhtadm -A -s x -d Site,127,IP,1,0", 3, "use 128 to 254"),
         ("dhtadm -A -s x -d Site,150,BOOLEAN,0,0", 3, "is unknown: use one of"),
         ("dhtadm -A -s x -d Site,150,IP,1", 3, "five fields"),
