@@ -200,9 +200,7 @@ class HttpDoor:
             await body()
             await response.write_eof()
         except (OSError, TimeoutError) as error:
-            told(
-                "http.failed", reason=str(error) or f"the client took more than {PART_S:.0f} s over a part of the file"
-            )
+            told("http.failed", reason=_why(error))
             if request.transport is not None:
                 request.transport.abort()
             raise ConnectionResetError(str(error)) from None
@@ -219,6 +217,13 @@ async def _sign(_request: web.Request, response: web.StreamResponse) -> None:
 def _discard(content: Content) -> None:
     if isinstance(content, FileContent):
         os.close(content.fd)
+
+
+def _why(error: OSError | TimeoutError) -> str:
+    """Say why a body did not arrive whole."""
+    if isinstance(error, ConnectionError):
+        return "the client closed the connection"  # GRUB does so when it looks for the end of a packed file
+    return str(error) or f"the client took more than {PART_S:.0f} s over a part of the file"
 
 
 def _head(part: Span, version: Version) -> web.StreamResponse:

@@ -46,6 +46,7 @@ class Session:
         "deadline_s",
         "heard_s",
         "local",
+        "name",
         "number",
         "patience_s",
         "peer",
@@ -61,6 +62,7 @@ class Session:
     def __init__(self, request: Request, content: Content, size: int, terms: Terms, peer: Address, local: str) -> None:
         self.number = 0  # the server's own, never used twice
         self.request = request
+        self.name = content.name  # what was asked for may hold a token, which no journal may
         self.size = size
         self.terms = terms
         self.peer = peer

@@ -270,7 +270,7 @@ class TftpServer:
             kind,
             address=session.peer[0],
             server=session.local,
-            file=session.request.name,
+            file=session.name,
             blksize=session.terms.blksize,
             windowsize=session.terms.windowsize,
             **fields,
