@@ -54,3 +54,18 @@ def test_the_lab_leaves_nothing_behind(played: tuple[dict[str, Any], str]) -> No
     assert not [place for place in Path("/tmp").glob("twinboot-lab-*") if (place / "hv1.serial").exists()]
     commands = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())
     assert not [command for command in commands if b"hv1-fe" in command]
+
+
+def test_a_bios_rom_without_ipxe_installs_through_grub(played: tuple[dict[str, Any], str], tmp_path: Path) -> None:
+    result = tmp_path / "events.json"  # `played` has built the boot files
+    subprocess.run([sys.executable, str(Path(__file__).with_name("grub_bios.py")), str(result)], check=True)
+    events = json.loads(result.read_text())
+    by_tftp = [str(event["file"]).lstrip("/") for event in events if event["kind"] == "tftp.done"]
+    for name in (
+        "grub/i386-pc/core.0",
+        "grub/grub.cfg-01-00-14-4f-00-00-01",
+        "install/hv1/xen",
+        "install/hv1/initrd.gz",
+    ):
+        assert name in by_tftp
+    assert [event["state"] for event in events if event["kind"] == "report.received"] == ["installed"]

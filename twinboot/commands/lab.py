@@ -56,7 +56,7 @@ def up(accel: str) -> None:
         sys.exit(_outside(out, None))
     _stop_on_sigterm()
     with _workplace(None) as directory, Rack(directory, play.PLANS, accel=accel) as rack:
-        play.prepare(rack, CACHE / "boot", out)
+        play.prepare(rack, play.PLANS, CACHE / "boot", out)
         for machine in rack.machines.values():
             machine.power_on()
             out.print(f"  {machine.spec.name} is on; its console: less +F {machine.serial}", highlight=False)

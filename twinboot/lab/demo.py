@@ -29,12 +29,10 @@ BOOT_TIMEOUT_S = 420.0
 
 POLL_S = 0.25
 
-UEFI_CARD_MAC = "00:14:4f:00:00:02"
 PLANS = (
-    Plan("hv1", "bios", "00:14:4f:00:00:01", local_disk=True),
-    Plan("hv2", "uefi", UEFI_CARD_MAC),
+    Plan("hv1", "bios", "00:14:4f:00:00:01", dom0_mem="512M", address="10.77.0.11", local_disk=True),
+    Plan("hv2", "uefi", "00:14:4f:00:00:02", dom0_mem="640M"),
 )
-DOM0_MEM_MIB = {"hv1": 512, "hv2": 640}
 
 XEN_COMMAND_LINE = r"\(XEN\) Command line: .*dom0_mem="
 DOM0_UP = r"TWINBOOT: dom0 up"
@@ -132,23 +130,28 @@ def run(directory: Path, boot_files: Path, out: Console, accel: str = "") -> Pro
     proof = Proof()
     with Rack(directory, PLANS, accel=accel) as rack:
         out.print("[bold]1. Set up an install server[/bold]  (twinboot init, host add, serve, install)")
-        prepare(rack, boot_files, out)
+        prepare(rack, PLANS, boot_files, out)
         watch = Watch(rack, out)
         out.print("[bold]2. Switch on two machines with empty memory[/bold]  (hv1: BIOS, hv2: UEFI)")
         names = [plan.name for plan in PLANS]
         watch.power_on(names)
         _first_boot(watch, names, proof, out)
-        if not proof.faults:
-            out.print("[bold]3. Reboot hv1[/bold]  (its one armed install is spent: it must get its local disk)")
-            _second_boot(watch, "hv1", proof, out)
-        out.print("[bold]4. What happened, in the product's own words[/bold]")
+        out.print("[bold]3. What happened, in the product's own words[/bold]")
         for name in names:
-            out.print(f"$ twinboot explain {name}", style="bold", highlight=False)
-            out.print(rack.twinboot("explain", name), highlight=False, markup=False, soft_wrap=True)
+            _explain(rack, name, out)
+        if not proof.faults:
+            out.print("[bold]4. Reboot hv1[/bold]  (its one armed install is spent: it must get its local disk)")
+            _second_boot(watch, "hv1", proof, out)
+            _explain(rack, "hv1", out)
     return proof
 
 
-def prepare(rack: Rack, boot_files: Path, out: Console) -> None:
+def _explain(rack: Rack, name: str, out: Console) -> None:
+    out.print(f"$ twinboot explain {name}", style="bold", highlight=False)
+    out.print(rack.twinboot("explain", name), highlight=False, markup=False, soft_wrap=True)
+
+
+def prepare(rack: Rack, plans: Sequence[Plan], boot_files: Path, out: Console) -> None:
     """Type what a user types before the machines are switched on; say it."""
     rack.init()
     for source in sorted(boot_files.rglob("*")):
@@ -157,13 +160,13 @@ def prepare(rack: Rack, boot_files: Path, out: Console) -> None:
             target.mkdir(parents=True, exist_ok=True)
         else:
             target.write_bytes(source.read_bytes())
-    for plan in PLANS:
-        memory = f"{DOM0_MEM_MIB[plan.name]}M"
+    for plan in plans:
         add = ["host", "add", plan.name, "--mac", f"fe0={plan.mac}", "--segment", "odd", "--target", "live-xen"]
-        rack.twinboot(*add, "--dom0-mem", memory)
-        out.print(f"  twinboot {' '.join(add)} --dom0-mem {memory}", highlight=False, soft_wrap=True)
+        add += ["--dom0-mem", plan.dom0_mem, *(("--address", f"fe0={plan.address}") if plan.address else ())]
+        rack.twinboot(*add)
+        out.print(f"  twinboot {' '.join(add)}", highlight=False, soft_wrap=True)
     out.print(f"  {rack.serve()}", highlight=False, soft_wrap=True)
-    for plan in PLANS:
+    for plan in plans:
         rack.twinboot("install", plan.name)
 
 
@@ -179,22 +182,22 @@ def _first_boot(watch: Watch, names: Sequence[str], proof: Proof, out: Console) 
         console = watch.rack.machines[name].serial
         proof.xen_lines[name] = serial.find(console, XEN_COMMAND_LINE)
         proof.dom0_lines[name] = serial.find(console, DOM0_UP)
-        proof.faults += _judge(name, proof)
+        proof.faults += _judge(name, watch.rack.plans[name].dom0_mem, proof)
         took = proof.power_on_to_report_s.get(name)
         out.print(f"  {name}: {f'reported home after {took:.1f} s' if took else 'no report'}", highlight=False)
         out.print(f"    {proof.xen_lines[name]}\n    {proof.dom0_lines[name]}", highlight=False, soft_wrap=True)
 
 
-def _judge(name: str, proof: Proof) -> list[str]:
+def _judge(name: str, dom0_mem: str, proof: Proof) -> list[str]:
     faults = []
     if name not in proof.power_on_to_report_s:
         faults.append(f"{name} did not report home within {BOOT_TIMEOUT_S:.0f} s")
-    wanted = DOM0_MEM_MIB[name]
-    if f"dom0_mem={wanted}M" not in proof.xen_lines[name]:
-        faults.append(f"{name}: Xen's command line does not carry dom0_mem={wanted}M from its host file")
+    wanted_mib = int(dom0_mem.removesuffix("M"))
+    if f"dom0_mem={dom0_mem}" not in proof.xen_lines[name]:
+        faults.append(f"{name}: Xen's command line does not carry dom0_mem={dom0_mem} from its host file")
     has = re.search(r"dom0 memory (\d+) KiB", proof.dom0_lines[name])
-    if not has or int(has[1]) != wanted * 1024:
-        faults.append(f"{name}: dom0 does not see the {wanted} MiB that its host file gives it")
+    if not has or int(has[1]) != wanted_mib * 1024:
+        faults.append(f"{name}: dom0 does not see the {wanted_mib} MiB that its host file gives it")
     return faults
 
 

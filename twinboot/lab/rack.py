@@ -26,11 +26,13 @@ STOP_TIMEOUT_S = 20.0
 
 
 class Plan(NamedTuple):
-    """A machine of the rack: name, firmware (`bios`, `uefi`), MAC of its public card, local disk or none."""
+    """A machine of the rack: name, firmware (`bios`, `uefi`), MAC of its public card, what its host file will say."""
 
     name: str
     firmware: str
     mac: str
+    dom0_mem: str = "512M"
+    address: str = ""
     local_disk: bool = False
     memory_mib: int = 1536
 
@@ -52,6 +54,7 @@ class Rack:
         self.directory = directory
         self.share = directory / "share"
         self.state = directory / "state"
+        self.plans = {plan.name: plan for plan in plans}
         self._config = directory / "etc" / "twinboot.toml"
         self._server: subprocess.Popen[str] | None = None
         self.machines = {plan.name: Machine(self._spec(plan, accel), directory) for plan in plans}
@@ -143,3 +146,13 @@ class Rack:
                 self._server.kill()
                 self._server.wait()
         self._server = None
+
+
+def without_ipxe(rack: Rack) -> None:
+    """Take the macro for iPXE ROMs out of the dhcptab, as with an editor: QEMU's BIOS ROM then boots like any other.
+
+    `twinboot serve` writes the macro again when it starts.
+    """
+    dhcptab = rack.share / "dhcp" / "SUNWfiles1_dhcptab"
+    lines = [line for line in dhcptab.read_text().splitlines(keepends=True) if not line.startswith("iPXE|")]
+    dhcptab.write_text("".join(lines))
