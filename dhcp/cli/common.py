@@ -126,6 +126,14 @@ def conf_path(options: Options) -> Path:
     return next((path for path in CONF_PATHS if path.exists()), CONF_PATHS[0])
 
 
+def conf_key(options: Options, name: str) -> str:
+    """One key of dhcpsvc.conf as written; "" if there is no such key, or no such file (-r and -p do without it)."""
+    try:
+        return svcconf.get(svcconf.read_text(conf_path(options)), name) or ""
+    except svcconf.ConfError:
+        return ""
+
+
 class Place(NamedTuple):
     """Which datastore is meant: the name of its kind and its path."""
 

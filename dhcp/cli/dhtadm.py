@@ -32,7 +32,7 @@ from dhcp.cli.macroedit import check_definition, edit_macro, edited_symbol
 from dhcp.macros import MacroFault, MacroTable
 from dhcp.macrotext import read_items
 from dhcp.symbols import BUILT_IN, Symbol, SymbolError, parse_symbol
-from storage.records import MACRO, SYMBOL, Records, RecordsError, TabEntry
+from storage.records import MACRO, SYMBOL, Outcome, Records, RecordsError, TabEntry
 
 PROGRAM = "dhtadm"
 DHCPTAB = "dhcptab"
@@ -92,7 +92,12 @@ class Dhtadm:
             code = run_batch(PROGRAM, options, self.execute)
         else:
             with self._session.records(options) as records:
-                self._functions[letter](options, records)
+                try:
+                    self._functions[letter](options, records)
+                except RecordsError as error:
+                    if error.outcome is not Outcome.NOT_FOUND:
+                        raise
+                    raise CommandError("there is no dhcptab: create it with -C", Exit.NOT_FOUND) from None
         if "g" in options:
             signal_daemon()
         return code

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dhcp.cli import dhtadm
+from dhcp.cli import dhtadm, hostsfile, pntadm
 from dhcp.cli.common import CONF_VARIABLE, Session
 from storage.records import MemoryRecords, Records, Row, SunwFiles
 
-MAINS: dict[str, Callable[[Sequence[str], Session], int]] = {"dhtadm": dhtadm.main}
+MAINS: dict[str, Callable[[Sequence[str], Session], int]] = {"dhtadm": dhtadm.main, "pntadm": pntadm.main}
 
 
 @dataclass
@@ -55,6 +55,7 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "dhcpsvc.conf"
     file.write_text(f"DAEMON_ENABLED=TRUE\nRESOURCE=SUNWfiles\nRUN_MODE=server\nPATH={store}\nCONVER=1\n")
     monkeypatch.setenv(CONF_VARIABLE, str(file))
+    monkeypatch.setattr(hostsfile, "HOSTS_FILE", tmp_path / "hosts")
     return file
 
 

@@ -225,7 +225,7 @@ def test_what_cannot_be_done_is_said_in_one_line(
 
 @pytest.mark.parametrize("line", ["-P", "-R", "-D -m x", "-A -m x -d ':LeaseNeg:'", "-M -m x -n y"])
 def test_without_a_dhcptab_everything_but_creating_it_exits_with_2(shell: Shell, line: str) -> None:
-    assert shell.refused(f"dhtadm {line}")[0] == 2
+    assert shell.refused(f"dhtadm {line}") == (2, "dhtadm: there is no dhcptab: create it with -C")
 
 
 def test_the_listing_as_json_names_faults(tab: Shell) -> None:
@@ -317,12 +317,14 @@ def test_the_daemon_is_signalled_by_its_pid_file(tab: Shell, monkeypatch: pytest
     pid_file = tmp_path / "dhcp.pid"
     monkeypatch.setattr(dhtadm, "PID_FILE", pid_file)
     monkeypatch.setattr(os, "kill", lambda pid, number: heard.append(pid) if number == signal.SIGHUP else None)
-    with subprocess.Popen(["/bin/sh", "-c", "read x", "twinboot"], stdin=subprocess.PIPE) as service:
-        pid_file.write_text(f"{service.pid}\n")
+    service = ["/bin/sh", "-c", "echo ready; read x", "twinboot"]
+    with subprocess.Popen(service, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"ready\n"
+        pid_file.write_text(f"{running.pid}\n")
         tab.ok("dhtadm -A -m x -d ':LeaseNeg:' -g")
-        service.communicate()
-    assert heard == [service.pid]
-    pid_file.write_text(f"{os.getpid() if 'twinboot' not in ' '.join(sys.argv) else 1}\n")
+        running.communicate()
+    assert heard == [running.pid]
     code, line = tab.refused("dhtadm -D -m x -g")
     assert (code, line.split(":")[1]) == (3, " Unable to signal the daemon to reload the dhcptab")
     assert ("x", "m") not in tab.rows("dhcptab")  # what was asked for is done all the same
