@@ -1,0 +1,74 @@
+"""dhcpconfig -U: the way back from -D. The datastore stays, unless -x is given: another server may live on it."""
+
+from pathlib import Path
+
+from dhcp import svcconf
+from dhcp.cli import service
+from dhcp.cli.common import Options, Session
+from dhcp.cli.config_file import configured, confirm, edit, explained, warn
+from dhcp.cli.config_machine import look
+from dhcp.cli.config_tables import DHCPTAB, networks, require_stored
+from storage.records import FREE_ID, MACRO, Binding, Change, Records
+
+
+def unconfigure(options: Options, session: Session) -> int:
+    """-U: stop the service and remove dhcpsvc.conf; with -x the datastore's tables too. CommandError, RecordsError."""
+    path = configured(options)
+    if "h" in options:
+        warn("-h: host names stay where pntadm wrote them: remove them there")
+    if "f" not in options:
+        print("Unconfigure will stop the DHCP service and remove the DHCP configuration file.")
+        if "x" in options:
+            with session.records(options) as records:
+                print(_what_goes(records))
+        confirm("Are you SURE you want to unconfigure the DHCP service?")
+    stop_for_good(path)
+    with session.records(options) as records:
+        if "x" in options:
+            _drop_all(records)
+        else:
+            _drop_server_macro(records, look().name)
+    with explained(path):
+        path.unlink()
+    print("Deleted the DHCP configuration file.")
+    return 0
+
+
+def _what_goes(records: Records) -> str:
+    names = networks(records)
+    held = sum(
+        isinstance(row, Binding) and row.client_id != FREE_ID for name in names for row in records.read(name).rows
+    )
+    return f"-x deletes the dhcptab and {len(names)} networks with {held} bound addresses, for every server."
+
+
+def stop_for_good(path: Path) -> None:
+    """Disable the service and stop it if it runs, saying so. CommandError if it cannot be stopped."""
+    text = edit(path, lambda old: svcconf.set_pairs(old, {"DAEMON_ENABLED": "FALSE"}))
+    print("DHCP server shutdown." if service.stop(service.port(text)) else "DHCP server not running.")
+
+
+def _drop_all(records: Records) -> None:
+    for name in networks(records):
+        records.drop(name)
+        print(f"Deleted table for network {name}.")
+    if DHCPTAB in records.tables():
+        records.drop(DHCPTAB)
+        print("Deleted the dhcptab.")
+
+
+def _drop_server_macro(records: Records, name: str) -> None:
+    """Remove this server's macro, unless addresses still bear it: another server may be serving those."""
+    if DHCPTAB not in records.tables():
+        return
+    macro = next((row for row in records.read(DHCPTAB).rows if row.key == (name, MACRO)), None)
+    users = [table for table in networks(records) for row in records.read(table).rows if _bears(row, name)]
+    if macro is not None and users:
+        warn(f"the server macro {name} stays: {len(users)} addresses bear it (`pntadm -M -m` gives them another)")
+    elif macro is not None:
+        require_stored(records, [Change(DHCPTAB, macro, None)])
+        print("Deleted the server macro from dhcptab.")
+
+
+def _bears(row: object, name: str) -> bool:
+    return isinstance(row, Binding) and row.macro == name
