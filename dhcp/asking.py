@@ -6,7 +6,7 @@ another's id is told apart by its MAC.
 """
 
 from dhcp import options as o
-from dhcp.decision import Arrival, Asked, Networks, World
+from dhcp.decision import ADDRESS_BYTES, Arrival, Asked, Networks, World, relay_says
 from dhcp.options import MessageType
 from dhcp.view import NetworkView
 from dhcp.wire import Packet
@@ -14,19 +14,18 @@ from storage.records import FOREVER_S, MANUAL, PERMANENT, Binding
 
 
 def view_of(request: Packet, arrival: Arrival, networks: Networks) -> NetworkView | None:
-    """Find the client's network: its own address if it has one, else its relay's, else that of the interface."""
+    """Find the client's network: by its own address if it has one, else by what its relay or it selects (RFC 3527,
+    RFC 3011), else by its relay's address, else by that of the interface. None for networks that are not ours.
+    """
     if request.ciaddr and request.message_type != MessageType.DISCOVER:
         return networks.find(request.ciaddr)
-    if not request.giaddr:
-        return networks.find(arrival.server)
-    link = 0
-    relayed = request.options.get(o.RELAY_INFO)
-    if relayed:
-        try:
-            link = int.from_bytes(o.suboptions(relayed).get(o.RELAY_LINK_SELECTION, b"")[:4], "big")
-        except ValueError:
-            link = 0  # a relay's slip in another sub-option is echoed, not punished
-    return networks.find(link or request.giaddr)
+    if request.message_type is MessageType.LEASEQUERY:
+        return None  # it may be about any network
+    selected = request.options.get(o.SUBNET_SELECTION, b"")
+    link = relay_says(request, o.RELAY_LINK_SELECTION) or (
+        int.from_bytes(selected, "big") if len(selected) == ADDRESS_BYTES else 0
+    )
+    return networks.find(link or request.giaddr or arrival.server)
 
 
 def ask(request: Packet, arrival: Arrival, world: World, view: NetworkView, now_s: int) -> Asked:
@@ -53,7 +52,7 @@ def identify(request: Packet, view: NetworkView, mac: bytes, named: int, now_s: 
     offer = view.offers.get(said)
     if offer is not None and offer.mac != mac:
         return mac, True
-    if holder is not None and holder != mac and any(runs(row, now_s) for row in view.bindings_of(said)):
+    if holder is not None and holder[0] != mac and any(runs(row, now_s) for row in view.bindings_of(said)):
         return mac, True
     return said, False
 

@@ -33,6 +33,7 @@ from dhcp.decision import Arrival, Decision, Networks, Reply, World, conflict
 from dhcp.echo import Echo
 from dhcp.mirror import Mirror
 from dhcp.networks import Network
+from dhcp.options import MessageType
 from dhcp.probes import Answer, Probes
 from dhcp.reply import Plans
 from dhcp.route import LIMITED_BROADCAST, SERVER_PORT, Via
@@ -86,7 +87,7 @@ class Daemon:
         self._emit = emit
         self._mirror = Mirror(records, networks, own | frozenset(conf.owner_ip), emit)
         self._networks = Networks(self._mirror.views)
-        self._world = World(conf, own, self._mirror.macros, Plans())
+        self._world = World(conf, own, self._mirror.macros, Plans(), self._networks)
         self._fresh: set[str] = set()  # networks whose view was brought up to date in this batch
         self._pending: list[Work] = []  # decided, not yet stored
         self._touched: set[object] = set()  # bindings that `_pending` changes, hardware addresses it is about
@@ -198,9 +199,11 @@ class Daemon:
             request = wire.decode(datagram.data)
             arrival = Arrival(interface.name, interface.address)
             view = view_of(request, arrival, self._networks)
-            if view is not None and view.name not in self._fresh:
-                self._mirror.refresh(view)
-                self._fresh.add(view.name)
+            is_query = view is None and request.message_type is MessageType.LEASEQUERY
+            for one in self._mirror.views if is_query else (view,):
+                if one is not None and one.name not in self._fresh:
+                    self._mirror.refresh(one)
+                    self._fresh.add(one.name)
             return engine.decide(request, arrival, self._world, view, int(time.time()))
         except WireError as error:
             return Decision("dhcp.dropped", {"reason": error.reason, "detail": str(error)})

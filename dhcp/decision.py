@@ -7,8 +7,8 @@ Every result is built here, so that each carries its event: which client, which 
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+from dhcp import names, reply, wire
 from dhcp import options as o
-from dhcp import reply, wire
 from dhcp.macros import MacroTable
 from dhcp.route import CLIENT_PORT, SERVER_PORT, Destination, destination
 from dhcp.svcconf import ServiceConf
@@ -16,10 +16,12 @@ from dhcp.view import NetworkView, Offer
 from dhcp.wire import Packet, WireError
 from storage.records import BOOTP, UNUSABLE, Binding, Change, ipv4_text
 
+ADDRESS_BYTES = 4
 CLIENT_ID_MAX_BYTES = 64  # what a container's field holds
 
 SILENCE: Final[Mapping[str, str]] = {
-    "bootp": "a BOOTP client; only DHCP is answered",
+    "bootp": "a BOOTP client; BOOTP_COMPAT in dhcpsvc.conf would let it be answered",
+    "bootp-unbound": "a BOOTP client without a binding of its own; BOOTP_COMPAT=automatic would give it one",
     "hops": "it crossed more relays than RELAY_HOPS allows",
     "no-network": "it comes from a network that is not in the list of networks here",
     "client-id-long": f"its client id is longer than {CLIENT_ID_MAX_BYTES} bytes, which no binding can hold",
@@ -37,10 +39,13 @@ SILENCE: Final[Mapping[str, str]] = {
     "unusable": "the binding is marked UNUSABLE",
     "reserved": "a reservation is kept when its client releases it",
     "no-address": "it does not say which address it means",
+    "query-unrelayed": "a lease query that no relay asked, so there is nobody to answer",
+    "query-empty": "a lease query that names neither address nor client",
     "no-room": "the options do not fit a packet that it takes",
 }
 
 
+BINDS = frozenset({"dhcp.ack", "dhcp.bootp"})  # kinds of event after which an address is the client's
 CLASS_SHOWN_MAX = 64  # characters of option 60 in an event
 CLONE = "another machine sends the same client id: served under its hardware address"
 
@@ -76,6 +81,7 @@ class World(NamedTuple):
     own: frozenset[int]
     macros: MacroTable
     plans: reply.Plans
+    networks: Networks = Networks(())
 
 
 class Reply(NamedTuple):
@@ -96,7 +102,7 @@ class Decision(NamedTuple):
     needs_store: bool = True  # False: the reply may leave though the change cannot be stored (but not on a collision)
     remember: Offer | None = None
     forget: bytes | None = None  # the offer to this client id ends, once the change is stored
-    heard: tuple[bytes, bytes] | None = None  # (client id, mac) to remember, once the change is stored
+    heard: tuple[bytes, bytes, int] | None = None  # (client id, mac, time) to remember, once the change is stored
     probe: int = 0  # the address that must not answer an ICMP echo before this is done
 
 
@@ -116,6 +122,28 @@ class Asked(NamedTuple):
     def owns(self, row: Binding) -> bool:
         """Tell whether a binding is this client's and of use to a DHCP client."""
         return row.client_id == self.client_id and not row.flags & BOOTP
+
+    @property
+    def server_id(self) -> int:
+        """The address that the client is to know the server by: its relay's, where the relay asks for that."""
+        return relay_says(self.request, o.RELAY_SERVER_ID) or self.arrival.server
+
+    def is_to_us(self, server_id: bytes) -> bool:
+        """Tell whether option 54 names this server, by its own address or by the relay's in its place."""
+        address = int.from_bytes(server_id, "big")
+        return address in self.world.own or address == self.server_id
+
+
+def relay_says(request: Packet, code: int) -> int:
+    """Return the address in a sub-option of option 82, 0 if a relay wrote none."""
+    data = request.options.get(o.RELAY_INFO)
+    if not data or not request.giaddr:
+        return 0
+    try:
+        value = o.suboptions(data).get(code, b"")
+    except ValueError:
+        return 0  # a relay's slip in another sub-option is echoed, not punished
+    return int.from_bytes(value, "big") if len(value) == ADDRESS_BYTES else 0
 
 
 # -- results
@@ -177,7 +205,9 @@ def answered(
         data = wire.encode(packet, reply.limit_bytes(asked.request))
     except WireError as error:
         return silent(asked, "no-room", text=str(error))
-    done = kind == "dhcp.ack"
+    done = kind in BINDS
+    if done and (name := names.sent_by(asked.request)):
+        fields["client_name"] = name
     return Decision(
         kind,
         {**_fields(asked, address), **fields},
@@ -187,7 +217,7 @@ def answered(
         needs_store,
         remember,
         asked.client_id if done else None,
-        (asked.client_id, asked.mac) if done else None,
+        (asked.client_id, asked.mac, asked.now_s) if done else None,
         probe,
     )
 

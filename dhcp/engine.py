@@ -22,8 +22,9 @@ is silence. The daemon does it, in that order. The rules:
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from dhcp import bootp, leasequery
 from dhcp import options as o
-from dhcp import reply
+from dhcp.answers import answer, nak, select
 from dhcp.asking import ask, is_fixed, probe, runs
 from dhcp.decision import (
     CLIENT_ID_MAX_BYTES,
@@ -42,6 +43,7 @@ from dhcp.view import NetworkView, Offer
 from dhcp.wire import Packet
 from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, ipv4_text
 
+SEVERAL = "it has several reservations in this network; delete all but one"
 LEASE_DEFAULT_S = 3600  # where no macro sets LeaseTim
 LEASE_FLOOR_S = 60  # a client that asks for less would renew without end
 
@@ -49,10 +51,12 @@ LEASE_FLOOR_S = 60  # a client that asks for less would renew without end
 def decide(request: Packet, arrival: Arrival, world: World, view: NetworkView | None, now_s: int) -> Decision:
     """Decide what to do about one packet from the network of `view`. `now_s` is Unix time."""
     kind = request.message_type
-    if kind is None:
+    if kind is None and world.conf.bootp_compat is None:
         return unheard(request, "bootp")
     if request.hops > world.conf.relay_hops:
         return unheard(request, "hops")
+    if kind is MessageType.LEASEQUERY:
+        return leasequery.decide(request, arrival, world, now_s)
     handler = HANDLERS.get(kind)
     if handler is None:
         return unheard(request, "not-for-servers")
@@ -74,7 +78,10 @@ def _discover(asked: Asked) -> Decision:
             return silent(asked, "reserved-elsewhere")
         if reservation.flags & UNUSABLE:
             return silent(asked, "blocked")
-        return _offer(asked, reservation)
+        decision = _offer(asked, reservation)
+        if len(view.reservations_of(client_id)) > 1:
+            decision.fields["detail"] = SEVERAL
+        return decision
     row = _offered_already(asked) or _held_already(asked) or _wished_for(asked)
     row = row or view.free_for(client_id) or view.ended_before(asked.now_s - asked.world.conf.lease_min_lru_s)
     return silent(asked, "full") if row is None else _offer(asked, row)
@@ -111,12 +118,12 @@ def _is_available(asked: Asked, row: Binding) -> bool:
 
 
 def _offer(asked: Asked, row: Binding) -> Decision:
-    selected = _select(asked, row.macro)
+    selected = select(asked, row.macro)
     lease_s = _lease(asked, row, selected, negotiable=True)
     return answered(
         asked,
         "dhcp.offer",
-        _answer(asked, MessageType.OFFER, selected, row.address, lease_s),
+        answer(asked, MessageType.OFFER, selected, row, lease_s),
         row.address,
         lease_s=lease_s,
         remember=Offer(asked.client_id, asked.mac, row.address, lease_s),
@@ -133,15 +140,16 @@ def _request(asked: Asked) -> Decision:
         return _renewing(asked)
     server_id = asked.request.options.get(o.SERVER_ID)
     if server_id is not None:
-        return _selecting(asked, int.from_bytes(server_id, "big"))
+        return _selecting(asked, server_id)
     if asked.wanted is not None:
         return _rebooting(asked, asked.wanted)
     return silent(asked, "no-requested-address")
 
 
-def _selecting(asked: Asked, server_id: int) -> Decision:
-    if server_id not in asked.world.own:
-        return silent(asked, "other-server", forget=asked.client_id, server=ipv4_text(server_id))
+def _selecting(asked: Asked, server_id: bytes) -> Decision:
+    if not asked.is_to_us(server_id):
+        named = ipv4_text(int.from_bytes(server_id, "big"))
+        return silent(asked, "other-server", forget=asked.client_id, server=named)
     if asked.wanted is None:
         return silent(asked, "no-requested-address")
     row = asked.view.rows.get(asked.wanted)
@@ -152,7 +160,7 @@ def _selecting(asked: Asked, server_id: int) -> Decision:
         return silent(asked, "no-offer")
     if row is None or not _is_available(asked, row):
         return silent(asked, "taken", forget=asked.client_id)
-    selected = _select(asked, row.macro)
+    selected = select(asked, row.macro)
     lease_s = offer.lease_s or _lease(asked, row, selected, negotiable=selected.lease_negotiable)
     return _ack(asked, row, selected, lease_s, "selecting")
 
@@ -163,10 +171,10 @@ def _rebooting(asked: Asked, wanted: int) -> Decision:
     row = view.rows.get(wanted)
     if row is None or not asked.owns(row):
         if any(view.is_ours(other) and asked.owns(other) for other in view.bindings_of(asked.client_id)):
-            return _nak(asked, "Incorrect IP address.", "init-reboot")
+            return nak(asked, "Incorrect IP address.", "init-reboot")
         if wanted in view.network:
             return silent(asked, "unknown-client")
-        return _nak(asked, f"No valid configuration exists on network: {view.name}", "init-reboot")
+        return nak(asked, f"No valid configuration exists on network: {view.name}", "init-reboot")
     if not view.is_ours(row):
         return silent(asked, "owned-elsewhere")
     return _extend(asked, row, "init-reboot")
@@ -186,8 +194,8 @@ def _extend(asked: Asked, row: Binding, state: str) -> Decision:
     if row.flags & UNUSABLE:
         return silent(asked, "unusable")
     if not is_fixed(row) and not runs(row, asked.now_s):
-        return _nak(asked, "Lease has expired.", state)
-    selected = _select(asked, row.macro)
+        return nak(asked, "Lease has expired.", state)
+    selected = select(asked, row.macro)
     lease_s = _lease(asked, row, selected, negotiable=selected.lease_negotiable)
     return _ack(asked, row, selected, lease_s, state)
 
@@ -199,7 +207,7 @@ def _ack(asked: Asked, row: Binding, selected: Selected, lease_s: int, state: st
     return answered(
         asked,
         "dhcp.ack",
-        _answer(asked, MessageType.ACK, selected, row.address, lease_s),
+        answer(asked, MessageType.ACK, selected, row, lease_s),
         row.address,
         lease_s=lease_s,
         state=state,
@@ -245,7 +253,7 @@ def _decline(asked: Asked) -> Decision:
     if asked.wanted is None:
         return silent(asked, "no-address")
     server_id = asked.request.options.get(o.SERVER_ID)
-    if server_id is not None and int.from_bytes(server_id, "big") not in asked.world.own:
+    if server_id is not None and not asked.is_to_us(server_id):
         return silent(asked, "other-server")
     row = asked.view.rows.get(asked.wanted)
     if row is None or not asked.owns(row) or not asked.view.is_ours(row):
@@ -260,41 +268,16 @@ def _inform(asked: Asked) -> Decision:
     """INFORM: options only, for a client that has an address by other means; no binding is needed."""
     if not asked.request.ciaddr:
         return silent(asked, "no-address")
-    selected = _select(asked, "")
-    packet = _answer(asked, MessageType.ACK, selected, 0, None)
+    selected = select(asked, "")
+    packet = answer(asked, MessageType.ACK, selected, None, None)
     return answered(asked, "dhcp.inform", packet, asked.request.ciaddr)
 
 
-HANDLERS: Final[Mapping[MessageType, Callable[[Asked], Decision]]] = {
+HANDLERS: Final[Mapping[MessageType | None, Callable[[Asked], Decision]]] = {
+    None: bootp.decide,
     MessageType.DISCOVER: _discover,
     MessageType.REQUEST: _request,
     MessageType.RELEASE: _release,
     MessageType.DECLINE: _decline,
     MessageType.INFORM: _inform,
 }
-
-
-# -- results
-
-
-def _select(asked: Asked, macro: str) -> Selected:
-    found = asked.request.options
-    class_id, user_class = found.get(o.CLASS_ID), found.get(o.USER_CLASS)
-    return asked.world.macros.select(
-        class_id.decode("latin-1") if class_id else "",
-        o.user_classes(user_class) if user_class else (),
-        asked.view.name,
-        macro,
-        asked.client_id.hex().upper(),
-    )
-
-
-def _answer(asked: Asked, kind: MessageType, selected: Selected, address: int, lease_s: int | None) -> Packet:
-    wanted = asked.request.options.get(o.PARAMETER_LIST, b"")
-    plan = asked.world.plans.get(selected, asked.view.network, asked.arrival.server, wanted)
-    return reply.answer(asked.request, kind, asked.arrival.server, plan, address, lease_s)
-
-
-def _nak(asked: Asked, text: str, state: str) -> Decision:
-    packet = reply.refusal(asked.request, asked.arrival.server, text)
-    return answered(asked, "dhcp.nak", packet, asked.request.ciaddr or asked.wanted or 0, state=state, reason=text)

@@ -54,6 +54,7 @@ END: Final = 255
 RELAY_CIRCUIT_ID: Final = 1  # sub-options of RELAY_INFO, RFC 3046
 RELAY_REMOTE_ID: Final = 2
 RELAY_LINK_SELECTION: Final = 5  # RFC 3527
+RELAY_SERVER_ID: Final = 11  # RFC 5107
 
 
 class MessageType(IntEnum):

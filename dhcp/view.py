@@ -25,8 +25,8 @@ OFFERS_MAX = 65536  # for each network, the oldest goes first; more than the lar
 HEARD_MAX = 65536  # for each network: hardware addresses remembered for telling clones apart
 HEAP_SLACK = 1024  # stale entries tolerated in the heap of leases before it is rebuilt
 
-NOT_FREE = MANUAL | UNUSABLE | BOOTP
-NOT_RECLAIMED = NOT_FREE | PERMANENT
+NOT_FREE = MANUAL | UNUSABLE
+NOT_RECLAIMED = NOT_FREE | BOOTP | PERMANENT
 
 
 class Offer(NamedTuple):
@@ -109,9 +109,11 @@ class NetworkView:
         self.version = 0  # what Records.read last returned
         self.rows: dict[int, Binding] = {}
         self.offers: dict[bytes, Offer] = {}
-        self.heard: dict[bytes, bytes] = {}  # client id -> hardware address that was last acknowledged under it
+        self.heard: dict[bytes, tuple[bytes, int]] = {}  # client id -> hardware address last acknowledged, and when
+        self._ids: dict[bytes, bytes] = {}  # hardware address -> client id last acknowledged
         self._clients: dict[bytes, tuple[int, ...]] = {}
         self._free = FreeSet(network)
+        self._free_bootp = FreeSet(network)
         self._ended: list[tuple[int, int]] = []  # heap of (lease end, address), stale entries skipped when met
         self._offered: dict[int, bytes] = {}  # address -> client id of the offer that holds it
         self._expiry: dict[bytes, float] = {}  # in order of expiry: every offer lives equally long
@@ -126,6 +128,7 @@ class NetworkView:
             self._clients.clear()
             self._ended.clear()
             self._free = FreeSet(self.network)
+            self._free_bootp = FreeSet(self.network)
         for key in delta.gone:
             if isinstance(key, int):
                 self._remove(key)
@@ -136,6 +139,8 @@ class NetworkView:
     def _put(self, row: Binding) -> None:
         old = self.rows.get(row.address)
         self.rows[row.address] = row
+        if old is not None and (old.flags ^ row.flags) & BOOTP:
+            self._pool(old).discard(old.address)
         if old is None or old.client_id != row.client_id:
             if old is not None:
                 self._unlink(old)
@@ -147,7 +152,7 @@ class NetworkView:
         old = self.rows.pop(address, None)
         if old is not None:
             self._unlink(old)
-            self._free.discard(address)
+            self._pool(old).discard(address)
 
     def _unlink(self, old: Binding) -> None:
         left = tuple(a for a in self._clients.get(old.client_id, ()) if a != old.address)
@@ -158,20 +163,24 @@ class NetworkView:
 
     def _index(self, row: Binding) -> None:
         """Enter a row where the searches look, unless an offer holds its address."""
-        self._free.discard(row.address)
+        pool = self._pool(row)
+        pool.discard(row.address)
         if row.owner not in self.owners:
             return
-        self._free.cover(row.address)
+        pool.cover(row.address)
         if row.address in self._offered:
             return
         if row.client_id == FREE_ID:
             if not row.flags & NOT_FREE:
-                self._free.add(row.address)
+                pool.add(row.address)
         elif not row.flags & NOT_RECLAIMED and row.lease_s != FOREVER_S:
             if len(self._ended) > 2 * len(self.rows) + HEAP_SLACK:
                 self._ended = [entry for entry in set(self._ended) if self._is_ended(entry)]
                 heapq.heapify(self._ended)
             heapq.heappush(self._ended, (row.lease_s, row.address))
+
+    def _pool(self, row: Binding) -> FreeSet:
+        return self._free_bootp if row.flags & BOOTP else self._free
 
     # -- asking
 
@@ -184,13 +193,23 @@ class NetworkView:
         return [self.rows[address] for address in self._clients.get(client_id, ())]
 
     def reservation_of(self, client_id: bytes) -> Binding | None:
-        """Return the client's MANUAL binding; an UNUSABLE one first, because it blocks the client."""
-        found = None
-        for address in self._clients.get(client_id, ()):
-            row = self.rows[address]
-            if row.flags & MANUAL and not row.flags & BOOTP and (found is None or row.flags & UNUSABLE):
-                found = row
-        return found
+        """Return the client's MANUAL binding: of several an UNUSABLE one, because it blocks the client, else ours.
+
+        Of equals it is the one with the lowest address: the same on every server, however often rows are written.
+        """
+        rows = self.reservations_of(client_id)
+        if len(rows) < 2:
+            return rows[0] if rows else None
+        return min(rows, key=lambda row: (not row.flags & UNUSABLE, row.owner not in self.owners, row.address))
+
+    def reservations_of(self, client_id: bytes) -> list[Binding]:
+        """Return the client's MANUAL bindings that are not BOOTP's."""
+        rows = [self.rows[address] for address in self._clients.get(client_id, ())]
+        return [row for row in rows if row.flags & (MANUAL | BOOTP) == MANUAL]
+
+    def last_id_of(self, mac: bytes) -> bytes | None:
+        """Return the client id last acknowledged to a hardware address (htype + chaddr), None if never since start."""
+        return self._ids.get(mac)
 
     def offered_to(self, address: int) -> bytes | None:
         """Return the client id that an offer of this address is out to."""
@@ -199,6 +218,11 @@ class NetworkView:
     def free_for(self, client_id: bytes) -> Binding | None:
         """Return a free binding of ours that nobody was offered, or None."""
         address = self._free.pick(zlib.crc32(client_id))
+        return None if address is None else self.rows[address]
+
+    def free_bootp_for(self, client_id: bytes) -> Binding | None:
+        """Return a free binding of ours with the flag BOOTP that nobody is about to get, or None."""
+        address = self._free_bootp.pick(zlib.crc32(client_id))
         return None if address is None else self.rows[address]
 
     def ended_before(self, limit_s: int) -> Binding | None:
@@ -234,7 +258,9 @@ class NetworkView:
         self.offers[offer.client_id] = offer
         self._offered[offer.address] = offer.client_id
         self._expiry[offer.client_id] = expires
-        self._free.discard(offer.address)
+        row = self.rows.get(offer.address)
+        if row is not None:
+            self._pool(row).discard(offer.address)
 
     def forget(self, client_id: bytes) -> None:
         """End the client's offer, if there is one; its address can be found again."""
@@ -258,9 +284,11 @@ class NetworkView:
         """End all offers (a rescan)."""
         self.expire(float("inf"))
 
-    def hear(self, client_id: bytes, mac: bytes) -> None:
-        """Remember which hardware address holds a client id; the longest unheard is forgotten past HEARD_MAX."""
+    def hear(self, client_id: bytes, mac: bytes, at_s: int) -> None:
+        """Remember which hardware address holds a client id, and when; the longest unheard go past HEARD_MAX."""
         self.heard.pop(client_id, None)
         if len(self.heard) >= HEARD_MAX:
-            del self.heard[next(iter(self.heard))]
-        self.heard[client_id] = mac
+            oldest = next(iter(self.heard))
+            self._ids.pop(self.heard.pop(oldest)[0], None)
+        self.heard[client_id] = (mac, at_s)
+        self._ids[mac] = client_id

@@ -4,12 +4,13 @@ A script is made of blocks with a blank line between: commands, then `----`, the
 Commands:
 
     net 10.0.0.0/24              own 10.0.0.1 ...            conf key=value ...          time SECONDS
-    macro NAME TEXT              row ADDRESS ID FLAGS OWNER LEASE [MACRO]                 expire
-    discover|request|release|decline|inform|bootp CLIENT [ciaddr= giaddr= secs= hops= want= server= id= class= user=
-        lease= list= max= relay= link= broadcast file=]
+    macro NAME TEXT              row ADDRESS ID FLAGS OWNER LEASE [MACRO [COMMENT]]       expire
+    discover|request|release|decline|inform|bootp|leasequery CLIENT [ciaddr= giaddr= secs= hops= want= server= id=
+        class= user= lease= list= max= relay= link= subnet= name= fqdn= broadcast plain file=]
 
-CLIENT is one letter: `a` has the MAC 02:00:00:00:00:0a. ID is `-` (free), a client's letter (its MAC's id), or
-hexadecimal. What a decision asks for is done at once, as by a store that never fails.
+CLIENT is one letter: `a` has the MAC 02:00:00:00:00:0a; `-` is nobody. `plain` leaves out the magic cookie. ID is `-`
+(free), a client's letter (its MAC's id), or hexadecimal. What a decision asks for is done at once, as by a store that
+never fails.
 `TWINBOOT_REWRITE=1 pytest ...` writes the traces anew; read the difference before you commit it.
 """
 
@@ -37,7 +38,7 @@ from storage.records import FREE_ID, Binding, Delta, TabEntry, ipv4_int, ipv4_te
 from tests.dhcp.conftest import make_packet
 
 SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.txt"))
-SHOWN = ("address", "lease_s", "state", "reason", "detail")
+SHOWN = ("address", "client_name", "lease_s", "state", "reason", "detail")
 
 
 def mac_of(letter: str) -> str:
@@ -64,6 +65,9 @@ OPTION_WORDS: dict[str, tuple[int, Callable[[str], bytes]]] = {
     "list": (o.PARAMETER_LIST, lambda text: bytes(map(int, text.split(",")))),
     "max": (o.MAX_MESSAGE_SIZE, lambda text: int(text).to_bytes(2, "big")),
     "relay": (o.RELAY_INFO, bytes.fromhex),
+    "subnet": (o.SUBNET_SELECTION, address_bytes),
+    "name": (o.HOST_NAME, str.encode),
+    "fqdn": (o.CLIENT_FQDN, bytes.fromhex),
     "link": (o.RELAY_INFO, lambda text: b"\5\4" + address_bytes(text)),
 }
 
@@ -92,7 +96,9 @@ class Stage:
 
     def do_conf(self, *pairs: str) -> None:
         values = dict(pair.split("=") for pair in pairs)
-        self.conf = replace(self.conf, **{key: int(value) for key, value in values.items()})
+        self.conf = replace(
+            self.conf, **{key: int(value) if value.isdigit() else value for key, value in values.items()}
+        )
 
     def do_time(self, seconds: str) -> None:
         self.now_s = int(seconds)
@@ -100,8 +106,12 @@ class Stage:
     def do_macro(self, name: str, *text: str) -> None:
         self.macros[name] = " ".join(text)
 
-    def do_row(self, address: str, client: str, flags: str, owner: str, lease: str, macro: str = "") -> None:
-        row = Binding(ipv4_int(address), id_of(client), int(flags), ipv4_int(owner), int(lease), 1, macro, "")
+    def do_row(
+        self, address: str, client: str, flags: str, owner: str, lease: str, macro: str = "", *comment: str
+    ) -> None:
+        row = Binding(
+            ipv4_int(address), id_of(client), int(flags), ipv4_int(owner), int(lease), 1, macro, " ".join(comment)
+        )
         self.apply(row)
 
     def do_expire(self) -> None:
@@ -115,21 +125,23 @@ class Stage:
         header = {name: int(given[name]) for name in ("secs", "hops") if name in given}
         packet = make_packet(
             None if kind == "bootp" else MessageType[kind.upper()],
-            mac_of(letter),
+            "" if letter == "-" else mac_of(letter),
             ciaddr=given.get("ciaddr", "0.0.0.0"),
             giaddr=given.get("giaddr", "0.0.0.0"),
             flags=0x8000 if "broadcast" in given else 0,
             options={code: make(given[word]) for word, (code, make) in OPTION_WORDS.items() if word in given},
             **header,
         )
-        return self.trace(self.decide(packet._replace(file=given.get("file", "").encode())))
+        file = given.get("file", "").encode()
+        return self.trace(self.decide(packet._replace(file=file, has_cookie="plain" not in given)))
 
     def decide(self, packet: Packet) -> Decision:
         entries = [TabEntry(name, "m", 1, text) for name, text in self.macros.items()]
-        world = World(self.conf, self.own, MacroTable.load(entries), Plans())
+        networks = Networks([self.view])
+        world = World(self.conf, self.own, MacroTable.load(entries), Plans(), networks)
         arrival = Arrival("eth0", min(self.own))
         request = wire.decode(wire.encode(packet))
-        view = view_of(request, arrival, Networks([self.view]))
+        view = view_of(request, arrival, networks)
         return engine.decide(request, arrival, world, view, self.now_s)
 
     def trace(self, decision: Decision) -> str:
@@ -235,7 +247,8 @@ def test_no_packet_gets_more_than_a_decision(packet: Packet) -> None:
     except wire.WireError:
         return  # not a packet that the engine is asked about
     assert decision.kind in {
-        f"dhcp.{word}" for word in ("offer", "ack", "nak", "release", "decline", "inform", "silent")
+        f"dhcp.{word}"
+        for word in ("offer", "ack", "nak", "release", "decline", "inform", "bootp", "leasequery", "silent")
     }
     if decision.reply is not None:
         assert len(decision.reply.data) <= 1472

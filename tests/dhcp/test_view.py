@@ -127,7 +127,7 @@ def test_offers_and_heard_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch)
     for number in range(10):
         client = bytes((1, number))
         view.remember(Offer(client, client, NET.number + 1 + number, 600), 20.0)
-        view.hear(client, client)
+        view.hear(client, client, number)
     assert list(view.offers) == list(view.heard) == [bytes((1, number)) for number in range(6, 10)]
     assert len({view.free_for(bytes((1, seed))) for seed in range(200)}) > 1
 
