@@ -5,7 +5,7 @@ Rules of this room (RFC 1035 section 4.1, RFC 6891 section 6):
 - A question is at most QUESTION_BYTES_MAX long, is a query, and holds exactly one question and no answers.
 - Names: labels of at most 63 bytes, 255 in all, no reserved label bits; a compression pointer points backwards only,
   and at most POINTER_HOPS_MAX are followed, so that no packet makes us loop.
-- Additional records: at most ADDITIONAL_MAX, of which one may be EDNS, with a sane size, at the root name.
+- Additional records: at most ADDITIONAL_MAX, of which one may be EDNS, at the root name.
 - What passes is parsed by dnslib; whatever that still refuses is a refusal too. Nothing else leaves this function.
 """
 
@@ -25,7 +25,6 @@ NAME_BYTES_MAX = 255
 POINTER_HOPS_MAX = 16
 ADDITIONAL_MAX = 2  # EDNS and a transaction signature
 EDNS_TYPE = 41
-EDNS_SIZE_MIN, EDNS_SIZE_MAX = 512, 65535
 OPCODE_OR_RESPONSE = 0xF800
 
 
@@ -92,9 +91,9 @@ def _check_additional(data: bytes, offset: int, count: int) -> None:
         offset = _after_name(data, offset)
         if offset + 10 > len(data):
             raise DnsRefused("truncated")
-        kind, size, _, length = struct.unpack_from("!HHIH", data, offset)
+        kind, _, _, length = struct.unpack_from("!HHIH", data, offset)
         if kind == EDNS_TYPE:
-            if seen_edns or not at_root or not EDNS_SIZE_MIN <= size <= EDNS_SIZE_MAX:
+            if seen_edns or not at_root:
                 raise DnsRefused("edns")
             seen_edns = True
             _check_edns_options(data[offset + 10 : offset + 10 + length], length)

@@ -141,13 +141,14 @@ class Zone:
     def apply(self, table: str, delta: Delta, now_s: int) -> None:
         """Follow a container. `delta` is what `Records.read` gave since the one before."""
         known = self._tables.setdefault(table, {})
+        is_news = bool(delta.rows or delta.gone or (delta.whole and known))
         for address in list(known) if delta.whole else [key for key in delta.gone if isinstance(key, int)]:
             self._forget(known, address)
         for row in delta.rows:
             if isinstance(row, Binding):
                 self._forget(known, row.address)
                 self._learn(known, row)
-        if delta.whole or delta.rows or delta.gone:
+        if is_news:
             self._turn(now_s)
 
     def _learn(self, known: dict[int, _Known], row: Binding) -> None:

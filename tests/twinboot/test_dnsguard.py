@@ -34,6 +34,7 @@ def test_honest_questions_pass() -> None:
     asked = DNSRecord.question("hv1.example.com", "AAAA")
     asked.add_ar(EDNS0(udp_len=1232))
     assert guarded_parse(asked.pack()).q.qtype == 28
+    assert guarded_parse(header(ar=1) + b"\0" + TAIL + edns(100)).ar[0].rclass == 100  # RFC 6891 6.2.3: means 512
     label = b"\x3f" + b"a" * 63
     longest = label * 3 + b"\x3d" + b"b" * 61 + b"\0"
     assert guarded_parse(HEADER + longest + TAIL).q.qtype == 1
@@ -65,7 +66,6 @@ def test_honest_questions_pass() -> None:
         (HEADER + (b"\x3f" + b"a" * 63) * 4 + b"\0" + TAIL, "name-long"),
         (HEADER + b"\1a" * 127 + b"\1a\0" + TAIL, "name-long"),
         (HEADER + b"\0" + TAIL + b"x", "trailing"),
-        (header(ar=1) + b"\0" + TAIL + edns(100), "edns"),
         (header(ar=2) + b"\0" + TAIL + edns(512) * 2, "edns"),
         (header(ar=1) + b"\0" + TAIL + edns(512, name=b"\1a\0"), "edns"),
         (header(ar=1) + b"\0" + TAIL + edns(512, b"\0\x08\0\xff"), "edns"),
