@@ -84,6 +84,9 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("server", "tftp_port", PORT, 69, "UDP port of TFTP"),
     Key("server", "http_port", PORT, 80, "TCP port of HTTP"),
+    Key("server", "dns_port", PORT, 53, "UDP and TCP port of DNS"),
+    Key("names", "enable", values.switch, None, "answer DNS for `site.domain`; if absent: true where that is set"),
+    Key("names", "forward", values.addresses, (), "name servers that other questions of our networks are passed to"),
     Key(
         "boot",
         "transport",
@@ -132,6 +135,9 @@ class Config:
     interfaces: tuple[str, ...]
     tftp_port: int
     http_port: int
+    dns_port: int
+    names: bool
+    forward: tuple[IPv4Address, ...]
     transport: str
     networks: tuple[Network, ...]
     storage: str
@@ -158,6 +164,11 @@ class Config:
         """Where services send their events."""
         return self.state / "events.sock"
 
+    @property
+    def name_server(self) -> IPv4Address | None:
+        """What machines are told as their name server where a network names none: this server, if it answers names."""
+        return self.address if self.names else None
+
     def network_of(self, address: IPv4Address) -> Network | None:
         """The network whose subnet holds `address`."""
         return next((net for net in self.networks if address in net.subnet), None)
@@ -174,12 +185,14 @@ def load(path: Path) -> Config:
     document = _document(path)
     found = _Reader(str(path), faults)
     found.unknown_sections(document)
-    plain = {name: found.section(document, name) for name in ("site", "server", "boot", "storage", "guests")}
+    plain = {name: found.section(document, name) for name in ("site", "server", "names", "boot", "storage", "guests")}
+    site, server = plain["site"], plain["server"]
     networks = tuple(found.networks(document))
     faults.extend(_cross_faults(str(path), networks, plain["server"]))
+    faults.extend(_names_faults(str(path), plain["names"], site, server))
     if faults:
         raise ConfigError(tuple(faults))
-    site, server = plain["site"], plain["server"]
+    is_on = plain["names"]["enable"]
     return Config(
         path=path,
         site=site["name"],
@@ -187,6 +200,8 @@ def load(path: Path) -> Config:
         share=site["share"],
         server=server.pop("name"),
         **server,
+        names=site["domain"] is not None if is_on is None else is_on,
+        forward=plain["names"]["forward"],
         transport=plain["boot"]["transport"],
         networks=networks,
         storage=plain["storage"]["backend"],
@@ -297,6 +312,15 @@ def _cross_faults(file: str, networks: tuple[Network, ...], server: Mapping[str,
             "server.state",
             f"longer than {SOCKET_PATH_BYTES_MAX - 12} bytes: a socket must fit; use a shorter path",
         )
+
+
+def _names_faults(
+    file: str, names: Mapping[str, Any], site: Mapping[str, Any], server: Mapping[str, Any]
+) -> Iterator[Fault]:
+    if names["enable"] and site["domain"] is None:
+        yield Fault(file, "names.enable", "there is no domain to answer for: set site.domain, or take this key out")
+    if server["address"] in (names["forward"] or ()):
+        yield Fault(file, "names.forward", f"{server['address']} is this server: questions would go in a circle")
 
 
 def _warnings(file: str, networks: tuple[Network, ...], address: IPv4Address) -> Iterator[Fault]:

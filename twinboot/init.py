@@ -52,6 +52,7 @@ class Answers:
     segment: str
     address: str
     router: str
+    domain: str
     config: Path
     dhcpsvc: Path
     state: Path
@@ -153,6 +154,7 @@ def check(answers: Answers) -> Plan:
     name = checked.read("name", values.label, answers.name)
     segment = checked.read("segment", values.label, answers.segment)
     router = checked.read("router", values.address, answers.router) if answers.router else None
+    domain = checked.read("domain", values.domain, answers.domain) if answers.domain else None
     own = IPv4Address(device.address) if device else None
     address = checked.read("address", values.address, answers.address) if answers.address else own
     checked.faults += _misfits(answers.interface, subnet, bounds, address, router)
@@ -160,7 +162,7 @@ def check(answers: Answers) -> Plan:
     if checked.faults or not (subnet and bounds and share and name and segment and address):
         raise Stop(*checked.faults)
     paths = (Path(os.path.abspath(answers.state)), Path(os.path.abspath(answers.dhcpsvc)))
-    names = sitefiles.Names(SITE_NAME, share, name, segment, address, *paths, answers.user)
+    names = sitefiles.Names(SITE_NAME, share, name, segment, address, *paths, answers.user, domain or "")
     network = Network(NETWORK_NAME, subnet, router, LINK, (), None, DEFAULT_LEASE_S)
     return Plan(names, network, *bounds, answers.interface)
 
@@ -245,5 +247,5 @@ def _lay_share(plan: Plan) -> Done:
     taken = {int(names.address), int(network.router or 0)}
     free = sitefiles.free_rows(plan.first, plan.last, names.address, names.server)
     rows = [row for row in free if row.address not in taken]
-    is_new = sitefiles.lay_network(dhcp, network, None, rows)
+    is_new = sitefiles.lay_network(dhcp, network, names.domain, names.address if names.domain else None, rows)
     return Done(bool(owners), len(rows) if is_new else 0, before, owners)

@@ -22,7 +22,7 @@ from twinboot.events import Emitter
 from twinboot.faults import Stop
 from twinboot.journal import JournalError
 from twinboot.privileges import die_with_parent, drop
-from twinboot.services import SERVICES, load
+from twinboot.services import load, wanted
 from twinboot.supervise import PARENT_VARIABLE, STATUS_VARIABLE, Supervisor
 
 __all__ = ["notify_systemd", "serve_all", "serve_one"]
@@ -59,7 +59,7 @@ def _check(config: Config) -> None:
 def serve_all(config: Config) -> None:
     """Supervise every service until SIGTERM or SIGINT. Stop with all faults if they cannot start."""
     _check(config)
-    names = [name for name in SERVICES if name != "dhcp" or svcconf.load(config.dhcpsvc).daemon_enabled]
+    names = [name for name in wanted(config) if name != "dhcp" or svcconf.load(config.dhcpsvc).daemon_enabled]
     if "dhcp" not in names:
         warn(f"{config.dhcpsvc}: DAEMON_ENABLED=FALSE: DHCP is not served; `dhcpconfig -S -e` enables it")
     own = [sys.executable, "-m", "twinboot", "--config", str(config.path)]

@@ -40,6 +40,7 @@ class Names(NamedTuple):
     state: Path
     dhcpsvc: Path
     user: str
+    domain: str = ""
 
 
 def toml_text(names: Names, network: Network) -> str:
@@ -49,6 +50,7 @@ def toml_text(names: Names, network: Network) -> str:
         "[site]",
         f'name = "{names.site}"',
         f'share = "{names.share}"',
+        *([f'domain = "{names.domain}"'] if names.domain else []),
         "",
         "[server]",
         f'name = "{names.server}"',
@@ -77,13 +79,17 @@ def dhcpsvc_text(share: Path, owned: Iterable[IPv4Address], interface: str) -> s
     )
 
 
-def network_macro(network: Network, domain: str | None) -> TabEntry:
-    """The macro of a network, named by its number: what every machine there is told."""
+def network_macro(network: Network, domain: str | None, name_server: IPv4Address | None = None) -> TabEntry:
+    """The macro of a network, named by its number: what every machine there is told.
+
+    `domain` and `name_server` are those of the site, for a network that has none of its own.
+    """
     parts = [f"Subnet={network.subnet.netmask}", f"Broadcst={network.subnet.broadcast_address}"]
     if network.router:
         parts.append(f"Router={network.router}")
-    if network.dns:
-        parts.append("DNSserv=" + " ".join(map(str, network.dns)))
+    dns = network.dns or ((name_server,) if name_server else ())
+    if dns:
+        parts.append("DNSserv=" + " ".join(map(str, dns)))
     if network.domain or domain:
         parts.append(f'DNSdmain="{network.domain or domain}"')
     parts += [f"LeaseTim={network.lease_s}", "LeaseNeg"]
@@ -119,12 +125,18 @@ def lay_tables(dhcp: Records, state: Records) -> None:
             records.create(table)
 
 
-def lay_network(dhcp: Records, network: Network, domain: str | None, rows: Iterable[Binding] = ()) -> bool:
+def lay_network(
+    dhcp: Records,
+    network: Network,
+    domain: str | None,
+    name_server: IPv4Address | None,
+    rows: Iterable[Binding] = (),
+) -> bool:
     """Make a network's container with `rows`, and its macro, where missing; True if the container is new.
 
     The container appears last and whole: a run that was cut short is finished by the next one.
     """
-    macro = network_macro(network, domain)
+    macro = network_macro(network, domain, name_server)
     if macro.key not in {row.key for row in stores.rows(dhcp, stores.DHCPTAB, TabEntry)}:
         stores.commit(dhcp, [Change(stores.DHCPTAB, None, macro)])
     is_new = macro.name not in dhcp.tables()

@@ -37,6 +37,7 @@ class Site:
         self.tftp_port = free_port(socket.SOCK_DGRAM)
         self.http_port = free_port(socket.SOCK_STREAM)
         self.dhcp_port = free_port(socket.SOCK_DGRAM)
+        self.dns_port = free_port(socket.SOCK_STREAM)
 
     def run(self, *args: str, **kwargs: object) -> Result:
         result = CliRunner().invoke(cli, ["--config", str(self.config), *args], **kwargs)
@@ -75,6 +76,7 @@ class Site:
         said = self.ok(*self.init_args(**changes))
         text = self.config.read_text()
         ports = f"[server]\ntftp_port = {self.tftp_port}\nhttp_port = {self.http_port}\n"
+        ports += f"dns_port = {self.dns_port}\n"
         self.config.write_text(text.replace("[server]\n", ports))
         with self.dhcpsvc.open("a") as file:
             file.write(f"DEBUG_PORT_OFFSET={self.dhcp_port - 67}\n")

@@ -54,6 +54,7 @@ def test_init_tells_all_faults_before_it_writes(site) -> None:
         ({"range": "10.77.0.0-10.77.0.9"}, "is not among the host addresses"),
         ({"range": "10.77.0.1-10.78.0.9"}, "more than 16384 addresses"),
         ({"range": "10.77.0.1"}, "is not a range such as"),
+        ({"domain": "example..com"}, "--domain: 'example..com' is not a domain name"),
         ({"router": "10.0.0.1"}, "--router: 10.0.0.1 is not in 10.77.0.0/24"),
         ({"share": "/proc/nothing/here"}, "--share: /proc/nothing"),
         ({"user": "nobody-at-all"}, "server.user: no account 'nobody-at-all'"),
@@ -73,6 +74,21 @@ def test_init_does_not_overwrite_without_force(site) -> None:
     assert site.config.read_text() == before
     site.ok(*site.init_args(), "--force")
     assert "tftp_port" not in site.config.read_text()
+
+
+def test_init_with_a_domain_hands_out_this_server_as_name_server(site) -> None:
+    site.init(domain="Example.com")
+    assert 'domain = "example.com"' in site.config.read_text()
+    assert macros(site)["10.77.0.0"].startswith(
+        ':Subnet=255.255.255.0:Broadcst=10.77.0.255:DNSserv=10.77.0.1:DNSdmain="example.com":'
+    )
+    assert "dns" in json.loads(site.run("status", "--json").stdout)["services"]
+
+
+def test_init_without_a_domain_leaves_names_alone(ready_site) -> None:
+    assert "DNS" not in macros(ready_site)["10.77.0.0"]
+    assert "dns" not in json.loads(ready_site.run("status", "--json").stdout)["services"]
+    assert "set site.domain" in ready_site.fails("serve", "dns")[0]
 
 
 def test_the_second_server_joins_what_it_finds(site, tmp_path: Path) -> None:
@@ -272,7 +288,7 @@ def test_without_a_journal_the_commands_say_what_to_start(ready_site) -> None:
 
 def test_wrong_usage_is_exit_code_2(site) -> None:
     assert site.run("nonsense").exit_code == 2
-    assert site.run("serve", "dns").exit_code == 2
+    assert site.run("serve", "nfs").exit_code == 2
     assert site.run("host", "add", "hv1").exit_code == 2
 
 

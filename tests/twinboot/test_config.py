@@ -123,6 +123,20 @@ def test_no_network_and_a_value_in_the_place_of_a_section(written) -> None:
     assert "must be a section" in faults_of(written("boot = 1\n" + SITE))[0]
 
 
+def test_names_are_answered_where_there_is_a_domain(written) -> None:
+    config = load(written(SITE))
+    assert (config.names, config.dns_port, config.forward) == (True, 53, ())
+    assert config.name_server == config.address
+    off = load(written(SITE + "[names]\nenable = false\n"))
+    assert (off.names, off.name_server) == (False, None)
+    bare = SITE.replace('domain = "example.com"', "")
+    assert load(written(bare)).names is False
+    assert faults_of(written(bare + "[names]\nenable = true\n"))[0].startswith("names.enable: there is no domain")
+    assert faults_of(written(SITE + '[names]\nenable = "yes"\n')) == ["names.enable: 'yes' is not true or false"]
+    circle = faults_of(written(SITE + '[names]\nforward = ["10.0.0.1", "192.168.78.14"]\n'))
+    assert circle == ["names.forward: 192.168.78.14 is this server: questions would go in a circle"]
+
+
 def test_an_address_outside_every_network_is_only_a_warning(written) -> None:
     config = load(written(SITE.replace('"192.168.78.14"', '"10.1.1.1"')))
     assert "only relayed machines" in str(config.warnings[0])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,11 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dnslib import DNSRecord
 from scapy.all import BOOTP, DHCP
 
 from twinboot.journal import JournalError, Query, open_reader, read
 
 pytestmark = pytest.mark.system  # real servers in processes of their own
+LOOPBACK = {"subnet": "127.0.0.0/8", "address": "127.0.0.1", "range": "127.0.0.50-127.0.0.59"}
 MAC = "00:14:4f:00:00:01"
 DEADLINE_S = 30.0
 
@@ -114,6 +117,37 @@ def test_a_whole_boot_through_real_services(loopback_site) -> None:
         server.send_signal(signal.SIGTERM)
         assert server.wait(15) == 0
     assert len(events(site, kind="service.stopped")) >= 3
+
+
+def dns_address(port: int, name: str) -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(10)
+        client.sendto(DNSRecord.question(name).pack(), ("127.0.0.1", port))
+        return ",".join(str(one.rdata) for one in DNSRecord.parse(client.recv(2048)).rr)
+
+
+def test_names_are_answered_beside_the_rest(site) -> None:
+    site.init(**LOOPBACK, domain="example.com")
+    with site.serving() as server:
+        assert f", dns {site.dns_port}; share" in server.stdout.readline(), server.stderr.read()
+        assert dns_address(site.dns_port, "s1.example.com") == "127.0.0.1"
+        assert dns_address(site.dns_port, "hv1.example.com") == ""
+        site.add_host()
+        path = site.share / "hosts" / "hv1.toml"
+        path.write_text(path.read_text() + 'address = "10.77.0.50"\n')
+        wait_for(lambda: dns_address(site.dns_port, "hv1.example.com") == "10.77.0.50")
+        assert json.loads(site.run("status", "--json").stdout)["services"]["dns"]["state"] == "up"
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(15) == 0
+
+
+def test_a_name_server_in_the_way_is_one_clear_line(site) -> None:
+    site.init(**LOOPBACK, domain="example.com")
+    with socket.create_server(("127.0.0.1", site.dns_port)):
+        lines = site.fails("serve", "dns")
+    assert len(lines) == 1
+    assert lines[0].startswith(f"dns: cannot listen on port 127.0.0.1:{site.dns_port}: in use by another name server")
+    assert "names.enable = false" in lines[0]
 
 
 def test_a_crashed_service_comes_back_and_the_others_go_on(loopback_site) -> None:
@@ -211,7 +245,7 @@ def open_directory() -> Iterator[Path]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="drops root")
 def test_root_is_gone_from_every_service_and_a_boot_still_works(site, open_directory: Path) -> None:
     site = type(site)(open_directory, "nobody")
-    site.init(subnet="127.0.0.0/8", address="127.0.0.1", range="127.0.0.50-127.0.0.59")
+    site.init(**LOOPBACK, domain="example.com")
     with site.serving() as server:
         assert "ready" in server.stdout.readline()
         for started in events(site, kind="service.started"):

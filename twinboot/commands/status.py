@@ -14,7 +14,7 @@ from twinboot import machine, stores
 from twinboot.cli import App, pass_app
 from twinboot.config import Config
 from twinboot.journal import JournalError, Query, newest_id, open_reader, read
-from twinboot.services import SERVICES
+from twinboot.services import wanted
 from twinboot.show import as_json, clean, local_time, say, table
 
 __all__ = ["status"]
@@ -52,7 +52,7 @@ def status(app: App, as_document: bool) -> None:
 
 def services(config: Config) -> dict[str, dict[str, Any]]:
     """The state of each service by its latest event: up, down, starting or unknown, and since when."""
-    found: dict[str, dict[str, Any]] = {name: {"state": "unknown", "since": None} for name in SERVICES}
+    found: dict[str, dict[str, Any]] = {name: {"state": "unknown", "since": None} for name in wanted(config)}
     try:
         db = open_reader(config.journal_path)
         newest = newest_id(db)

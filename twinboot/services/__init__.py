@@ -17,15 +17,21 @@ from twinboot.config import Config
 from twinboot.events import Emitter
 from twinboot.services.port import Bound
 
-__all__ = ["SERVICES", "Bound", "load"]
+__all__ = ["SERVICES", "Bound", "load", "wanted"]
 
 SERVICES: dict[str, str] = {
     "journal": "twinboot.services.journal",
     "dhcp": "twinboot.services.dhcp",
     "tftp": "twinboot.services.tftp",
     "http": "twinboot.services.http",
+    "dns": "twinboot.services.dns",
 }
 """In order of start: the journal first and, as stopping goes backwards, last to go."""
+
+
+def wanted(config: Config) -> list[str]:
+    """The services that this server's twinboot.toml asks for, in order of start."""
+    return [name for name in SERVICES if name != "dns" or config.names]
 
 
 def load(name: str) -> Callable[[Config, Emitter], Bound]:

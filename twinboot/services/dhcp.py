@@ -45,7 +45,7 @@ def publish(config: Config, records: Records, emit: Callable[..., None]) -> None
     try:
         _publish_firmware(records)
         for net in config.networks:
-            sitefiles.lay_network(records, net, config.domain)
+            sitefiles.lay_network(records, net, config.domain, config.name_server)
     except (Stop, RecordsError) as error:
         emit("records.fault", file=stores.DHCPTAB, reason=str(error))
 
