@@ -1,0 +1,260 @@
+"""DHCP beside Kea 2.2 and ISC dhcpd, in one run, interleaved.
+
+Each server runs alone, pinned to one core, in a network namespace of its own; the load client (dhcp_load.c, compiled
+here) is a relay with its clients on another core in a second namespace. A scenario measures all its servers in every
+round, so that a noisy minute hits each of them. Medians of the rounds are printed; ratios are medians of the ratios
+within a round; the last table says for each goal whether it is met. Ours syncs file and directory before every ACK,
+ISC dhcpd syncs its log, Kea does not sync. Needs root (namespaces), gcc, iproute2, apt.
+
+    sudo .venv/bin/python benchmarks/dhcp.py --rounds 5
+    sudo .venv/bin/python benchmarks/dhcp.py --quick --scenario fresh-15k
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import click
+from dhcp_servers import CACHE, SERVERS, Layout, Running, load_command, prepare, serving, sync_ms, two_namespaces
+from rich.console import Console
+from rich.table import Table
+
+LOAD_S = 120.0
+OPEN_S = 3.0  # how long an open loop offers its load
+OURS, KEA, ISC = SERVERS
+
+FEW, USUAL, LARGE = Layout(8, 2048, 2000), Layout(1, 16384, 15000), Layout(1, 65536, 65000)
+CROWD, THOUSAND = Layout(25, 4096, 4000, loaded=True), Layout(1, 4096, 1000, loaded=True)
+OVERLOAD = Layout(10, 16384, 15000)
+
+
+Sample = dict[str, float]  # by name of measure
+
+
+class Bench:
+    """One run: where the servers live, and the latest sample of each (scenario, server)."""
+
+    def __init__(self, disk: Path, names: tuple[str, str], cpus: tuple[str, str]) -> None:
+        self.disk = disk
+        self.names = names
+        self.cpus = cpus
+        self.rates: dict[str, float] = {}  # fresh DORA/s of this round, by server
+
+    def load(self, running: Running, layout: Layout, per_network: int, **words: object) -> list[Sample]:
+        """Run the load client; one result for each phase. Any wrong answer ends the benchmark."""
+        command = load_command(self.names[1], self.cpus[1], layout, per_network)
+        command += [f"{name}={value}" for name, value in words.items()]
+        command.append(f"pids={','.join(map(str, running.pids))}")
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=LOAD_S)
+        results: list[Sample] = [json.loads(line) for line in done.stdout.splitlines()]
+        for result in results:
+            if result["doubled"] or result["strange"]:
+                raise click.ClickException(f"wrong answers: {result}")
+        return results
+
+
+def fresh(layout: Layout, per_network: int, *, renew: bool = False) -> Callable[[Bench, str], Sample]:
+    def measure(bench: Bench, server: str) -> Sample:
+        clients = min(per_network, 6000 // layout.networks) if server == ISC else per_network
+        with serving(server, layout, bench.disk, bench.names, bench.cpus) as running:
+            results = bench.load(running, layout, clients, phases="fresh,renew" if renew else "fresh")
+        first = results[0]
+        sample = {"DORA/s": first["rate"], "p99 ms": first["p99_ms"], "CPU us/DORA": first["cpu_us"]}
+        sample["lost"] = first["lost"] + first["refused"]
+        if renew:
+            sample |= {"renewals/s": results[1]["rate"], "CPU us/renewal": results[1]["cpu_us"]}
+            bench.rates[server] = first["rate"]
+        return sample
+
+    return measure
+
+
+def half_load(bench: Bench, server: str) -> Sample:
+    """Latency at half of what Kea did in this round's closed loop."""
+    if KEA not in bench.rates:
+        bench.rates[KEA] = fresh(USUAL, 14500)(bench, KEA)["DORA/s"]
+    rate = bench.rates[KEA] / 2
+    with serving(server, USUAL, bench.disk, bench.names, bench.cpus) as running:
+        total = min(int(rate * OPEN_S), 14500)
+        (result,) = bench.load(running, USUAL, 14500, rate=rate, total=total)
+    missed = 100 * (1 - result["done"] / result["begun"])
+    return {"offered/s": rate, "p50 ms": result["p50_ms"], "p99 ms": result["p99_ms"], "missed %": missed}
+
+
+def overload(bench: Bench, server: str) -> Sample:
+    """Exchanges done in time at twice the rate that the server itself did in this round's closed loop."""
+    if server not in bench.rates:
+        bench.rates[server] = fresh(USUAL, 14500)(bench, server)["DORA/s"]
+    peak = bench.rates[server]
+    with serving(server, OVERLOAD, bench.disk, bench.names, bench.cpus) as running:
+        (result,) = bench.load(running, OVERLOAD, 15000, rate=2 * peak, total=min(int(2 * peak * OPEN_S), 150_000))
+    return {"offered/s": 2 * peak, "in time/s": result["rate"], "% of peak": 100 * result["rate"] / peak}
+
+
+def crowd(bench: Bench, server: str) -> Sample:
+    """100,000 bindings in 25 networks: start, memory, renewals; the same renewals with 1,000 bindings."""
+    with serving(server, CROWD, bench.disk, bench.names, bench.cpus) as running:
+        rss = running.rss_main_mb()
+        (one,) = bench.load(running, CROWD, CROWD.rows, phases="renew", total=16000)
+        (all_,) = bench.load(running, CROWD, CROWD.rows, phases="renew", total=16000, spread=1)
+    with serving(server, THOUSAND, bench.disk, bench.names, bench.cpus) as small:
+        (few,) = bench.load(small, THOUSAND, THOUSAND.rows, phases="renew", total=16000)
+    return {
+        "first answer s": running.first_answer_s,
+        "RSS MB": rss,
+        "renewals/s": one["rate"],
+        "all at once/s": all_["rate"],
+        "with 1k/s": few["rate"],
+        "of 1k": one["rate"] / few["rate"],
+    }
+
+
+class Scenario(NamedTuple):
+    """`servers` are measured in every round."""
+
+    name: str
+    servers: tuple[str, ...]
+    measure: Callable[[Bench, str], Sample]
+
+
+SCENARIOS = (
+    Scenario("fresh-15k", (OURS, KEA, ISC), fresh(USUAL, 14500, renew=True)),
+    Scenario("fresh-2k", (OURS, KEA, ISC), fresh(FEW, 1800)),
+    Scenario("fresh-65k", (OURS, KEA), fresh(LARGE, 30000)),
+    Scenario("half-load", (OURS, KEA), half_load),
+    Scenario("overload", (OURS, KEA), overload),
+    Scenario("crowd-100k", (OURS, KEA), crowd),
+)
+
+
+class Goal(NamedTuple):
+    """`peer` None: the value itself is judged, not its ratio. `most`: the ratio may be this at most, not at least."""
+
+    scenario: str
+    measure: str
+    peer: str | None
+    bound: float
+    most: bool = False
+
+    @property
+    def text(self) -> str:
+        what = f"{self.bound:g}x {self.peer}" if self.peer else f"{self.bound:g}"
+        return f"{self.scenario}: {self.measure} {'<=' if self.most else '>='} {what}"
+
+
+GOALS = (
+    Goal("fresh-15k", "DORA/s", KEA, 2),
+    Goal("fresh-15k", "DORA/s", ISC, 6),
+    Goal("fresh-2k", "DORA/s", KEA, 3),
+    Goal("fresh-2k", "DORA/s", ISC, 10),
+    Goal("fresh-15k", "renewals/s", KEA, 2.5),
+    Goal("fresh-15k", "CPU us/DORA", KEA, 0.4, most=True),
+    Goal("half-load", "p99 ms", KEA, 1, most=True),
+    Goal("overload", "% of peak", None, 80),
+    Goal("crowd-100k", "first answer s", KEA, 1, most=True),
+    Goal("crowd-100k", "RSS MB", KEA, 1.5, most=True),
+    Goal("crowd-100k", "of 1k", None, 0.9),
+    Goal("fresh-65k", "DORA/s", KEA, 1),
+)
+
+Results = dict[str, dict[str, list[Sample]]]
+
+
+def show(results: Results) -> int:
+    """Print what was measured and the goals; returns how many were missed."""
+    console = Console(width=110)
+    table = Table("scenario", "measure", "server", "median", "(min-max)", "x kea", "x isc")
+    for scenario, servers in results.items():
+        for measure in servers[OURS][0]:
+            for server, samples in servers.items():
+                values = [sample[measure] for sample in samples]
+                cells = [f"{median(values):,.4g}", f"{min(values):,.4g}-{max(values):,.4g}"]
+                for peer in (KEA, ISC):
+                    compared = server == OURS and peer in servers and all(s[measure] for s in servers[peer])
+                    cells.append(f"{ratio(servers, measure, peer):.2f}" if compared else "")
+                table.add_row(scenario if server == OURS else "", measure if server == OURS else "", server, *cells)
+        table.add_section()
+    console.print(table)
+    goals = Table("goal", "reached", "verdict")
+    missed = 0
+    for goal in GOALS:
+        if goal.scenario in results:
+            reached = ratio(results[goal.scenario], goal.measure, goal.peer)
+            met = reached <= goal.bound if goal.most else reached >= goal.bound
+            missed += not met
+            goals.add_row(goal.text, f"{reached:.2f}", "met" if met else "MISSED")
+    console.print(goals)
+    return missed
+
+
+def ratio(servers: dict[str, list[Sample]], measure: str, peer: str | None) -> float:
+    """Median over the rounds of ours to the peer's; of ours alone without a peer."""
+    if peer is None:
+        return median(sample[measure] for sample in servers[OURS])
+    pairs = zip(servers[OURS], servers[peer], strict=True)
+    return median(ours[measure] / theirs[measure] for ours, theirs in pairs)
+
+
+def check_tools() -> None:
+    if os.geteuid() != 0:
+        raise click.ClickException("network namespaces need root: run it with sudo")
+    for tool in ("gcc", "ip", "taskset", "apt-get", "dpkg"):
+        if shutil.which(tool) is None:
+            raise click.ClickException(f"{tool} is missing: apt-get install gcc iproute2 util-linux")
+
+
+@click.command(help=__doc__)
+@click.option("--rounds", default=5, show_default=True, help="How often everything is measured; medians are printed.")
+@click.option("--quick", is_flag=True, help="One round.")
+@click.option(
+    "--scenario", "wanted", multiple=True, type=click.Choice([one.name for one in SCENARIOS]), help="Only it."
+)
+@click.option("--server", "only", multiple=True, type=click.Choice(list(SERVERS)), help="Only it; prints no goals.")
+@click.option("--server-cpu", default="1", show_default=True, help="Core of the servers.")
+@click.option("--client-cpu", default="0", show_default=True, help="Core of the load client.")
+@click.option("--disk", default=str(CACHE / "run"), show_default=True, help="Directory for the servers' data.")
+def main(
+    rounds: int,
+    quick: bool,
+    wanted: tuple[str, ...],
+    only: tuple[str, ...],
+    server_cpu: str,
+    client_cpu: str,
+    disk: str,
+) -> None:
+    check_tools()
+    prepare()
+    Path(disk).mkdir(parents=True, exist_ok=True)
+    scenarios = [one for one in SCENARIOS if not wanted or one.name in wanted]
+    results: Results = {one.name: defaultdict(list) for one in scenarios}
+    syncs = []
+    with two_namespaces() as names:
+        bench = Bench(Path(disk), names, (server_cpu, client_cpu))
+        for number in range(1 if quick else rounds):
+            bench.rates.clear()
+            for scenario in scenarios:
+                syncs.append(sync_ms(bench.disk))
+                for server in scenario.servers:
+                    if not only or server in only:
+                        sample = scenario.measure(bench, server)
+                        results[scenario.name][server].append(sample)
+                        values = "  ".join(f"{name} {value:.4g}" for name, value in sample.items())
+                        print(f"round {number + 1}  {scenario.name:10}  {server:8}  {values}", file=sys.stderr)
+    missed = 0 if only else show(results)
+    print(
+        f"medians of {1 if quick else rounds} rounds, 256 exchanges in flight; {missed} goals missed; fdatasync p50 "
+        f"{median(syncs):.2f} ms ({min(syncs):.2f}-{max(syncs):.2f}); load average {os.getloadavg()[0]:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
