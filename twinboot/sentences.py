@@ -31,7 +31,6 @@ SENTENCES: Mapping[str, str] = {
     "http.failed": "{file} by HTTP broke off: {reason}",
     "http.refused": "{file} refused by HTTP: {reason}",
     "dns.refused": "{count} questions for names not answered: {reason}",
-    "dns.refused": "{count} questions for names not answered: {reason}",
     "menu.rendered": "menu: {plan}, because {reason}",
     "install.state": "install of {target}: {state}",
     "report.received": "REPORT: {state}; {detail}",
