@@ -252,9 +252,12 @@ def run(program: str, usage: str, command: Callable[[], int]) -> int:
     except svcconf.ConfError as error:
         complain(program, str(error))
         return Exit.CRITICAL
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has seen enough; Python flushes once more at exit
-        return Exit.OK
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes what is left once more at exit
+        if isinstance(error, BrokenPipeError):
+            return Exit.OK  # the reader has seen enough
+        complain(program, f"{error.filename or 'standard output'}: {error.strerror}: see to it and repeat the command")
+        return Exit.CRITICAL
     except KeyboardInterrupt:
         complain(program, "interrupted")
         return Exit.CRITICAL
