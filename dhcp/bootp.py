@@ -5,8 +5,8 @@ Rules of the room, as in.dhcpd has them:
 * Bindings with the flag BOOTP are theirs, and theirs alone. `manual` answers those that have one; `automatic` gives
   a free one to any that asks, for ever, durably before the reply leaves.
 * A client is known by its hardware address only, and no class macro is used.
-* The reply has 300 bytes, for that is all a BOOTP client must take: options that do not fit are left out, in the
-  macros' order. None of 51, 53, 54 is sent, nor any option to a client that sends no magic cookie.
+* The reply has 300 bytes, for that is all a BOOTP client must take: after netmask and routers, options that do not
+  fit are left out. None of 51, 53, 54 is sent, nor any option to a client that sends no magic cookie.
 """
 
 from typing import Final
@@ -23,6 +23,8 @@ from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, UNUSABLE, Binding
 
 AUTOMATIC: Final = "automatic"
 ROOM_BYTES: Final = wire.MIN_PACKET_BYTES - wire.HEADER_BYTES - 1  # one for the end mark
+
+FIRST: Final = (o.RELAY_INFO, o.SUBNET_MASK, o.ROUTER)  # a relay may not deliver a reply without the first
 
 
 def decide(asked: Asked) -> Decision:
@@ -73,11 +75,12 @@ def _packet(asked: Asked, selected: Selected, row: Binding) -> Packet:
 
 
 def _fitting(options: dict[int, bytes]) -> dict[int, bytes]:
-    """Return the options that find room, the relay's first, for it may not deliver a reply without."""
+    """Return the options that find room, those of `FIRST` first."""
     room = ROOM_BYTES
     kept: dict[int, bytes] = {}
-    for code, value in sorted(options.items(), key=lambda option: option[0] != o.RELAY_INFO):
-        if 2 + len(value) <= room:
+    for code in dict.fromkeys((*FIRST, *options)):
+        value = options.get(code)
+        if value is not None and 2 + len(value) <= room:
             kept[code] = value
             room -= 2 + len(value)
     return kept

@@ -73,7 +73,10 @@ def fqdn_reply(asked: bytes, host: bytes, domain: bytes) -> bytes | None:
 
     `host` is the label of the client's binding or empty, `domain` option 15 of the reply.
     """
-    name = ".".join(clean(part.decode("latin-1")) for part in (host, domain) if part) if host else fqdn_name(asked)
+    if len(asked) < _HEAD_BYTES:
+        return None
+    parts = (host.decode("ascii"), clean(domain.decode("latin-1")))
+    name = ".".join(filter(None, parts)) if host else fqdn_name(asked)
     if not is_name(name):
         return None
     flags = N | (asked[0] & E) | (O if asked[0] & S else 0)

@@ -151,7 +151,8 @@ KEYS: tuple[Key, ...] = (
     Key("LEASE_MIN_LRU", _number(0), 60, _S, Show.HIDDEN,
         "an ended lease must be older than this to be given to another"),
     Key("BOOTP_COMPAT", _word("automatic", "manual"), None, "automatic or manual", Show.OPEN,
-        "no effect yet: BOOTP clients get no answer"),
+        "absent: BOOTP clients get no answer; manual: those with a BOOTP binding of their own do; automatic: others "
+        "are given a free BOOTP binding, for ever"),
     Key("RELAY_HOPS", _number(0, 255), 4, "0 to 255", Show.OPEN, "packets that crossed more relays are dropped"),
     Key("RELAY_DESTINATIONS", _never, None, f"not set ({_RELAY})", Show.OPEN, _RELAY),
     Key("DEBUG_PORT_OFFSET", _number(0, 65467), 0, "0 to 65467", Show.HIDDEN, "added to the ports 67 and 68 (tests)"),
