@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dhcp import svcconf
-from dhcp.cli import common
+from dhcp.cli import common, dhtadm, pntadm
 from dhcp.cli.common import (
     CommandError,
     Exit,
@@ -202,3 +202,9 @@ def test_what_root_makes_belongs_to_the_owner_of_the_directory() -> None:
 def test_without_a_directory_nobody_else_is_acted_for(tmp_path: Path) -> None:
     with acting_for(tmp_path / "none"):
         assert os.geteuid() == os.getuid()
+
+
+@pytest.mark.parametrize("usage", [dhtadm.USAGE, pntadm.USAGE], ids=["dhtadm", "pntadm"])
+def test_the_reference_has_the_usage_text(usage: str) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "sun-commands.md").read_text()
+    assert "".join(f"    {line}\n" if line else "\n" for line in usage.splitlines()) in text
