@@ -125,9 +125,7 @@ def _unpacked(packed: Path) -> bytes:
     try:
         return gzip.decompress(packed.read_bytes())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise MediaError(
-            f"{packed.name} is not packed by gzip ({error}); please report this"
-        ) from error
+        raise MediaError(f"{packed.name} is not packed by gzip ({error}); please report this") from error
 
 
 def _only(root: Path, *patterns: str) -> Path:
