@@ -67,6 +67,11 @@ class Options:
         """The value of an option, or None if it was not given."""
         return self.values.get(name)
 
+    def within(self, batch: "Options") -> "Options":
+        """These options, with the datastore that `batch` was given where they name none themselves."""
+        place = {name: batch.values[name] for name in ("r", "p", "u", CONFIG_FILE) if name in batch}
+        return Options({**place, **self.values}, self.operands)
+
 
 def parse(argv: Sequence[str], letters: str, long: Sequence[str] = ()) -> Options:
     """Take a command line apart by getopt's rules, operands anywhere. UsageError; an option given twice is one.

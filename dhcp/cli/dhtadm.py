@@ -72,6 +72,7 @@ class Dhtadm:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._batch = Options({})
         self._tables: dict[str, Table[TabEntry]] = {}
         self._disabled: dict[str, frozenset[tuple[str, str]]] = {}
         self._functions: Mapping[str, Callable[[Options, Records], None]] = {
@@ -85,10 +86,11 @@ class Dhtadm:
 
     def execute(self, argv: Sequence[str]) -> int:
         """Carry out one command line and return its exit code. CommandError, RecordsError, ConfError."""
-        options = parse(argv, LETTERS, ["json"])
+        options = parse(argv, LETTERS, ["json"]).within(self._batch)
         letter = choose(options, FUNCTIONS)
         code: int = Exit.OK
         if letter == "B":
+            self._batch = options
             code = run_batch(PROGRAM, options, self.execute)
         else:
             with self._session.records(options) as records:
@@ -247,7 +249,7 @@ def signal_daemon() -> None:
     except (OSError, ValueError) as error:
         why = "it is another user's" if isinstance(error, PermissionError) else f"{PID_FILE} names no running service"
         raise CommandError(
-            f"Unable to signal the daemon to reload the dhcptab: {why}; it sees the change at the next packet anyhow",
+            f"Unable to signal the daemon to reload the dhcptab: {why}; servers see edits at the next packet anyhow",
             Exit.NON_CRITICAL,
         ) from None
 

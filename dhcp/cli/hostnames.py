@@ -62,22 +62,19 @@ def _networks() -> dict[str, str]:
 
 
 def default_server(owners: tuple[int, ...], network: str) -> int:
-    """This host as the owner of a network's bindings. ValueError if it cannot be told.
+    """The owner of a new binding where nobody says it. ValueError if it cannot be told.
 
-    The first of `owners` (OWNER_IP) that is an address of this host; else the address that it would send from to that
-    network; else the first of `owners`.
+    The first of `owners` (OWNER_IP) that is an address of this host; else the first of them, for every server of the
+    list answers for it; without a list, the address that this host would send from to that network.
     """
-    for owner in owners:
-        if _is_local(owner):
-            return owner
+    if owners:
+        return next(filter(_is_local, owners), owners[0])
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect((ipv4_text(ipv4_int(network) + 1), 67))  # UDP: asks the routing table, sends nothing
             return ipv4_int(probe.getsockname()[0])
     except OSError:
-        if owners:
-            return owners[0]
-    raise ValueError(f"this host has no address that reaches {network}: name the server with -s")
+        raise ValueError(f"this host has no address that reaches {network}: name the server with -s") from None
 
 
 def _is_local(address: int) -> bool:

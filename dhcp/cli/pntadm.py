@@ -91,6 +91,7 @@ class Pntadm:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._batch = Options({})
         self._tables: dict[tuple[str, str], Table[Binding]] = {}
         self._macros: dict[str, tuple[frozenset[str], MacroTable]] = {}
         self._functions: Mapping[str, Callable[[Options, Records, str], After | None]] = {
@@ -104,10 +105,11 @@ class Pntadm:
 
     def execute(self, argv: Sequence[str]) -> int:
         """Carry out one command line and return its exit code. CommandError, RecordsError, ConfError."""
-        options = parse(argv, LETTERS, ["json"])
+        options = parse(argv, LETTERS, ["json"]).within(self._batch)
         letter = choose(options, FUNCTIONS)
         _check_pairs(options)
         if letter == "B":
+            self._batch = options
             return run_batch(PROGRAM, options, self.execute)
         after: After | None = None
         network = ""

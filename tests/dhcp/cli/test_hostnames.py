@@ -9,18 +9,18 @@ from dhcp.cli.hostnames import Namer, default_server, network_number
 from storage.records import ipv4_int, ipv4_text
 
 LOCAL = ipv4_int("127.0.0.1")
-OTHER = ipv4_int("192.0.2.1")  # TEST-NET: nobody has it
+OTHER = ipv4_int("240.0.0.1")  # reserved: no host can have it
 
 
 def test_the_default_server_is_the_first_owner_that_is_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_server((OTHER, LOCAL), "127.0.0.0") == LOCAL
-    assert default_server((OTHER,), "127.0.0.0") == LOCAL  # by the routing table
+    assert default_server((OTHER, OTHER + 1), "127.0.0.0") == OTHER  # each server of the list answers for each
+    assert default_server((), "127.0.0.0") == LOCAL  # by the routing table
 
     def unreachable(*_: object) -> None:
         raise OSError(101, "Network is unreachable")
 
     monkeypatch.setattr(socket.socket, "connect", unreachable)
-    assert default_server((OTHER,), "10.0.0.0") == OTHER
     with pytest.raises(ValueError, match="name the server with -s"):
         default_server((), "10.0.0.0")
 

@@ -45,7 +45,7 @@ def _zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def net(shell: Shell, conf: Path) -> Shell:
     """Return a shell with the network 10.0.0.0, and OWNER_IP such that 127.0.0.1 is "this host"."""
-    conf.write_text(conf.read_text() + "OWNER_IP=192.0.2.1,127.0.0.1\n")
+    conf.write_text(conf.read_text() + "OWNER_IP=240.0.0.1,127.0.0.1\n")
     shell.ok(f"pntadm -C {NET}")
     return shell
 
