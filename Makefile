@@ -32,7 +32,7 @@ lint: $(STAMP) ## ruff, mypy --strict, shellcheck
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
-	@git ls-files -z | xargs -0 grep -lzE '^#!/bin/(ba)?sh' | xargs -0r shellcheck
+	@git ls-files -z | xargs -0 grep -lZE '^#!(/usr)?/bin/(env )?(ba)?sh' | xargs -0r shellcheck
 
 test: $(STAMP) ## everything: lint, fast tests, real clients, machines that boot
 	@$(MAKE) --no-print-directory lint
