@@ -1,13 +1,14 @@
-"""What the functions of dhcpconfig share: writing macros, and the tables they are written to."""
+"""What the functions of dhcpconfig share: writing macros, and changing a table as a whole or not at all."""
 
 from collections.abc import Sequence
 
 from dhcp.cli.common import CommandError
 from dhcp.macrotext import check_macro, format_macro
 from dhcp.symbols import SymbolError
-from storage.records import Change, Outcome, Records, TabEntry, ipv4_int
+from storage.records import Change, Outcome, Records, Row, TabEntry, ipv4_int
 
 DHCPTAB = "dhcptab"
+LINES_MAX = 20  # faults told one by one
 
 
 def addresses(option: str, text: str) -> list[int]:
@@ -50,3 +51,37 @@ def require_stored(records: Records, changes: Sequence[Change]) -> None:
 def networks(records: Records) -> list[str]:
     """Names of the network containers."""
     return [table for table in records.tables() if table[:1].isdigit()]
+
+
+def commit_whole(records: Records, table: str, changes: Sequence[Change]) -> None:
+    """Make all changes of a table or none. CommandError names what was refused; what was stored is taken back."""
+    results = records.commit(changes)
+    refused = [result.detail or result.outcome.value for result in results if result.outcome is not Outcome.STORED]
+    if not refused:
+        return
+    undo = [
+        Change(table, result.row, change.old)
+        for change, result in zip(changes, results, strict=True)
+        if result.outcome is Outcome.STORED
+    ]
+    left = sum(result.outcome is not Outcome.STORED for result in records.commit(undo)) if undo else 0
+    if left:
+        refused.append(f"{table}: {left} rows that were written could not be taken back: look at them")
+    raise CommandError("\n".join(first_lines(refused)))
+
+
+def drop_unchanged(records: Records, table: str, rows: Sequence[Row]) -> None:
+    """Remove a table that holds just these rows, with these signatures. CommandError if somebody has changed it."""
+    try:
+        commit_whole(records, table, [Change(table, row, None) for row in rows])
+    except CommandError as error:
+        raise CommandError(f"{error}: nothing of {table} was deleted") from None
+    if records.read(table).rows:
+        raise CommandError(f"{table}: rows were added just now: the table stays with these")
+    records.drop(table)
+
+
+def first_lines(lines: Sequence[str]) -> list[str]:
+    """As many lines as a person reads; the others are counted."""
+    more = len(lines) - LINES_MAX
+    return [*lines[:LINES_MAX], *([f"and {more} more"] if more > 0 else [])]

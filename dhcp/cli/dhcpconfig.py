@@ -23,6 +23,8 @@ from dhcp.cli.common import (
     parse,
     run,
 )
+from dhcp.cli.config_convert import convert
+from dhcp.cli.config_exchange import export_data, import_data
 from dhcp.cli.config_file import PROGRAM, configured, edit, warn
 from dhcp.cli.config_network import add_network
 from dhcp.cli.config_pairs import changes, check_wishes, listing, read_wishes
@@ -38,6 +40,9 @@ FUNCTIONS: Mapping[str, tuple[str, Function]] = {
     "R": ("R:", Function()),
     "U": ("U" + PLACE_LETTERS + "fxh", Function(may="fxh")),
     "N": ("N:" + PLACE_LETTERS + "m:t:y:a:bg", Function(may="mtyabg")),
+    "C": ("C" + PLACE_LETTERS + "fk", Function(needs="rp", may="fk")),
+    "X": ("X:" + PLACE_LETTERS + "m:o:a:fxg", Function(may="moafxg")),
+    "I": ("I:" + PLACE_LETTERS + "fg", Function(may="fg")),
     "P": ("P", Function(operands=(0, WORDS_MAX), long=("json",))),
     "S": ("Sfedrq", Function(may="fedrq", long=("json",))),
 }
@@ -52,6 +57,10 @@ dhcpconfig [--config-file dhcpsvc.conf] function
 -N network               configure one more network:
                              [-m netmask] [-t routers] [-b] [-y nisdomain -a servers] [-g]
 -U [-f] [-x] [-h]        unconfigure the service; -x deletes its tables
+-C -r resource -p path   convert to another datastore: [-f] [-k] [-u text]; -k keeps the old one
+-X file                  export: [-m macros|ALL] [-o options|ALL] [-a networks|ALL] [-f] [-x] [-g];
+                             -f overwrites the file, -x deletes what was exported
+-I file                  import: [-f] [-g]; -f replaces what is there with other data
 -P [--json]              print the parameters of the service
 -P name                  print one parameter
 -P name=value,...        set parameters; an empty value deletes one
@@ -154,6 +163,9 @@ RUN: Mapping[str, Callable[[Options, Session], int]] = {
     "R": _refuse_relay,
     "U": unconfigure,
     "N": add_network,
+    "C": convert,
+    "X": export_data,
+    "I": import_data,
     "P": _parameters,
     "S": _service,
 }

@@ -1,0 +1,171 @@
+"""-C: into another place or another kind of datastore, with nothing lost and nothing half done."""
+
+import pytest
+
+from dhcp.cli import config_convert, service
+from dhcp.cli.service import Daemon
+from storage.records import ADAPTERS, Binding, Change, MemoryRecords, Outcome, Result, SunwFiles, ipv4_int
+
+NET = "192.168.76.0"
+QUESTION = """
+Converting your data stores will result in your DHCP service being
+stopped, the data stores converted, and the DHCP service restarted.
+
+Are you SURE you want to convert the DHCP data stores? (Y/N): """
+
+
+def binding(last: int) -> Binding:
+    address = ipv4_int(f"192.168.76.{last}")
+    return Binding(address, b"\1mac%03d" % last, last % 2, 1, 2**32 - 1, 0, "install-odd", f"a|{last}")
+
+
+@pytest.fixture
+def full(server):
+    server.configure()
+    server.ok(f"-N {NET} -m 24")
+    SunwFiles(server.store).commit([Change(NET, None, binding(last)) for last in range(10, 60)])
+    return server
+
+
+def rows(records, table: str) -> set:
+    return {row._replace(signature=0) for row in records.read(table).rows}
+
+
+@pytest.fixture
+def second_kind(monkeypatch: pytest.MonkeyPatch) -> dict[str, MemoryRecords]:
+    """Return the datastores, by path, of a second kind of which there is an adapter."""
+    opened: dict[str, MemoryRecords] = {}
+    monkeypatch.setitem(ADAPTERS, "twinlog", lambda path: opened.setdefault(str(path), MemoryRecords()))
+    return opened
+
+
+def test_all_rows_move_and_the_configuration_follows(full) -> None:
+    before = {table: rows(SunwFiles(full.store), table) for table in ("dhcptab", NET)}
+    said = full.ok("-C -r SUNWfiles -p @/new/place", "Y\n")
+    assert said == QUESTION + (
+        "DHCP server not running.\nConverted table for network 192.168.76.0.\nConverted dhcptab.\n"
+        "Updated DHCP configuration file with new resource and path.\n"
+        "Deleted old table for network 192.168.76.0.\nDeleted old dhcptab table.\n"
+    )
+    new = SunwFiles(full.root / "new" / "place")
+    assert {table: rows(new, table) for table in new.tables()} == before
+    assert SunwFiles(full.store).tables() == []
+    assert full.ok("-P") == ("DAEMON_ENABLED TRUE\nRESOURCE SUNWfiles\nRUN_MODE server\nPATH @/new/place\nCONVER 1\n")
+
+
+def test_k_keeps_the_old_tables_and_another_kind_is_as_good(full, second_kind) -> None:
+    full.ok("-C -r twinlog -p @/log -f -k -u 'some text'")
+    (log,) = second_kind.values()
+    assert {table: rows(log, table) for table in log.tables()} == {
+        table: rows(SunwFiles(full.store), table) for table in SunwFiles(full.store).tables()
+    }
+    assert "RESOURCE twinlog\n" in full.ok("-P")
+    assert full.ok("-P RESOURCE_CONFIG") == "some text\n"
+    full.ok("-C -r SUNWfiles -p @/back -f")
+    assert log.tables() == []
+    assert len(rows(SunwFiles(full.root / "back"), NET)) == 50
+
+
+def test_no_is_no(full) -> None:
+    assert "nothing was changed" in full.refused("-C -r SUNWfiles -p @/new", "n\n")
+    assert not (full.root / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("-r SUNWbinfiles -p @/new", 'RESOURCE: "SUNWbinfiles" is not legal'),
+        ("-r postgresql -p @/new", "postgresql is not a valid resource here"),
+        ("-r SUNWfiles -p new", 'PATH: "new" is not legal'),
+        ("-r SUNWfiles -p @/dhcp/../dhcp", "the source data store is the same as destination data store"),
+        ("-r SUNWfiles -p /proc/no/such", "No such file or directory"),
+    ],
+)
+def test_what_is_refused_before_anything_is_touched(full, line: str, reason: str) -> None:
+    assert reason in full.refused(f"-C {line} -f")
+
+
+def test_a_damaged_row_is_not_left_behind(full) -> None:
+    with (full.store / "SUNWfiles1_dhcptab").open("a") as file:
+        file.write("nonsense\n")
+    assert "dhcptab: line 8 is left out" in full.refused("-C -r SUNWfiles -p @/new -f")
+
+
+def test_a_place_with_tables_is_not_mixed_up(full) -> None:
+    other = full.root / "other"
+    other.mkdir()
+    SunwFiles(other).create(NET)
+    assert "has tables already (192.168.76.0): give an empty place" in full.refused("-C -r SUNWfiles -p @/other -f")
+    assert SunwFiles(other).tables() == [NET]
+
+
+class Lossy(MemoryRecords):
+    def __init__(self, refuse: bool) -> None:
+        super().__init__()
+        self.refuse = refuse
+
+    def commit(self, changes):
+        if self.refuse:
+            return [Result(Outcome.FULL, None, "no space left: make room") for _ in changes]
+        return [*super().commit(changes[:-1]), Result(Outcome.STORED, None, "")]
+
+
+@pytest.mark.parametrize(
+    ("refuse", "reason"), [(True, "no space left: make room"), (False, "the copy does not read back as it was written")]
+)
+def test_a_failed_copy_leaves_all_as_it_was(full, monkeypatch, refuse: bool, reason: str) -> None:
+    target = Lossy(refuse)
+    monkeypatch.setitem(ADAPTERS, "twinlog", lambda path: target)
+    before = full.files()
+    assert full("-C -r twinlog -p @/new -f") == 255
+    assert reason in full.err.splitlines()[0]
+    assert target.tables() == []
+    assert full.files() == before
+
+
+def test_changes_by_another_server_stop_it(full, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = config_convert._copy
+
+    def copy_while_another_serves(*args) -> None:
+        copy(*args)
+        SunwFiles(full.store).commit([Change(NET, None, binding(99))])
+
+    monkeypatch.setattr(config_convert, "_copy", copy_while_another_serves)
+    assert full("-C -r SUNWfiles -p @/new -f") == 255
+    assert "the old data store was changed meanwhile: stop the DHCP service on every server" in full.err
+    assert SunwFiles(full.root / "new").tables() == []
+    assert len(rows(SunwFiles(full.store), NET)) == 51
+    assert "PATH @/dhcp\n" in full.ok("-P")
+
+
+def test_the_old_table_stays_if_it_changes_at_the_last_moment(full, monkeypatch: pytest.MonkeyPatch) -> None:
+    delete = config_convert._delete
+
+    def renewed(*args) -> None:
+        SunwFiles(full.store).commit([Change(NET, None, binding(99))])
+        delete(*args)
+
+    monkeypatch.setattr(config_convert, "_delete", renewed)
+    assert full("-C -r SUNWfiles -p @/new -f") == 255
+    assert "192.168.76.0: rows were added just now: the table stays with these" in full.err
+    assert rows(SunwFiles(full.store), NET) == {binding(99)}
+    assert "PATH @/new\n" in full.ok("-P")
+
+
+def test_the_service_is_stopped_meanwhile_and_started_again(full, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    def systemctl(name: str, action: str) -> None:
+        told.append((action, full.conf.read_text().splitlines()[0]))
+        full.daemon = None if action == "stop" else Daemon(4711, supervised=True)
+
+    monkeypatch.setattr(service, "_by_unit", systemctl)
+    full.unit, full.daemon = "twinboot.service", Daemon(4711, supervised=True)
+    said = full.ok("-C -r SUNWfiles -p @/new -f")
+    assert (said.splitlines()[0], "DHCP server started." in said) == ("DHCP server shutdown.", True)
+    assert told == [("stop", "DAEMON_ENABLED=FALSE"), ("start", "DAEMON_ENABLED=TRUE")]
+
+
+def test_a_service_that_cannot_be_stopped_stops_the_conversion(full) -> None:
+    full.daemon = Daemon(4711, supervised=True)
+    assert "runs under `twinboot serve`" in full.refused("-C -r SUNWfiles -p @/new -f")
