@@ -6,9 +6,10 @@ import resource
 import time
 from typing import NamedTuple
 
-MAX_TRANSFERS = 4096  # at most 64 KiB of packets and two descriptors each: 256 MiB, far above any rack
+MAX_TRANSFERS = 4096  # at most 64 KiB of packets each: 256 MiB, far above any rack
 MAX_PER_CLIENT = 512  # a machine needs one or two; a whole rack may come through one NAT or relay
 MAX_REFUSALS_PER_S = 20  # reports, not answers: a scan must not fill the journal
+DESCRIPTORS_EACH = 3  # a file and two sockets
 SPARE_DESCRIPTORS = 64  # for the resolver, the journal and what the process holds besides
 
 
@@ -25,7 +26,7 @@ def within_descriptors(limits: Limits) -> Limits:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard == resource.RLIM_INFINITY:
         return limits
-    return limits._replace(transfers=max(1, min(limits.transfers, (hard - SPARE_DESCRIPTORS) // 2)))
+    return limits._replace(transfers=max(1, min(limits.transfers, (hard - SPARE_DESCRIPTORS) // DESCRIPTORS_EACH)))
 
 
 class Budget:

@@ -17,28 +17,28 @@ LOOKS_SKIPPED = 20
 
 
 class Patience:
-    """epoll.poll with a look ahead. A machine with one core never looks: the client might need that core."""
+    """The look before a sleep. A machine with one core never looks: the client might need that core."""
 
     def __init__(self, epoll: select.epoll, cores: int | None = None) -> None:
-        self._epoll = epoll
+        self._poll = epoll.poll
         self._alone = (cores or os.cpu_count() or 1) == 1
         self._skip = 0
 
-    def poll(self, wait_s: float) -> list[tuple[int, int]]:
-        """As epoll.poll: (descriptor, events), after at most `wait_s` seconds (below 0: no end)."""
+    def look(self) -> list[tuple[int, int]]:
+        """What is ready now or within LOOK_S, as epoll.poll gives it; nothing if it is time to sleep."""
         if self._alone:
-            return self._epoll.poll(wait_s)
+            return []
         if self._skip:
             self._skip -= 1
-            return self._epoll.poll(wait_s)
-        look = self._epoll.poll
-        ready = look(0)
+            return []
+        poll = self._poll
+        ready = poll(0)
         if ready:
             return ready
         ends_s = time.monotonic() + LOOK_S
         while time.monotonic() < ends_s:
-            ready = look(0)
+            ready = poll(0)
             if ready:
                 return ready
         self._skip = LOOKS_SKIPPED
-        return look(wait_s)
+        return ready

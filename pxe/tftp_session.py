@@ -1,7 +1,7 @@
 """One running transfer: its socket, its spool and its state machine, joined.
 
-The hot path is `on_readable`: one recvfrom, one table look-up of the state machine, one sendto. A window
-of many blocks leaves in one sendto where the kernel cuts it up; where it cannot (packets larger than the
+The hot path is `on_readable`: one recv, one step of the state machine, one send. A window
+of many blocks leaves in one send where the kernel cuts it up; where it cannot (packets larger than the
 device's MTU, old kernels) the same bytes go out block by block.
 """
 
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import random
+from contextlib import suppress
 
 from pxe.content import Content, FileContent
 from pxe.tftp_options import Terms
-from pxe.tftp_sockets import Address, set_segment, transfer_socket
+from pxe.tftp_sockets import Address, door_socket, set_segment, transfer_socket
 from pxe.tftp_spool import Spool
 from pxe.tftp_transfer import Action, Transfer
 from pxe.tftp_wire import Code, Error, Malformed, Opcode, Request, error_packet, oack_packet, parse
@@ -21,8 +22,7 @@ REPLY_READ_BYTES = 512  # an ACK has 4, an ERROR some text; what is cut off does
 MIN_SEGMENT_BYTES = 512  # a socket that cuts shorter would cut its own OACK and ERROR packets
 
 _inbox = bytearray(REPLY_READ_BYTES)  # shared: a datagram is used up before the next one is read
-_ACK = Opcode.ACK
-_ERROR_OPCODE = Opcode.ERROR.to_bytes(2, "big")
+_ACK = int(Opcode.ACK)  # a plain number compares faster
 _DONE, _SEND = Action.DONE, Action.SEND
 
 
@@ -40,10 +40,13 @@ class Session:
     __slots__ = (
         "_content",
         "_oack",
+        "_receive",
         "_segments",
+        "_send",
         "_spool",
         "backlog",
         "deadline_s",
+        "door",
         "heard_s",
         "local",
         "name",
@@ -75,7 +78,13 @@ class Session:
         self._spool = Spool(content, size, terms)
         cut = terms.windowsize > 1 and self._spool.stride >= MIN_SEGMENT_BYTES
         segment_bytes = self._spool.stride if cut else 0
-        self.sock, self._segments = transfer_socket(local, segment_bytes)
+        self.door = door_socket(local)
+        try:
+            self.sock, self._segments = transfer_socket(self.door, peer, segment_bytes)
+        except OSError:
+            self.door.close()
+            raise
+        self._receive, self._send = self.sock.recv_into, self.sock.send
         self.started_s = self.heard_s = self.reported_s = self.deadline_s = 0.0
 
     @property
@@ -88,26 +97,26 @@ class Session:
         self.started_s = self.heard_s = self.reported_s = now_s
         self.deadline_s = now_s + self.patience_s
         self.transfer.start()
-        self._send()
+        self._send_again()
 
     def on_readable(self, now_s: float) -> bool:
         """Take one datagram and answer it; True when the last block is acknowledged. Raises Ended."""
         try:
-            length, sender = self.sock.recvfrom_into(_inbox)
-        except BlockingIOError:
-            return False
-        if sender != self.peer:
-            self._refuse_stranger(sender, bytes(_inbox[:length]))
+            length = self._receive(_inbox)
+        except OSError:  # nothing there, or the ICMP error of an earlier packet: the timer repeats what matters
             return False
         if length < 4 or _inbox[1] != _ACK or _inbox[0]:
             self._on_other(bytes(_inbox[:length]))
             return False
         transfer = self.transfer
         action = transfer.on_ack(_inbox[2] << 8 | _inbox[3])
-        if action is _SEND:
+        if action is _SEND:  # never the OACK: an ACK moves on to a block
+            if transfer.count == 1 and self.backlog is None:
+                self._send_block(transfer.first)
+            else:
+                self._send_blocks(transfer.first, transfer.count)
             self.heard_s = now_s
             self.deadline_s = now_s + self.patience_s
-            self._send_blocks(transfer.first, transfer.count)  # an ACK never asks for the OACK again
         return action is _DONE
 
     def on_deadline(self, now_s: float) -> None:
@@ -118,7 +127,7 @@ class Session:
             reason = f"no answer to {what} after {transfer.retries} repeats: is the client still up?"
             raise Ended(reason, Code.UNDEFINED)
         self.deadline_s = now_s + transfer.wait_s(random.random())
-        self._send()
+        self._send_again()
 
     def on_writable(self) -> None:
         """Send what the full buffer held back. Raises Ended."""
@@ -127,23 +136,37 @@ class Session:
 
     def repeat(self) -> None:
         """The client repeated its request before it heard us. Raises Ended."""
-        self._send()
+        self._send_again()
 
     def send_error(self, code: Code, text: str) -> None:
         """Tell the client why this ends; lost like any datagram when it cannot be sent."""
-        self._send_raw(error_packet(code, text), self.peer)
+        self._send_raw(error_packet(code, text))
 
     def close(self) -> None:
-        """Give back the socket and the file."""
+        """Give back the sockets and the file."""
+        self.door.close()  # first: what the peer still sends shall not pass for a stranger's
         self.sock.close()
         close_content(self._content)
 
-    def _send(self) -> None:
+    def _send_again(self) -> None:
         transfer = self.transfer
         if transfer.first == 0:
-            self._send_raw(self._oack, self.peer)
+            self._send_raw(self._oack)
         else:
             self._send_blocks(transfer.first, transfer.count)
+
+    def _send_block(self, block: int) -> None:
+        """One block where nothing is held back: most of what a client without windows ever needs."""
+        try:
+            packet = self._spool.packet(block)
+        except OSError as error:
+            raise _unreadable(error) from None
+        try:
+            self._send(packet)
+        except BlockingIOError:
+            self.backlog = (block, 1)
+        except OSError:  # no route, a filter, no buffer: as good as lost, the timer sends it again
+            return
 
     def _send_blocks(self, block: int, count: int) -> None:
         self.backlog = None
@@ -151,13 +174,15 @@ class Session:
             try:
                 packets, here = self._spool.packets(block, count)
             except OSError as error:
-                raise Ended(f"the file cannot be read: {error.strerror}", Code.UNDEFINED) from None
+                raise _unreadable(error) from None
             if here > 1 and not self._segments:
                 packets, here = packets[: self._spool.stride], 1
             try:
-                self.sock.sendto(packets, self.peer)
+                self._send(packets)
             except BlockingIOError:
                 self.backlog = (block, count)
+                return
+            except ConnectionRefusedError:  # an ICMP error of an earlier packet: nothing is wrong with this one
                 return
             except OSError:
                 if here == 1:  # no route, a filter, no buffer: as good as lost, the timer sends it again
@@ -176,16 +201,13 @@ class Session:
         if isinstance(packet, Error):
             raise Ended(f"the client stopped it: {packet.text or 'no reason given'} (code {packet.code})", None)
 
-    def _refuse_stranger(self, sender: Address, data: bytes) -> None:
-        """RFC 1350 section 4: a wrong transfer id gets ERROR 5, the transfer goes on undisturbed."""
-        if sender[1] and data[:2] != _ERROR_OPCODE:  # an ERROR is never answered, or two servers never stop
-            self._send_raw(error_packet(Code.UNKNOWN_TID, "this transfer belongs to another port"), sender)
+    def _send_raw(self, data: bytes) -> None:
+        with suppress(OSError):  # as good as lost on the way; the timer repeats what matters
+            self._send(data)
 
-    def _send_raw(self, data: bytes, to: Address) -> None:
-        try:
-            self.sock.sendto(data, to)
-        except OSError:
-            return  # as good as lost on the way; the timer repeats what matters
+
+def _unreadable(error: OSError) -> Ended:
+    return Ended(f"the file cannot be read: {error.strerror}", Code.UNDEFINED)
 
 
 def close_content(content: Content) -> None:

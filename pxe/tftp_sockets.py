@@ -2,8 +2,9 @@
 
 A transfer answers from the address its request came to (IP_PKTINFO): a server with two addresses that
 answers from the wrong one is not understood. Each transfer has a port of its own, its transfer id of
-RFC 1350 section 4. The socket is left unconnected, because a connected one would let the kernel reject a
-stranger's datagram before we can answer it with ERROR 5.
+RFC 1350 section 4. Its socket is connected: the kernel then keeps the way to the peer, and Python need not turn
+addresses into text and back for each block. A second socket on the same port, the door, gets what
+anyone else sends there; without it the kernel would answer a stranger before we can say ERROR 5.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Datagram(NamedTuple):
 
 def listen(address: str, port: int) -> socket.socket:
     """A non-blocking socket for requests. Raises ListenError."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    sock = _datagrams()
     try:
         sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, REQUEST_BUFFER_BYTES)
@@ -77,14 +78,28 @@ def reply(sock: socket.socket, data: bytes, peer: Address, local: str) -> None:
     sock.sendmsg([data], [(socket.IPPROTO_IP, IP_PKTINFO, info)], 0, peer)
 
 
-def transfer_socket(local: str, segment_bytes: int) -> tuple[socket.socket, bool]:
-    """A non-blocking socket on a port of its own, and whether the kernel cuts long sends into segments.
+def door_socket(local: str) -> socket.socket:
+    """A non-blocking socket on a new port, which `transfer_socket` may then share. Raises OSError."""
+    door = _datagrams()
+    try:
+        door.bind((local, 0))
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # not before: the port has to be a free one
+    except OSError:
+        door.close()
+        raise
+    return door
+
+
+def transfer_socket(door: socket.socket, peer: Address, segment_bytes: int) -> tuple[socket.socket, bool]:
+    """A non-blocking socket from the door's port to `peer`, and whether the kernel cuts long sends into segments.
 
     Packets may be fragmented on their way: a ROM that asks for blocks beyond the path's MTU gets them.
     """
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    sock = _datagrams()
     try:
-        sock.bind((local, 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(door.getsockname())
+        sock.connect(peer)
         sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
         if not segment_bytes:
             return sock, False
@@ -93,6 +108,10 @@ def transfer_socket(local: str, segment_bytes: int) -> tuple[socket.socket, bool
     except OSError:
         sock.close()
         raise
+
+
+def _datagrams() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
 
 
 def set_segment(sock: socket.socket, segment_bytes: int) -> bool:

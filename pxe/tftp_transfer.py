@@ -37,6 +37,9 @@ class Action(Enum):
     GIVE_UP = "give up"
 
 
+_SEND, _WAIT, _DONE = Action.SEND, Action.WAIT, Action.DONE  # looked up for each block
+
+
 class Transfer:
     """State of one read. After Action.SEND, `first` and `count` say which blocks to send."""
 
@@ -59,20 +62,21 @@ class Transfer:
 
     def on_ack(self, block: int) -> Action:
         """An ACK of the peer, `block` as on the wire."""
-        ahead = (block - self.acked) & 0xFFFF
+        acked, sent = self.acked, self.sent
+        ahead = (block - acked) & 0xFFFF
         if ahead == 0:
             return self._on_repeated_ack()
-        acked = self.acked + ahead
-        if acked > self.sent:
-            return Action.WAIT
+        acked += ahead
+        if acked > sent:
+            return _WAIT
         self.retries = 0
-        if acked < self.sent:
+        if acked < sent:
             self._credit = _CREDIT_AFTER_RESEND
         elif self._credit < 1:
             self._credit += 1
         self.acked = acked
         if acked == self.last:
-            return Action.DONE
+            return _DONE
         return self._send_window()
 
     def on_timeout(self) -> Action:
@@ -96,12 +100,15 @@ class Transfer:
 
     def _on_repeated_ack(self) -> Action:
         if self.windowsize == 1 or self._credit < 1 or self.acked < 0:
-            return Action.WAIT
+            return _WAIT
         self._credit = _CREDIT_AFTER_RESEND
         return self._send_window()
 
     def _send_window(self) -> Action:
-        self.first = self.acked + 1
-        self.count = 1 if self.first == 0 else min(self.windowsize, self.last - self.acked)
-        self.sent = self.acked + self.count
-        return Action.SEND
+        acked = self.acked
+        left = self.last - acked if acked >= 0 else 1  # the OACK goes alone
+        count = 1 if self.windowsize == 1 else min(self.windowsize, left)
+        self.first = acked + 1
+        self.count = count
+        self.sent = acked + count
+        return _SEND

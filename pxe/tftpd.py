@@ -28,14 +28,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from pxe.content import Refused, Resolver, Why
+from pxe.content import Resolver
 from pxe.tftp_limits import Budget, Limits, within_descriptors
 from pxe.tftp_netascii import TooLarge, in_mode
 from pxe.tftp_options import negotiate
 from pxe.tftp_patience import Patience
+from pxe.tftp_requests import Denied, read_request, wanted
 from pxe.tftp_session import Ended, Session, close_content
 from pxe.tftp_sockets import Address, Datagram, listen, receive, reply
-from pxe.tftp_wire import Code, Malformed, Opcode, Request, error_packet, parse
+from pxe.tftp_strangers import Strangers
+from pxe.tftp_wire import Code, Request, error_packet
 
 TFTP_PORT = 69
 MAX_REQUESTS_PER_WAKE = 64  # then the running transfers have their turn
@@ -45,19 +47,7 @@ _READABLE, _WRITABLE = select.EPOLLIN, select.EPOLLOUT
 
 Emit = Callable[..., None]
 
-# why the resolver refuses -> TFTP error
-REFUSALS = {Why.NOT_FOUND: Code.NOT_FOUND, Why.ACCESS: Code.ACCESS, Why.UNAVAILABLE: Code.UNDEFINED}
-
-READ_ONLY = "this server is read only: put the file into its boot tree"
 BUSY = "the server is busy: try again in a minute"
-
-
-class Denied(Exception):  # noqa: N818 - an answer, not an error of the program
-    """A request that gets an ERROR (or silence, where `code` is None) instead of a transfer."""
-
-    def __init__(self, code: Code | None, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 class TftpServer:
@@ -78,6 +68,8 @@ class TftpServer:
         self._refusals = Budget()
         self._epoll = select.epoll()
         self._patience = Patience(self._epoll)
+        self._strangers = Strangers()
+        self._epoll.register(self._strangers, _READABLE)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake, _READABLE)
         self._stopping = False
@@ -108,18 +100,33 @@ class TftpServer:
             os.eventfd_write(self._wake, 1)
 
     def _turn(self) -> None:
-        wait_s = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else -1
-        ready = self._patience.poll(wait_s) if self._sessions else self._epoll.poll(wait_s)
+        ready = self._patience.look() if self._sessions else []
+        if not ready:
+            ready = self._epoll.poll(max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else -1)
         now_s = time.monotonic()
         sessions = self._sessions
         for fd, mask in ready:
             session = sessions.get(fd)
-            if session is not None:
-                self._on_session(session, mask, now_s)
-            elif fd in self._listeners:
-                self._on_requests(self._listeners[fd], now_s)
+            if session is None:
+                self._on_other(fd, now_s)
+                continue
+            try:
+                if mask & _WRITABLE:
+                    self._on_writable(session)
+                if mask != _WRITABLE and session.on_readable(now_s):
+                    self._end(session, "tftp.done")
+                elif session.backlog is not None:
+                    self._epoll.modify(session.sock, _READABLE | _WRITABLE)
+            except Exception as error:  # noqa: BLE001 - the boundary: a bug ends one transfer, not the server
+                self._fail(session, error)
         if self._timers and self._timers[0][0] <= now_s:
             self._on_timers(now_s)
+
+    def _on_other(self, fd: int, now_s: float) -> None:
+        if fd == self._strangers.fileno():
+            self._strangers.answer()
+        elif fd in self._listeners:
+            self._on_requests(self._listeners[fd], now_s)
 
     # -- requests
 
@@ -139,17 +146,8 @@ class TftpServer:
                 self._deny(sock, datagram, Denied(Code.UNDEFINED, f"fault in the server: {bug!r}"))
 
     def _on_request(self, datagram: Datagram, now_s: float) -> None:
-        peer, local = datagram.peer, datagram.local
-        if local is None or not peer[1]:  # RFC 1123 4.2.3.4: no answer to a broadcast
-            raise Denied(None, "broadcast, or from port 0")
-        try:
-            request = parse(datagram.data)
-        except Malformed as malformed:
-            raise Denied(malformed.code, str(malformed)) from None
-        if not isinstance(request, Request):
-            raise Denied(None, f"a stray {type(request).__name__} at the request port")
-        if request.opcode is Opcode.WRQ:
-            raise Denied(Code.ACCESS, READ_ONLY)
+        request, local = read_request(datagram)
+        peer = datagram.peer
         if not self._repeats(request, (peer, local), now_s):
             self._start(request, peer, local, now_s)
 
@@ -169,10 +167,7 @@ class TftpServer:
 
     def _start(self, request: Request, peer: Address, local: str, now_s: float) -> None:
         self._make_room(peer[0])
-        try:
-            content = self._resolver(request.name, peer[0])
-        except Refused as refused:
-            raise Denied(REFUSALS[refused.why], str(refused)) from None
+        content = wanted(request, peer[0], self._resolver)
         try:
             content, size = in_mode(content, request.mode)
             session = Session(request, content, size, negotiate(request.options, size), peer, local)
@@ -190,6 +185,7 @@ class TftpServer:
         self._per_client[peer[0]] = self._per_client.get(peer[0], 0) + 1
         self._unheard[session] = None
         self._epoll.register(session.sock, _READABLE)
+        self._strangers.watch(session.door)
         self._report("tftp.start", session, bytes=size)
         self._guard(session, partial(session.start, now_s))
         if session.number in self._numbered:
@@ -218,31 +214,21 @@ class TftpServer:
 
     # -- transfers
 
-    def _on_session(self, session: Session, mask: int, now_s: float) -> None:
-        try:
-            if mask & _WRITABLE:
-                session.on_writable()
-            if mask != _WRITABLE and session.on_readable(now_s):
-                self._end(session, "tftp.done")
-            elif session.backlog is not None or mask & _WRITABLE:
-                also = 0 if session.backlog is None else _WRITABLE
-                self._epoll.modify(session.sock, _READABLE | also)
-        except Ended as ended:
-            self._fail(session, ended)
-        except Exception as bug:  # noqa: BLE001 - the boundary: a bug ends one transfer, not the server
-            self._fail(session, Ended(f"fault in the server: {bug!r}", Code.UNDEFINED))
+    def _on_writable(self, session: Session) -> None:
+        session.on_writable()
+        if session.backlog is None:
+            self._epoll.modify(session.sock, _READABLE)
 
     def _guard(self, session: Session, step: Callable[[], None]) -> None:
         try:
             step()
             if session.backlog is not None:
                 self._epoll.modify(session.sock, _READABLE | _WRITABLE)
-        except Ended as ended:
-            self._fail(session, ended)
-        except Exception as bug:  # noqa: BLE001 - the same boundary, for what no datagram set off
-            self._fail(session, Ended(f"fault in the server: {bug!r}", Code.UNDEFINED))
+        except Exception as error:  # noqa: BLE001 - the same boundary, for what no datagram set off
+            self._fail(session, error)
 
-    def _fail(self, session: Session, ended: Ended) -> None:
+    def _fail(self, session: Session, error: Exception) -> None:
+        ended = error if isinstance(error, Ended) else Ended(f"fault in the server: {error!r}", Code.UNDEFINED)
         if ended.code is not None:
             session.send_error(ended.code, str(ended))
         elif not session.acked_bytes:
@@ -255,6 +241,7 @@ class TftpServer:
         more = {"reason": reason} if reason else {}
         self._report(kind, session, bytes=session.acked_bytes, elapsed_s=elapsed_s, **more)
         self._epoll.unregister(session.sock)
+        self._strangers.forget(session.door)
         del self._sessions[session.sock.fileno()]
         del self._numbered[session.number]
         del self._by_peer[session.peer, session.local]
@@ -299,5 +286,6 @@ class TftpServer:
             self._fail(session, Ended("the server stops", Code.UNDEFINED))
         for sock in self._listeners.values():
             sock.close()
+        self._strangers.close()
         self._epoll.close()
         os.close(self._wake)

@@ -24,26 +24,25 @@ def clock(monkeypatch):
 
 def test_what_comes_soon_is_seen_without_sleeping():
     epoll = Scripted([], [(5, 1)])
-    assert Patience(epoll, cores=2).poll(9) == [(5, 1)]
+    assert Patience(epoll, cores=2).look() == [(5, 1)]
     assert epoll.waits_s == [0, 0]
 
 
-def test_looks_in_vain_end_in_sleep_and_are_paid_back():
+def test_looks_in_vain_end_soon_and_are_paid_back():
     epoll = Scripted()
     patience = Patience(epoll, cores=2)
-    patience.poll(9)
-    looks = epoll.waits_s.count(0)
+    assert patience.look() == []
+    looks = len(epoll.waits_s)
     assert 1 <= looks <= 4
-    assert epoll.waits_s[-1] == 9
     for _ in range(LOOKS_SKIPPED):
-        patience.poll(9)
-    assert epoll.waits_s.count(0) == looks
-    patience.poll(9)
-    assert epoll.waits_s.count(0) > looks
+        assert patience.look() == []
+    assert len(epoll.waits_s) == looks
+    patience.look()
+    assert len(epoll.waits_s) > looks
+    assert set(epoll.waits_s) == {0}, "a look never sleeps"
 
 
-def test_a_lone_core_sleeps_at_once():
-    epoll = Scripted()
-    for _ in range(50):
-        Patience(epoll, cores=1).poll(-1)
-    assert set(epoll.waits_s) == {-1}
+def test_a_lone_core_never_looks():
+    epoll = Scripted([(5, 1)])
+    assert Patience(epoll, cores=1).look() == []
+    assert epoll.waits_s == []

@@ -167,21 +167,26 @@ def test_without_segmentation_in_the_kernel_the_same_blocks_go_out(rig, client, 
     assert client.fetch("file", blksize=1024, windowsize=16) == PAYLOAD
 
 
+def connected(kind, peer):
+    """A transfer's socket of another kind; the door's port is not needed here."""
+    sock = kind(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    sock.connect(peer)
+    return sock
+
+
 def test_packets_that_do_not_fit_the_device_go_out_block_by_block(rig, client, monkeypatch):
     refused = []
 
     class Picky(socket.socket):
-        def sendto(self, data, to):
+        def send(self, data):
             if len(data) > 1028:
                 refused.append(len(data))
                 raise OSError(errno.EINVAL, "gso_size > mtu")
-            return super().sendto(data, to)
+            return super().send(data)
 
-    def picky_socket(local, _segment_bytes):
-        sock = Picky(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setblocking(False)
-        sock.bind((local, 0))
-        return sock, True
+    def picky_socket(_door, peer, _segment_bytes):
+        return connected(Picky, peer), True
 
     monkeypatch.setattr(tftp_session, "transfer_socket", picky_socket)
     assert client.fetch("file", blksize=1024, windowsize=16) == PAYLOAD
@@ -192,17 +197,14 @@ def test_a_full_send_buffer_holds_the_rest_of_the_window_back(rig, client, monke
     class Narrow(socket.socket):
         turns = 0
 
-        def sendto(self, data, to):
+        def send(self, data):
             Narrow.turns += 1
             if Narrow.turns % 3 == 0:
                 raise BlockingIOError
-            return super().sendto(data, to)
+            return super().send(data)
 
-    def narrow_socket(local, _segment_bytes):
-        sock = Narrow(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setblocking(False)
-        sock.bind((local, 0))
-        return sock, False
+    def narrow_socket(_door, peer, _segment_bytes):
+        return connected(Narrow, peer), False
 
     monkeypatch.setattr(tftp_session, "transfer_socket", narrow_socket)
     assert client.fetch("file", blksize=1024, windowsize=16) == PAYLOAD
@@ -370,6 +372,28 @@ def test_a_stranger_gets_error_5_and_the_transfer_goes_on(rig, client):
     assert client.silent(0.05)
     client.ack(1)
     assert client.take()[1] == 2
+
+
+def test_a_client_whose_port_closes_for_a_while_finds_its_transfer_again(rig, client):
+    client.ask("file")
+    client.take()
+    ours, theirs = client.sock.getsockname(), client.tid
+    client.ack(1)
+    client.sock.close()  # block 2 meets a closed port: an ICMP error for the server
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+        again.bind(ours)
+        again.settimeout(3)
+        assert again.recvfrom(70000) == (b"\0\3\0\2" + PAYLOAD[512:1024], theirs)
+
+
+def test_what_a_client_repeats_after_the_end_is_not_answered(rig, client):
+    (rig.root / "short").write_bytes(b"short")
+    client.ask("short")
+    client.take()
+    client.ack(1)
+    rig.wait_for("tftp.done")
+    client.ack(1)
+    assert client.silent(0.05)
 
 
 def test_a_doubled_ack_does_not_double_the_data(rig, client):
@@ -557,7 +581,7 @@ def test_a_budget_counts_what_it_skips(monkeypatch):
 
 
 def test_the_limits_fit_the_descriptors_of_the_system(monkeypatch):
-    monkeypatch.setattr("resource.getrlimit", lambda which: (100, 264))
+    monkeypatch.setattr("resource.getrlimit", lambda which: (100, 364))
     monkeypatch.setattr("resource.setrlimit", lambda which, pair: None)
     assert within_descriptors(Limits()).transfers == 100
 
