@@ -37,6 +37,7 @@ from storage.records import MACRO, SYMBOL, Outcome, Records, RecordsError, TabEn
 PROGRAM = "dhtadm"
 DHCPTAB = "dhcptab"
 PID_FILE = Path("/run/twinboot/dhcp.pid")
+WARNINGS_MAX = 20  # one macro that everything includes must not hide what else was said
 KINDS = {MACRO: "macro", SYMBOL: "symbol"}
 
 LETTERS = "CRAMDPBgvs:m:d:e:n:" + PLACE_LETTERS
@@ -108,9 +109,12 @@ class Dhtadm:
         """Name each macro and symbol that was in force before this run and is not any more."""
         for place, before in self._disabled.items():
             with suppress(RecordsError):  # the dhcptab was removed in the same batch
-                for fault in MacroTable.load(self._tables[place].rows().values()).faults:
-                    if (fault.name, fault.kind) not in before:
-                        complain(PROGRAM, f"warning: {_fault_line(fault)}")
+                faults = MacroTable.load(self._tables[place].rows().values()).faults
+                new = [fault for fault in faults if (fault.name, fault.kind) not in before]
+                for fault in new[:WARNINGS_MAX]:
+                    complain(PROGRAM, f"warning: {_fault_line(fault)}")
+                if len(new) > WARNINGS_MAX:
+                    complain(PROGRAM, f"warning: {len(new) - WARNINGS_MAX} more are disabled: see -P")
 
     def _open(self, records: Records) -> Table[TabEntry]:
         table = self._tables.setdefault(records.location, Table(records, DHCPTAB, TabEntry))

@@ -312,6 +312,14 @@ def test_a_batch_from_standard_input_warns_once_at_its_end(conf: Path) -> None:
     ]
 
 
+def test_a_flood_of_warnings_is_cut_short(tab: Shell) -> None:
+    rows = [TabEntry(f"m{number}", "m", 0, ":Include=base:") for number in range(50)]
+    tab.records.commit([Change("dhcptab", None, row) for row in (*rows, TabEntry("base", "m", 0, ":LeaseNeg:"))])
+    assert tab("dhtadm -D -m base") == 0
+    assert len(tab.err.splitlines()) == 21
+    assert tab.err.endswith("dhtadm: warning: 30 more are disabled: see -P\n")
+
+
 def test_the_daemon_is_signalled_by_its_pid_file(tab: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     heard: list[int] = []
     pid_file = tmp_path / "dhcp.pid"
