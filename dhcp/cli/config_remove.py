@@ -1,9 +1,10 @@
 """dhcpconfig -U: the way back from -D. The datastore stays, unless -x is given: another server may live on it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dhcp import svcconf
-from dhcp.cli import service
+from dhcp.cli import hostsfile, service
 from dhcp.cli.common import Options, Session
 from dhcp.cli.config_file import configured, confirm, edit, explained, warn
 from dhcp.cli.config_machine import look
@@ -14,8 +15,7 @@ from storage.records import FREE_ID, MACRO, Binding, Change, Records
 def unconfigure(options: Options, session: Session) -> int:
     """-U: stop the service and remove dhcpsvc.conf; with -x the datastore's tables too. CommandError, RecordsError."""
     path = configured(options)
-    if "h" in options:
-        warn("-h: host names stay where pntadm wrote them: remove them there")
+    addresses = _named_addresses(options, session, path)
     if "f" not in options:
         print("Unconfigure will stop the DHCP service and remove the DHCP configuration file.")
         if "x" in options:
@@ -28,10 +28,32 @@ def unconfigure(options: Options, session: Session) -> int:
             _drop_all(records)
         else:
             _drop_server_macro(records, look().name)
+    if addresses:
+        _forget_names(addresses)
     with explained(path):
         path.unlink()
     print("Deleted the DHCP configuration file.")
     return 0
+
+
+def _named_addresses(options: Options, session: Session, path: Path) -> list[int]:
+    """The addresses whose host names -h deletes; read first, for -x deletes the tables that tell."""
+    if "h" not in options:
+        return []
+    resource = svcconf.get(svcconf.read_text(path), "HOSTS_RESOURCE")
+    if resource != "files":
+        warn(f"-h: names are deleted in {hostsfile.HOSTS_FILE} only, and HOSTS_RESOURCE is {resource or 'not set'}")
+        return []
+    with session.records(options) as records:
+        found = (row for name in networks(records) for row in records.read(name).rows)
+        return [row.address for row in found if isinstance(row, Binding)]
+
+
+def _forget_names(addresses: Sequence[int]) -> None:
+    with explained(hostsfile.HOSTS_FILE):
+        for address in addresses:
+            hostsfile.remove(address)
+    print("Deleted the hosts entries.")
 
 
 def _what_goes(records: Records) -> str:

@@ -1,6 +1,7 @@
 """-X and -I: the file, both ways, and what happens when it or the datastore is not as it should be."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -310,3 +311,10 @@ def test_rows_survive_the_file(bindings: list[Binding], entries: list[TabEntry])
 def test_no_file_can_do_more_than_be_refused(data: bytes) -> None:
     with suppress(ExchangeError):
         parse(b"# twinboot exchange 1\n[dhcptab]\n" + data)
+
+
+def test_the_example_of_the_documentation_is_a_good_file() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "exchange.md").read_text()
+    example = text.partition("## The form\n\n")[2].partition("\n\n*")[0]
+    data = "\n".join(line.removeprefix("    ") for line in example.split("\n")) + "\n"
+    assert render(parse(data.encode())) == data.encode()

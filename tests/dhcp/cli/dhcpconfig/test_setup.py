@@ -1,8 +1,11 @@
 """-D, -N, -U, -R: what is made, in which order, and what is refused before anything is written."""
 
+from pathlib import Path
+
 import pytest
 
-from dhcp.cli import config_machine
+from dhcp.cli import config_machine, hostsfile
+from dhcp.cli.dhcpconfig import USAGE
 from dhcp.cli.service import Daemon
 from dhcp.sockets import Interface
 from storage.records import FREE_ID, Binding, Change, SunwFiles, ipv4_int
@@ -241,6 +244,22 @@ def test_u_x_tells_what_goes_and_deletes_it(server) -> None:
     assert SunwFiles(server.store).tables() == []
 
 
+def test_u_h_deletes_the_names_of_the_addresses(server, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = server.root / "hosts"
+    hosts.write_text("127.0.0.1\tlocalhost\n192.168.76.10\tvm-1 # ours\n192.168.76.12\tother\n")
+    monkeypatch.setattr(hostsfile, "HOSTS_FILE", hosts)
+    server.ok("-D -r SUNWfiles -p @/dhcp -h files")
+    bound(server)
+    assert "Deleted the dhcptab.\nDeleted the hosts entries.\n" in server.ok("-U -f -x -h")
+    assert hosts.read_text() == "127.0.0.1\tlocalhost\n192.168.76.12\tother\n"
+
+
+def test_u_h_without_a_place_for_names_warns(server) -> None:
+    server.configure()
+    assert server("-U -f -h") == 0
+    assert "-h: names are deleted in /etc/hosts only, and HOSTS_RESOURCE is not set" in server.err
+
+
 def test_u_goes_no_further_than_a_service_it_cannot_stop(server) -> None:
     server.configure()
     server.daemon = Daemon(4711, supervised=True)
@@ -300,3 +319,10 @@ def test_name_servers_of_loopback_are_left_out(tmp_path, monkeypatch: pytest.Mon
     monkeypatch.setattr(config_machine, "RESOLV_CONF", file)
     found = config_machine.look()
     assert (found.domain, found.dns) == ("example.com", (ipv4_int("10.0.0.2"),))
+
+
+def test_the_documentation_has_the_usage_as_it_is() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "sun-commands.md").read_text()
+    section = text.partition("\n## dhcpconfig\n")[2].partition("\n## ")[0]
+    for line in USAGE.splitlines()[:-2]:
+        assert f"    {line}\n" in section or not line
