@@ -220,6 +220,7 @@ INSTALL = Codec(Install, _parse_install, _render_install, _claimed_host)
 _NAMED_TABLES = {"dhcptab": TAB_ENTRY, "installs": INSTALL}
 
 
+@lru_cache(maxsize=4096)  # asked for every change; a site has fewer networks
 def codec_for(table: str) -> Codec:
     """The codec of a table's rows; ValueError if the name is neither one of ours nor a network number."""
     codec = _NAMED_TABLES.get(table)

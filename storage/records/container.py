@@ -7,19 +7,23 @@ were first seen: a later write would have moved them. Until then every look rere
 parsing nothing if they are equal). Only our own monotonic clock is asked, so the clocks of an NFS server and of its
 clients may disagree as they like. The file is opened anew for each look, because that, and not the lock, is what
 makes an NFS client ask its server.
+
+Where the file system tells an inode's generation (ext4, XFS and others; NFS does not), a replaced file is always told
+from the one before it, and what we wrote ourselves needs no rereading to be known. What is left is a file edited in
+place, under no lock, within the tick of our own write and without a change of size: it is seen a tick later.
 """
 
 import errno
 import os
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from storage.records import durable
 from storage.records.changelog import ChangeLog
-from storage.records.image import Image, read_image
-from storage.records.port import Delta, Fault, Outcome, RecordsError
+from storage.records.image import Image, apply, read_image
+from storage.records.port import Change, Delta, Fault, Outcome, RecordsError, Result
 from storage.records.rows import Key
 
 CONTAINER_MAX_BYTES = 64 * 2**20
@@ -41,11 +45,13 @@ class Stamp(NamedTuple):
     size: int
     mtime_ns: int
     ctime_ns: int
+    generation: int = 0
 
     @classmethod
-    def of(cls, status: os.stat_result) -> "Stamp":
+    def of(cls, status: os.stat_result, generation: int = 0) -> "Stamp":
         """The stamp of a stat result."""
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        ids = (status.st_dev, status.st_ino, status.st_size)
+        return cls(*ids, status.st_mtime_ns, status.st_ctime_ns, generation)
 
     @property
     def tick_s(self) -> float:
@@ -86,7 +92,8 @@ class Container:
         self._directory = directory
         self._first_line = b"# " + self.name.encode()
         self._image: Image | None = None
-        self._data = b""
+        self._agrees = False  # the image is known to be what a file of ours, the one with `_stamp`, held when written
+        self._odd_data: bytes | None = None  # the file's bytes where the image's differ (an unfinished last line)
         self._faults: tuple[Fault, ...] | None = None
         self._status: os.stat_result | None = None
         self._stamp: Stamp | None = None
@@ -121,19 +128,38 @@ class Container:
                 raise self.absent() from error
             raise durable.records_error(error, self.path) from error
 
-    def store(self, image: Image, touched: Collection[Key]) -> None:
-        """Write the next image durably; RecordsError, after which the file is read again before it is believed."""
+    def apply(self, changes: Sequence[Change], generation: Callable[[], int]) -> tuple[list[Result], set[Key]]:
+        """Judge changes and make them in memory; results, and the keys touched, which `store` must follow.
+
+        Until then the file has other contents than we hold, so whatever fails makes the next look read it.
+        """
+        image = self.refresh()
+        before = self._stamp, self._odd_data
+        self._stamp, self._odd_data = None, b""
+        results, touched = apply(image, changes, generation)
+        if touched:
+            self._log.note(touched)
+            self._faults = None
+        else:
+            self._stamp, self._odd_data = before
+        return results, touched
+
+    def store(self) -> None:
+        """Write what `apply` made, durably; RecordsError, after which the file is read again before it is believed."""
+        assert self._image is not None
         assert self._status is not None
-        data = image.data()
-        self._trusted = False
         try:
-            durable.replace(self._directory, self.name, data, self._status)
-            status = os.stat(self.path)
+            identity = durable.replace(self._directory, self.name, self._image.lines.pieces(), self._status)
+            fd = os.open(self.path, os.O_RDONLY)
+            try:
+                self._saw(os.fstat(fd), durable.generation(fd))
+            finally:
+                os.close(fd)
         except OSError as error:
             raise durable.records_error(error, self.path) from error
-        self._image, self._data, self._faults = image, data, None
-        self._log.note(touched)
-        self._saw(status)
+        assert self._stamp is not None
+        self._odd_data = None
+        self._agrees = identity == (self._stamp.inode, self._stamp.generation) and self._stamp.generation != 0
 
     def absent(self) -> RecordsError:
         """The error for a container that is not there, or whose directory is not."""
@@ -150,23 +176,25 @@ class Container:
         fd = os.open(self.path, os.O_RDONLY)
         try:
             status = os.fstat(fd)
-            if self._trusted and self._image is not None and Stamp.of(status) == self._stamp:
+            stamp = Stamp.of(status, durable.generation(fd))
+            final = time.monotonic() - self._seen_s >= stamp.tick_s
+            if self._image is not None and stamp == self._stamp and (self._trusted or (self._agrees and not final)):
                 return self._image
-            self._saw(status)
-            final = time.monotonic() - self._seen_s >= Stamp.of(status).tick_s
+            self._saw(status, stamp.generation)
+            final = time.monotonic() - self._seen_s >= stamp.tick_s
             data = self._contents(fd, status.st_size)
         finally:
             os.close(fd)
         image = self._image
-        if image is None or data != self._data:
+        if image is None or data != (image.data() if self._odd_data is None else self._odd_data):
             image = self._believe(data)
         self._trusted = final
         return image
 
-    def _saw(self, status: os.stat_result) -> None:
+    def _saw(self, status: os.stat_result, generation: int) -> None:
         """Note a file's stamp, and when it was first seen; what we hold of the file is not to be trusted yet."""
-        self._trusted = False
-        stamp = Stamp.of(status)
+        self._trusted = self._agrees = False
+        stamp = Stamp.of(status, generation)
         if stamp != self._stamp:
             self._seen_s = time.monotonic()
         self._status, self._stamp = status, stamp
@@ -186,5 +214,6 @@ class Container:
         image, changed = read_image(self.table, self.path, self._first_line, data, self._image)
         if self._image is not None:
             self._log.note(changed)
-        self._image, self._data, self._faults = image, data, None
+        self._image, self._faults = image, None
+        self._odd_data = None if image.data() == data else data
         return image

@@ -7,9 +7,12 @@ leaves behind is a temporary file that no reader looks at; `sweep` removes those
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import socket
+import sys
+from collections.abc import Sequence
 
 from storage.records.port import Outcome, RecordsError
 
@@ -20,6 +23,10 @@ TEMP_KEPT_S = 3600
 """Age from which a temporary file cannot be a write in progress (a hung share included) and may be removed."""
 
 CREATED_MODE = 0o644
+PIECES_MAX = 1024
+"""IOV_MAX of Linux, pieces for one write."""
+
+_FS_IOC_GETVERSION = 0x80087601
 
 _OUTCOMES = {
     errno.EEXIST: (Outcome.EXISTS, "it is there already"),
@@ -42,7 +49,7 @@ def records_error(error: OSError, path: str) -> RecordsError:
 
 def create(directory: str, name: str, data: bytes) -> None:
     """Make a new file, durably and never over an existing one (FileExistsError); OSError."""
-    temp = _write_temp(directory, name, data, None)
+    temp, _ = _write_temp(directory, name, [data], None)
     try:
         os.link(temp, os.path.join(directory, name))
     finally:
@@ -50,15 +57,27 @@ def create(directory: str, name: str, data: bytes) -> None:
     _sync_directory(directory)
 
 
-def replace(directory: str, name: str, data: bytes, like: os.stat_result) -> None:
-    """Put new contents in the place of a file, with the mode (and as root the owner) of `like`; OSError."""
-    temp = _write_temp(directory, name, data, like)
+def replace(directory: str, name: str, pieces: Sequence[bytes], like: os.stat_result) -> tuple[int, int]:
+    """Put new contents in the place of a file, with the mode (and as root the owner) of `like`; OSError.
+
+    Returns the inode number and `generation` of the new file.
+    """
+    temp, identity = _write_temp(directory, name, pieces, like)
     try:
         os.rename(temp, os.path.join(directory, name))
     except BaseException:
         _discard(temp)
         raise
     _sync_directory(directory)
+    return identity
+
+
+def generation(fd: int) -> int:
+    """Which of all the files that had this inode number it is, ioctl_fs(4); 0 where the file system does not tell."""
+    try:
+        return int.from_bytes(fcntl.ioctl(fd, _FS_IOC_GETVERSION, bytes(8))[:4], sys.byteorder)
+    except OSError:
+        return 0
 
 
 def remove(directory: str, name: str) -> None:
@@ -76,23 +95,33 @@ def sweep(directory: str, now_s: float) -> None:
                     os.unlink(entry.path)
 
 
-def _write_temp(directory: str, name: str, data: bytes, like: os.stat_result | None) -> str:
+def _write_temp(
+    directory: str, name: str, pieces: Sequence[bytes], like: os.stat_result | None
+) -> tuple[str, tuple[int, int]]:
     host = socket.gethostname().partition(".")[0]
     path = os.path.join(directory, f"{TEMP_PREFIX}{name}.{host}.{os.getpid()}.{secrets.token_hex(4)}")
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         try:
             _dress(fd, like)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(fd, view) :]
+            for at in range(0, len(pieces), PIECES_MAX):
+                _write(fd, pieces[at : at + PIECES_MAX])
             os.fsync(fd)
+            identity = (os.fstat(fd).st_ino, generation(fd))
         finally:
             os.close(fd)  # NFS reports a full disk here at the latest
     except BaseException:
         _discard(path)
         raise
-    return path
+    return path, identity
+
+
+def _write(fd: int, pieces: Sequence[bytes]) -> None:
+    written = os.writev(fd, pieces)
+    if written < sum(map(len, pieces)):  # a nearly full disk, or a signal
+        view = memoryview(b"".join(pieces))[written:]
+        while view:
+            view = view[os.write(fd, view) :]
 
 
 def _dress(fd: int, like: os.stat_result | None) -> None:

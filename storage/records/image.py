@@ -1,6 +1,7 @@
 """A container as held in memory: every line in file order, the rows among them, and what is wrong with the rest.
 
-Pure: bytes in, values out. An `Image` is never altered; `apply` makes the next one. Lines that are not rows
+Pure: bytes in, values out; `apply` alters an `Image` in place, because a copy of a large one costs more than a batch
+of changes. Lines that are not rows
 (comments, blanks, quarantined rows) stay where they are, byte for byte, for ever; a modified row moves to the end
 of the file, as Sun's module has it. The only byte ever added on its own is the line feed of an unfinished last
 line, which Sun's reader would cost the last character.
@@ -136,12 +137,9 @@ def _collect(
     return Image(table, lines, rows, reasons, frozenset(key for key in claimed if key is not None)), put
 
 
-def apply(
-    image: Image, changes: Sequence[Change], generation: Callable[[], int]
-) -> tuple[Image, list[Result], set[Key]]:
-    """Judge changes in order; the image after those that succeeded, a result each, and the keys they touched."""
-    lines = image.lines.copy()
-    rows = image.rows.copy()
+def apply(image: Image, changes: Sequence[Change], generation: Callable[[], int]) -> tuple[list[Result], set[Key]]:
+    """Judge changes in order and make those that succeed; a result each, and the keys they touched."""
+    lines, rows = image.lines, image.rows
     touched: set[Key] = set()
     results = []
     for change in changes:
@@ -150,12 +148,14 @@ def apply(
         if verdict.outcome is not Outcome.STORED:
             continue
         if change.old is not None:
-            touched.add(change.old.key)
-            del rows[change.old.key]
-            if change.old.key not in image.shadowed:  # else altered in place: the first line of a key must stay first
-                lines.remove(change.old.key)
+            key = change.old.key
+            touched.add(key)
+            del rows[key]
+            if key not in image.shadowed:  # else altered in place: the first line of a key must stay first
+                lines.remove(key)
         if verdict.row is not None:
-            touched.add(verdict.row.key)
-            rows[verdict.row.key] = verdict.row
-            lines.put(verdict.row.key, verdict.line)
-    return Image(image.table, lines, rows, image.reasons, image.shadowed), results, touched
+            key = verdict.row.key
+            touched.add(key)
+            rows[key] = verdict.row
+            lines.put(key, verdict.line)
+    return results, touched

@@ -1,8 +1,8 @@
 """The lines of a container in file order, cheap to edit and to put together again.
 
 A file of 15 000 rows is written for every batch of changes. Joining 15 000 small pieces costs milliseconds, so lines
-live in blocks, each remembering its joined bytes; an edit joins one block anew and copies the rest as whole pieces.
-The same blocks make rereading cheap: a block found unchanged in the new bytes needs no look at its lines.
+live in blocks, each remembering its joined bytes; an edit joins one block anew, and the file is the blocks in order.
+The same blocks make rereading cheap: one found unchanged in the new bytes needs no look at its lines.
 
 Renewed rows move to the end of the file, so it is ordered by age, and the rows renewed next are neighbours: a batch
 mostly touches one old block and the last one.
@@ -12,14 +12,15 @@ from collections.abc import Iterator
 
 from storage.records.rows import Key
 
-BLOCK_LINES = 256
-"""About the square root of the work: neither the blocks of a large file nor the lines of a block are many."""
+BLOCK_LINES = 64
+"""A batch of new leases falls anywhere in the file, so it touches about as many blocks as it has rows: small ones are
+cheap to join, and even 65 000 rows make only a thousand."""
 
 SPARE_BLOCKS = 8
 
 
 class Lines:
-    """Lines by key, without their line feeds. Edit a `copy`; what has been handed on is left alone."""
+    """Lines by key, without their line feeds. A `copy` and its original may both be edited."""
 
     def __init__(self) -> None:
         self._blocks: list[dict[Key, bytes]] = []
@@ -37,15 +38,12 @@ class Lines:
             yield from block.items()
 
     def copy(self) -> "Lines":
-        """The same lines, to be edited; blocks are shared until they change, and thin ones are merged."""
+        """The same lines; blocks are shared until they change."""
         twin = Lines()
-        if len(self._blocks) > 2 * len(self) // BLOCK_LINES + SPARE_BLOCKS:
-            for key, line in self.items():
-                twin.put(key, line)
-        else:
-            twin._blocks = self._blocks.copy()
-            twin._texts = self._texts.copy()
-            twin._place = self._place.copy()
+        self._owned.clear()
+        twin._blocks = self._blocks.copy()
+        twin._texts = self._texts.copy()
+        twin._place = self._place.copy()
         twin._made = self._made
         return twin
 
@@ -58,6 +56,7 @@ class Lines:
                 index = self._open_block()
             self._place[key] = index
         self._own(index)[key] = line
+        self._texts[index] = None
 
     def put_stray(self, line: bytes) -> Key:
         """Append a line that is no row; its key, which no other line ever has."""
@@ -67,11 +66,23 @@ class Lines:
 
     def remove(self, key: Key) -> bytes:
         """Take a line out, and return it."""
-        return self._own(self._place.pop(key)).pop(key)
+        index = self._place.pop(key)
+        self._texts[index] = None
+        return self._own(index).pop(key)
+
+    def pieces(self) -> list[bytes]:
+        """All lines as the bytes of a file, block by block; thin blocks are merged first."""
+        if len(self._blocks) > 2 * len(self) // BLOCK_LINES + SPARE_BLOCKS:
+            lines = list(self.items())
+            self._blocks, self._texts, self._place = [], [], {}
+            self._owned.clear()
+            for key, line in lines:
+                self.put(key, line)
+        return [self._text(index) for index in range(len(self._blocks))]
 
     def data(self) -> bytes:
         """All lines as the bytes of a file."""
-        return b"".join([self._text(index) for index in range(len(self._blocks))])
+        return b"".join(self.pieces())
 
     def matched(self, data: bytes) -> tuple["Lines", int, dict[Key, bytes]]:
         """These lines as far as they begin `data`, in order: what is left, bytes matched, and what dropped out.
@@ -105,12 +116,12 @@ class Lines:
         if index not in self._owned:
             self._blocks[index] = self._blocks[index].copy()
             self._owned.add(index)
-        self._texts[index] = None
         return self._blocks[index]
 
     def _text(self, index: int) -> bytes:
         text = self._texts[index]
         if text is None:
-            text = b"".join([line + b"\n" for line in self._blocks[index].values()])
+            block = self._blocks[index]
+            text = b"\n".join([*block.values(), b""])
             self._texts[index] = text
         return text

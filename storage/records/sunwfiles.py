@@ -17,7 +17,6 @@ from pathlib import Path
 from storage.records import durable
 from storage.records.codec import codec_for
 from storage.records.container import Container, container_name, empty_container
-from storage.records.image import apply
 from storage.records.judge import random_generation
 from storage.records.perimeter import perimeter
 from storage.records.port import Change, Delta, Outcome, RecordsError, Result
@@ -101,9 +100,9 @@ class SunwFiles:
             _require(container)
             # the lock before the mutex: while another process holds the lock, our readers go on
             with perimeter(container.lock_path, self._lock_timeout_s), container.mutex:
-                image, results, touched = apply(container.refresh(), changes, self._generation)
+                results, touched = container.apply(changes, self._generation)
                 if touched:
-                    container.store(image, touched)
+                    container.store()
         except RecordsError as error:
             failure = Result(error.outcome, None, str(error))
             return [failure if result.outcome is Outcome.STORED else result for result in results]

@@ -100,3 +100,36 @@ def test_our_own_write_needs_no_parsing(records, binding, monkeypatch):
     monkeypatch.setattr(container, "read_image", None)
     records.commit([Change(NET, None, binding(20))])
     assert [row.address for row in records.read(NET, version).rows] == [binding(20).address]
+
+
+def test_our_own_write_is_believed_for_a_tick_and_then_read_once(records, binding, reads, clock, monkeypatch):
+    monkeypatch.setattr(container.durable, "generation", lambda fd: os.fstat(fd).st_ino)
+    records.read(NET)
+    records.commit([Change(NET, None, binding(20))])
+    before = len(reads)
+    records.read(NET)
+    records.commit([Change(NET, None, binding(21))])
+    assert len(reads) == before
+    for _ in range(3):
+        clock[0] += container.WHOLE_SECOND_TICK_S
+        records.read(NET)
+    assert len(reads) == before + 1
+
+
+def test_a_file_put_in_place_of_our_own_is_seen_within_the_tick(records, network_file, binding, clock):
+    version = records.read(NET).version
+    records.commit([Change(NET, None, binding(20))])
+    ours = network_file.stat()
+    other = network_file.with_name("other")
+    other.write_bytes(network_file.read_bytes().replace(b"|pxe1|\n", b"|pxe2|\n"))
+    os.utime(other, ns=(ours.st_atime_ns, ours.st_mtime_ns))
+    other.rename(network_file)
+    assert "pxe2" in {row.macro for row in records.read(NET, version).rows}
+
+
+def test_where_no_generation_is_told_our_own_write_is_read_again(records, binding, reads, monkeypatch):
+    monkeypatch.setattr(container.durable, "generation", lambda _: 0)
+    records.commit([Change(NET, None, binding(20))])
+    before = len(reads)
+    records.read(NET)
+    assert len(reads) == before + 1

@@ -27,8 +27,8 @@ def container(*lines, table=NET):
 
 
 def changed(image, *changes):
-    after, results, _ = apply(image, [Change(image.table, *change) for change in changes], lambda: 1)
-    return after, [result.outcome for result in results]
+    results, _ = apply(image, [Change(image.table, *change) for change in changes], lambda: 1)
+    return image, [result.outcome for result in results]
 
 
 def test_damaged_rows_stay_in_place_and_are_named_with_their_line():

@@ -30,7 +30,7 @@ def test_blocks_stay_few_however_often_rows_move_to_the_end():
         if turn % 100 == 0:
             lines = lines.copy()
         lines.put(turn % 1000, lines.remove(turn % 1000))
-    assert len(lines.copy()._blocks) <= 2 * 1000 // BLOCK_LINES + 9
+    assert len(lines.pieces()) <= 2 * 1000 // BLOCK_LINES + 9
     assert [key for key, _ in lines.items()] == list(range(1000))
 
 

@@ -129,7 +129,7 @@ def test_temporary_files_of_crashed_writers_are_removed_when_old(records, networ
 @pytest.mark.parametrize(
     ("call", "code", "outcome"),
     [
-        ("write", errno.ENOSPC, Outcome.FULL),
+        ("writev", errno.ENOSPC, Outcome.FULL),
         ("fsync", errno.EDQUOT, Outcome.FULL),
         ("fsync", errno.EIO, Outcome.UNAVAILABLE),
         ("rename", errno.EROFS, Outcome.DENIED),
@@ -187,3 +187,13 @@ def test_a_full_file_system(tmp_path, binding):
         assert {result.outcome for result in records.commit(rows)} == {Outcome.STORED}
     finally:
         subprocess.run(["umount", mount], check=True)
+
+
+def test_what_a_failed_write_left_in_memory_is_never_read(records, binding, monkeypatch):
+    version = records.read(NET).version
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
+        records.commit([Change(NET, None, binding(20))])
+    delta = records.read(NET, version)
+    assert binding(20).address not in {row.address for row in delta.rows}
+    assert one(records, None, binding(20)).outcome is Outcome.STORED
