@@ -316,7 +316,7 @@ class Daemon:
         elif unstored:
             self._emit(decision.kind, **{**decision.fields, "detail": f"not stored: {unstored}"})
         else:
-            self._emit(decision.kind, **decision.fields)
+            self.tally.routine(decision.kind, decision.fields)
         if decision.reply is not None:
             self._send(work.datagram.port, decision.reply)
 

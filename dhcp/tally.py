@@ -1,12 +1,16 @@
-"""Counting what is not answered, and telling of it without letting a stranger fill the journal.
+"""Telling what happens without letting a stranger fill the journal, or a flood of clients fill our time.
 
-Every packet counts; of each reason at most `EVENTS_PER_S` events a second are told one by one, the rest as a sum.
+Every packet counts. What is not answered is told by reason: of each at most `EVENTS_PER_S` a second one by one, the
+rest as a sum. Of each kind of answer `ROUTINE_PER_S` are told, more than a hall of machines switched on at once has.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 EVENTS_PER_S = 10  # for each reason; reasons are a small fixed set
+ROUTINE_PER_S = 250  # for each kind; an event costs more than the answer it tells of
+
+MORE = "more of the same in one second"
 
 Emit = Callable[..., None]
 
@@ -19,6 +23,7 @@ class Tally:
         self._emit = emit
         self._second = 0
         self._told: Counter[tuple[str, str]] = Counter()
+        self._answered: dict[str, int] = {}
 
     def note(self, kind: str, reason: str, **fields: object) -> None:
         """Count one packet and tell of it, unless this second has heard enough of that reason."""
@@ -28,6 +33,13 @@ class Tally:
         if self._told[key] <= EVENTS_PER_S:
             self._emit(kind, reason=reason, **fields)
 
+    def routine(self, kind: str, fields: Mapping[str, object]) -> None:
+        """Tell of an answer, unless this second has heard enough of its kind."""
+        told = self._answered.get(kind, 0) + 1
+        self._answered[kind] = told
+        if told <= ROUTINE_PER_S:
+            self._emit(kind, **fields)
+
     def turn(self, now_s: int) -> None:
         """Begin a new second: tell the sums of what was held back in the last one."""
         if now_s == self._second:
@@ -35,5 +47,9 @@ class Tally:
         self._second = now_s
         for (kind, reason), told in self._told.items():
             if told > EVENTS_PER_S:
-                self._emit(kind, reason=reason, count=told - EVENTS_PER_S, detail="more of the same in one second")
+                self._emit(kind, reason=reason, count=told - EVENTS_PER_S, detail=MORE)
+        for kind, told in self._answered.items():
+            if told > ROUTINE_PER_S:
+                self._emit(kind, count=told - ROUTINE_PER_S, detail=MORE)
         self._told.clear()
+        self._answered.clear()

@@ -1,6 +1,6 @@
 """Counting without end, telling within bounds."""
 
-from dhcp.tally import EVENTS_PER_S, Tally
+from dhcp.tally import EVENTS_PER_S, MORE, ROUTINE_PER_S, Tally
 from tests.dhcp.conftest import Events
 
 
@@ -29,3 +29,16 @@ def test_a_new_second_hears_again() -> None:
         for _ in range(EVENTS_PER_S):
             tally.note("dhcp.silent", "full")
     assert len(events.told) == 3 * EVENTS_PER_S
+
+
+def test_answers_are_told_one_by_one_until_a_second_has_many_and_then_as_a_sum():
+    told = []
+    tally = Tally(lambda kind, **fields: told.append((kind, fields)))
+    for number in range(ROUTINE_PER_S + 7):
+        tally.routine("dhcp.ack", {"mac": str(number)})
+    tally.routine("dhcp.nak", {"mac": "other"})
+    assert len(told) == ROUTINE_PER_S + 1
+    tally.turn(1)
+    assert told[-1] == ("dhcp.ack", {"count": 7, "detail": MORE})
+    tally.routine("dhcp.ack", {"mac": "next"})
+    assert told[-1] == ("dhcp.ack", {"mac": "next"})
