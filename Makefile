@@ -4,7 +4,7 @@ PY := .venv/bin/python
 STAMP := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help deps venv demo test check lint bench bench-boot bench-tftp clean
+.PHONY: help deps venv demo test check lint bench bench-boot bench-tftp fuzz clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ bench-tftp: $(STAMP) ## TFTP throughput beside tftpd-hpa, atftpd and dnsmasq
 
 bench-boot: $(STAMP) ## power-on to dom0 beside the same chain served by dnsmasq
 	@$(PY) benchmarks/boot.py
+
+fuzz: $(STAMP) ## look for inputs that break a parser, SECONDS each (default 60); goes on from the last run
+	@.venv/bin/pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	@$(PY) tests/fuzz/run.py --seconds $(or $(SECONDS),60)
 
 clean: ## remove what the targets above made
 	@rm -rf .venv .cache build .mypy_cache .ruff_cache .pytest_cache .hypothesis
