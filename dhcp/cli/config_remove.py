@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dhcp import svcconf
 from dhcp.cli import hostsfile, service
-from dhcp.cli.common import Options, Session
+from dhcp.cli.common import CommandError, Options, Session
 from dhcp.cli.config_file import configured, confirm, edit, explained, warn
 from dhcp.cli.config_machine import look
 from dhcp.cli.config_tables import DHCPTAB, networks, require_stored
@@ -65,9 +65,14 @@ def _what_goes(records: Records) -> str:
 
 
 def stop_for_good(path: Path) -> None:
-    """Disable the service and stop it if it runs, saying so. CommandError if it cannot be stopped."""
+    """Disable the service and stop it if it runs, saying so. CommandError, and all is as before, if it cannot be."""
+    before = svcconf.get(svcconf.read_text(path), "DAEMON_ENABLED")
     text = edit(path, lambda old: svcconf.set_pairs(old, {"DAEMON_ENABLED": "FALSE"}))
-    print("DHCP server shutdown." if service.stop(service.port(text)) else "DHCP server not running.")
+    try:
+        print("DHCP server shutdown." if service.stop(service.port(text)) else "DHCP server not running.")
+    except CommandError:
+        edit(path, lambda old: svcconf.set_pairs(old, {"DAEMON_ENABLED": before}))
+        raise
 
 
 def _drop_all(records: Records) -> None:

@@ -162,7 +162,8 @@ def restart(udp_port: int) -> bool:
     if not daemon.supervised:
         _wait(lambda: find(udp_port) is None, "it did not stop")
         return False
-    _wait(lambda: (new := find(udp_port)) is not None and new.pid != daemon.pid, "it did not come back")
+    gone = {daemon.pid, UNKNOWN_PID}  # while it ends, its socket is nobody's for a moment
+    _wait(lambda: (new := find(udp_port)) is not None and new.pid not in gone, "it did not come back")
     return True
 
 

@@ -23,7 +23,7 @@ def test_dhcpconfig_finds_the_service_under_its_supervisor(loopback_site, monkey
         assert dhcpconfig.main(["-U", "-f"]) == 255
         assert capsys.readouterr().err.startswith("dhcpconfig: the DHCP server runs under `twinboot serve`")
     assert loopback_site.dhcpsvc.exists()
-    assert dhcpconfig.main(["-S", "-q"]) == 0
+    assert dhcpconfig.main(["-S", "-q"]) == 1
 
 
 @pytest.mark.parametrize("letter", ["e", "r"])
