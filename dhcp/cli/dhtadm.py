@@ -6,13 +6,11 @@ are named on stderr, and so is, by `-P`, every macro that is disabled.
 """
 
 import json
-import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
+from dhcp.cli import service
 from dhcp.cli.batch import run_batch
 from dhcp.cli.common import (
     PLACE_LETTERS,
@@ -24,6 +22,7 @@ from dhcp.cli.common import (
     UsageError,
     choose,
     complain,
+    conf_key,
     parse,
     run,
 )
@@ -36,7 +35,6 @@ from storage.records import MACRO, SYMBOL, Outcome, Records, RecordsError, TabEn
 
 PROGRAM = "dhtadm"
 DHCPTAB = "dhcptab"
-PID_FILE = Path("/run/twinboot/dhcp.pid")
 WARNINGS_MAX = 20  # one macro that everything includes must not hide what else was said
 KINDS = {MACRO: "macro", SYMBOL: "symbol"}
 
@@ -102,7 +100,8 @@ class Dhtadm:
                         raise
                     raise CommandError("there is no dhcptab: create it with -C", Exit.NOT_FOUND) from None
         if "g" in options:
-            signal_daemon()
+            offset = conf_key(options, "DEBUG_PORT_OFFSET")
+            service.reload(service.port(f"DEBUG_PORT_OFFSET={offset}"))
         return code
 
     def warn(self) -> None:
@@ -240,22 +239,6 @@ def _fault_line(fault: MacroFault) -> str:
 
 def _as_json(row: TabEntry, fault: str | None) -> dict[str, str | None]:
     return {"name": row.name, "type": KINDS[row.kind], "value": row.value, "fault": fault}
-
-
-def signal_daemon() -> None:
-    """Make this host's DHCP service read everything anew. CommandError (exit 3) if it cannot be told."""
-    try:
-        pid = int(PID_FILE.read_text())
-        # a pid may have passed on to a program that SIGHUP would end
-        if b"twinboot" not in Path(f"/proc/{pid}/cmdline").read_bytes():
-            raise ProcessLookupError
-        os.kill(pid, signal.SIGHUP)
-    except (OSError, ValueError) as error:
-        why = "it is another user's" if isinstance(error, PermissionError) else f"{PID_FILE} names no running service"
-        raise CommandError(
-            f"Unable to signal the daemon to reload the dhcptab: {why}; servers see edits at the next packet anyhow",
-            Exit.NON_CRITICAL,
-        ) from None
 
 
 def main(argv: Sequence[str] | None = None, session: Session | None = None) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dhcp.cli import dhtadm
+from dhcp.cli import dhtadm, service
 from dhcp.options import MessageType
 from storage.records import Change, MemoryRecords, Outcome, TabEntry
 from tests.dhcp.cli.conftest import Shell
@@ -201,7 +201,7 @@ def test_a_symbol_and_a_macro_may_share_a_name_and_be_renamed(tab: Shell) -> Non
 def test_what_cannot_be_done_is_said_in_one_line(
     tab: Shell, line: str, code: int, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(dhtadm, "PID_FILE", tmp_path / "none.pid")
+    monkeypatch.setattr(service, "find", lambda _port: None)
     given = {
         "known": ":LeaseNeg:",
         "other": ":LeaseNeg:",
@@ -320,19 +320,15 @@ def test_a_flood_of_warnings_is_cut_short(tab: Shell) -> None:
     assert tab.err.endswith("dhtadm: warning: 30 more are disabled: see -P\n")
 
 
-def test_the_daemon_is_signalled_by_its_pid_file(tab: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_daemon_is_told_and_without_one_the_edit_stands(
+    tab: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard: list[int] = []
-    pid_file = tmp_path / "dhcp.pid"
-    monkeypatch.setattr(dhtadm, "PID_FILE", pid_file)
     monkeypatch.setattr(os, "kill", lambda pid, number: heard.append(pid) if number == signal.SIGHUP else None)
-    service = ["/bin/sh", "-c", "echo ready; read x", "twinboot"]
-    with subprocess.Popen(service, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline() == b"ready\n"
-        pid_file.write_text(f"{running.pid}\n")
-        tab.ok("dhtadm -A -m x -d ':LeaseNeg:' -g")
-        running.communicate()
-    assert heard == [running.pid]
+    monkeypatch.setattr(service, "find", lambda port: service.Daemon(4711, supervised=True) if port == 67 else None)
+    tab.ok("dhtadm -A -m x -d ':LeaseNeg:' -g")
+    assert heard == [4711]
+    monkeypatch.setattr(service, "find", lambda _port: None)
     code, line = tab.refused("dhtadm -D -m x -g")
     assert (code, line.split(":")[1]) == (3, " Unable to signal the daemon to reload the dhcptab")
     assert ("x", "m") not in tab.rows("dhcptab")  # what was asked for is done all the same
