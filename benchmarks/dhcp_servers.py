@@ -195,6 +195,7 @@ SERVERS: dict[str, Callable[[Layout, Path], list[Command]]] = {"twinboot": twinb
 class Running(NamedTuple):
     """A server that answers: its processes, how long it took from exec to the first answer, its directory."""
 
+    name: str
     pids: list[int]
     first_answer_s: float
 
@@ -239,7 +240,7 @@ def serving(name: str, layout: Layout, disk: Path, names: tuple[str, str], cpus:
         answer = json.loads(probe.communicate(timeout=90)[0])
         if not answer["answered"] or processes[-1].poll() is not None:
             raise RuntimeError(f"{name} does not answer: {(place / 'stderr').read_text()[-500:]}")
-        yield Running([process.pid for process in processes], answer["at"] - began)
+        yield Running(name, [process.pid for process in processes], answer["at"] - began)
     finally:
         for process in reversed(processes):
             process.send_signal(signal.SIGTERM)

@@ -43,7 +43,7 @@ from dhcp.tally import Emit, Tally
 from dhcp.wire import WireError
 from storage.records import Change, Outcome, Records, ipv4_text
 
-BATCH_MAX = 128  # packets for one commit: enough to share its cost, few enough to answer in time
+BATCH_MAX = 256  # packets for one commit: enough to share its cost, few enough to answer in time
 POLL_MS = 500  # how often an idle loop looks at offers and rescans
 HEX_MAX_BYTES = 300  # of a poison packet, in its event
 COUNTED = frozenset({"dhcp.silent", "dhcp.dropped"})  # kinds that strangers can cause at any rate

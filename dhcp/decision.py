@@ -4,7 +4,8 @@ Every result is built here, so that each carries its event: which client, which 
 `SILENCE` is the table of all reasons for not answering, with the sentence that people read.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from dhcp import names, reply, wire
@@ -95,7 +96,7 @@ class Decision(NamedTuple):
     """What to do about one packet; see the module's text for the order."""
 
     kind: str  # of the event
-    fields: dict[str, object]
+    fields: Mapping[str, object]
     view: NetworkView | None = None
     change: Change | None = None
     reply: Reply | None = None
@@ -137,8 +138,11 @@ class Asked(NamedTuple):
 def relay_says(request: Packet, code: int) -> int:
     """Return the address in a sub-option of option 82, 0 if a relay wrote none."""
     data = request.options.get(o.RELAY_INFO)
-    if not data or not request.giaddr:
-        return 0
+    return _sub_address(data, code) if data and request.giaddr else 0
+
+
+@lru_cache(maxsize=4096)  # a relay writes one value for each of its ports
+def _sub_address(data: bytes, code: int) -> int:
     try:
         value = o.suboptions(data).get(code, b"")
     except ValueError:
@@ -169,6 +173,32 @@ def unheard(request: Packet, reason: str, **fields: object) -> Decision:
             **fields,
         },
     )
+
+
+class Facts(Mapping[str, object]):
+    """The fields of an answer's event, worded when first looked at: of a flood, most answers are only counted."""
+
+    __slots__ = ("_address", "_asked", "_more", "_worded")
+
+    def __init__(self, asked: Asked, address: int, more: Mapping[str, object]) -> None:
+        self._asked = asked
+        self._address = address
+        self._more = more
+        self._worded: dict[str, object] | None = None
+
+    def _all(self) -> dict[str, object]:
+        if self._worded is None:
+            self._worded = {**_fields(self._asked, self._address), **self._more}
+        return self._worded
+
+    def __getitem__(self, name: str) -> object:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
 
 
 def _fields(asked: Asked, address: int) -> dict[str, object]:
@@ -210,7 +240,7 @@ def answered(
         fields["client_name"] = name
     return Decision(
         kind,
-        {**_fields(asked, address), **fields},
+        Facts(asked, address, fields),
         asked.view,
         None if change is None else Change(asked.view.name, *change),
         Reply(data, _destination(asked, packet)),

@@ -80,7 +80,7 @@ def _discover(asked: Asked) -> Decision:
             return silent(asked, "blocked")
         decision = _offer(asked, reservation)
         if len(view.reservations_of(client_id)) > 1:
-            decision.fields["detail"] = SEVERAL
+            decision = decision._replace(fields={**decision.fields, "detail": SEVERAL})
         return decision
     row = _offered_already(asked) or _held_already(asked) or _wished_for(asked)
     row = row or view.free_for(client_id) or view.ended_before(asked.now_s - asked.world.conf.lease_min_lru_s)
