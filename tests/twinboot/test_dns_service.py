@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -404,7 +404,7 @@ def upstream(
                 client, _ = tcp.accept()
             except TimeoutError:
                 continue
-            with client:
+            with client, suppress(OSError):  # who has had enough hangs up
                 data = tcp_reply(client)
                 for make in behave(DNSRecord.parse(data)):
                     reply = make(DNSRecord.parse(data))
