@@ -28,7 +28,9 @@ def export_data(options: Options, session: Session) -> int:
     configured(options)
     if not any(letter in options for letter in WORDS):
         raise UsageError("-X: say what to export: -m macros, -o options, -a networks, each a list or ALL")
-    path = Path(options.values["X"])
+    path = Path(options.values["X"]).resolve()
+    if path.exists() and not path.is_file():
+        raise CommandError(f"{path} is no regular file: name one that may be written")
     if path.exists() and "f" not in options:
         raise CommandError(f"file already exists and will not be overwritten - {path}: -f overwrites it")
     with session.records(options) as records:

@@ -44,12 +44,12 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one line."""
+    """Turn what the file system refuses about `path`, or a temporary file beside it, into one line."""
     try:
         yield
     except OSError as error:
         hint = ": run this as root" if isinstance(error, PermissionError) else ""
-        raise CommandError(f"{error.filename or path}: {error.strerror}{hint}") from error
+        raise CommandError(f"{path}: {error.strerror}{hint}") from error
 
 
 def warn(text: str) -> None:

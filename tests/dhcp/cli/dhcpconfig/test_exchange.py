@@ -1,5 +1,6 @@
 """-X and -I: the file, both ways, and what happens when it or the datastore is not as it should be."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -201,7 +202,9 @@ def test_of_many_faults_the_first_are_told() -> None:
         ("-X @/out -m nothing", "there is no macro nothing to export"),
         ("-X @/out -o Locale", "there is no option Locale to export"),
         ("-X @/out -a 10.0.0.0", "there is no network 10.0.0.0 to export"),
-        ("-X @/no/out -m ALL", "No such file or directory"),
+        ("-X @/no/out -m ALL", "@/no/out: No such file or directory"),
+        ("-X @/pipe -m ALL -f", "@/pipe is no regular file"),
+        ("-X @ -m ALL -f", "@ is no regular file"),
         ("-X @/there -m ALL", "file already exists and will not be overwritten - @/there: -f overwrites it"),
         ("-I @/none", "@/none: No such file or directory"),
         ("-I @", "@: Is a directory"),
@@ -209,6 +212,7 @@ def test_of_many_faults_the_first_are_told() -> None:
 )
 def test_what_cannot_be_done_is_told_in_one_line(full, line: str, reason: str) -> None:
     (full.root / "there").write_text("precious")
+    os.mkfifo(full.root / "pipe")
     before = full.files()
     assert full(line) == 255
     assert reason in full.err.splitlines()[0]

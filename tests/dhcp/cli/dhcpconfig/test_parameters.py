@@ -1,12 +1,16 @@
 """-P: what was typed in 2009 works as typed; everything is checked before anything is written."""
 
 import json
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dhcp import svcconf
-from dhcp.cli.config_pairs import Wish, read_wishes
+from dhcp.cli.config_pairs import Wish, check_wishes, read_wishes
 from dhcp.cli.service import Daemon
+from storage.records import ipv4_text
 
 CLUSTER = """\
 DAEMON_ENABLED=TRUE
@@ -72,6 +76,26 @@ def test_how_parameters_are_read(words: list[str], wishes: list[tuple[str, str |
 def test_what_cannot_be_read(words: list[str], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         read_wishes(words)
+
+
+ADDRESSES = st.lists(st.integers(1, 2**32 - 1).map(ipv4_text), min_size=1, max_size=5)
+OTHERS = st.sampled_from(["VERBOSE=TRUE", "RELAY_HOPS", "RESCAN_INTERVAL=", "INTERFACES=fe0,be0"])
+
+
+@given(ADDRESSES, st.lists(OTHERS, max_size=3), st.lists(OTHERS, max_size=3))
+def test_quotes_make_no_difference_to_a_list_of_addresses(owners: list[str], before, after) -> None:
+    bare = f"OWNER_IP={','.join(owners)}"
+    quoted = f'OWNER_IP="{",".join(owners)}"'
+    wishes = read_wishes([*before, bare, *after])
+    assert wishes == read_wishes([*before, quoted, *after])
+    assert Wish("OWNER_IP", ",".join(owners)) in wishes
+
+
+@given(st.lists(st.text(max_size=30), max_size=4))
+def test_whatever_is_typed_is_read_or_refused(words: list[str]) -> None:
+    with suppress(ValueError):
+        wishes = read_wishes(words)
+        check_wishes(wishes, CLUSTER)
 
 
 def test_the_listing_is_that_of_solaris(cluster) -> None:
