@@ -1,5 +1,7 @@
 import os
 import socket
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -143,10 +145,24 @@ def test_a_device_is_not_served(tree):
     assert refusal(tree, "null")[0] is Why.ACCESS
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file_says_how_to_make_it_readable(tree):
-    os.chmod(f"{tree.root}/top", 0)
-    why, text = refusal(tree, "top")
+@pytest.fixture
+def as_nobody():
+    """Root reads everything, so root becomes an ordinary user for the test, below a directory that user may enter."""
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        Path(place, "secret").touch(0)
+        was = os.geteuid()
+        if was == 0:
+            os.seteuid(65534)
+        try:
+            yield Path(place)
+        finally:
+            os.seteuid(was)
+
+
+@pytest.mark.parametrize("openat2", [has_openat2(), False])
+def test_an_unreadable_file_says_how_to_make_it_readable(as_nobody, openat2):
+    why, text = refusal(BootTree(as_nobody, openat2=openat2), "secret")
     assert why is Why.ACCESS
     assert "chmod" in text
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 
 INSIDE = "TWINBOOT_LAB_INSIDE"
 """Set to 1 in the environment of everything that runs inside a lab."""
@@ -47,10 +46,9 @@ def run(argv: Sequence[str]) -> int:
             continue  # the terminal sent the same signal to the child; its exit is what we wait for
 
 
-def private_netns_directory() -> None:
-    """Give `ip netns` a directory that only this lab sees, so that named namespaces vanish with the mount table."""
-    Path("/run/netns").mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "twinboot-lab", "/run/netns"], check=True)
+def private_run_directory() -> None:
+    """Give the lab a /run of its own: `ip netns` keeps its names there, and services what only they should find."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "twinboot-lab", "/run"], check=True)
 
 
 def _obstacle() -> str:

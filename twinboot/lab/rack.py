@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from twinboot.lab import wires
 from twinboot.lab.disk import make_local_disk
-from twinboot.lab.isolate import LabError, private_netns_directory
+from twinboot.lab.isolate import LabError, private_run_directory
 from twinboot.lab.machine import Card, Machine, Spec
 
 READY_TIMEOUT_S = 60.0
@@ -69,7 +69,7 @@ class Rack:
 
     def __enter__(self) -> Rack:
         """Lay the wires."""
-        private_netns_directory()
+        private_run_directory()
         prefix = self.site.subnet.partition("/")[2]
         server = wires.Server(self.site.server, {"fe": f"{self.site.address}/{prefix}"})
         taps = [wires.Plug(card.tap, "fe") for machine in self.machines.values() for card in machine.spec.cards]
