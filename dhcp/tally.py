@@ -2,6 +2,7 @@
 
 Every packet counts. What is not answered is told by reason: of each at most `EVENTS_PER_S` a second one by one, the
 rest as a sum. Of each kind of answer `ROUTINE_PER_S` are told, more than a hall of machines switched on at once has.
+Once in `TOTALS_EVERY_S` one event says how many of each kind there were since the start, if there were any new ones.
 """
 
 from collections import Counter
@@ -9,6 +10,8 @@ from collections.abc import Callable, Mapping
 
 EVENTS_PER_S = 10  # for each reason; reasons are a small fixed set
 ROUTINE_PER_S = 250  # for each kind; an event costs more than the answer it tells of
+TOTALS_EVERY_S = 60
+REASONS_SHOWN = 8  # the most frequent ones, in the event of the totals
 
 MORE = "more of the same in one second"
 
@@ -24,6 +27,9 @@ class Tally:
         self._second = 0
         self._told: Counter[tuple[str, str]] = Counter()
         self._answered: dict[str, int] = {}
+        self._totals: Counter[str] = Counter()
+        self._totals_s = 0
+        self._totals_changed = False
 
     def note(self, kind: str, reason: str, **fields: object) -> None:
         """Count one packet and tell of it, unless this second has heard enough of that reason."""
@@ -51,5 +57,24 @@ class Tally:
         for kind, told in self._answered.items():
             if told > ROUTINE_PER_S:
                 self._emit(kind, count=told - ROUTINE_PER_S, detail=MORE)
+        self._add_up(now_s)
         self._told.clear()
         self._answered.clear()
+
+    def _add_up(self, now_s: int) -> None:
+        """Add the last second to the totals, and tell them when it is time and something is new."""
+        for (kind, _), told in self._told.items():
+            self._totals[kind] += told
+        for kind, told in self._answered.items():
+            self._totals[kind] += told
+        self._totals_changed |= bool(self._told or self._answered)
+        if now_s - self._totals_s < TOTALS_EVERY_S:
+            return
+        self._totals_s = now_s
+        if self._totals_changed:
+            self._totals_changed = False
+            sums = {kind.rpartition(".")[2]: told for kind, told in self._totals.items()}
+            words = [f"{kind} {told}" for kind, told in sums.items()]
+            reasons = [f"{reason} {told}" for (_, reason), told in self.counts.most_common(REASONS_SHOWN)]
+            detail = ", ".join(words) + (f" ({', '.join(reasons)})" if reasons else "")
+            self._emit("dhcp.totals", **sums, detail=detail)

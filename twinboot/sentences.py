@@ -19,6 +19,7 @@ SENTENCES: Mapping[str, str] = {
     "dhcp.decline": "DECLINE: {address} is in use by another machine; it is set aside",
     "dhcp.bootp": "BOOTP request answered with {address}",
     "dhcp.leasequery": "lease query about {address}: {state}",
+    "dhcp.totals": "DHCP packets since the start: {detail}",
     "dhcp.conflict": "{address} answers a ping, so another machine has it; it is set aside",
     "dhcp.silent": "no answer ({reason}): {detail}",
     "tftp.start": "{file} by TFTP, begun",

@@ -42,3 +42,21 @@ def test_answers_are_told_one_by_one_until_a_second_has_many_and_then_as_a_sum()
     assert told[-1] == ("dhcp.ack", {"count": 7, "detail": MORE})
     tally.routine("dhcp.ack", {"mac": "next"})
     assert told[-1] == ("dhcp.ack", {"mac": "next"})
+
+
+def test_once_a_minute_the_totals_are_told_if_anything_is_new() -> None:
+    events = Events()
+    tally = Tally(events)
+    tally.turn(1000)
+    for _ in range(300):
+        tally.routine("dhcp.ack", {})
+    tally.note("dhcp.silent", "full")
+    tally.turn(1001)
+    tally.routine("dhcp.ack", {})
+    tally.turn(1060)
+    assert events.told[-1] == ("dhcp.totals", {"ack": 301, "silent": 1, "detail": "silent 1, ack 301 (full 1)"})
+    tally.turn(1200)
+    assert len(events.of("dhcp.totals")) == 1
+    tally.routine("dhcp.offer", {})
+    tally.turn(1300)
+    assert events.of("dhcp.totals")[-1]["offer"] == 1
