@@ -23,13 +23,13 @@ def unconfigure(options: Options, session: Session) -> int:
                 print(_what_goes(records))
         confirm("Are you SURE you want to unconfigure the DHCP service?")
     stop_for_good(path)
+    if addresses:
+        _forget_names(addresses)  # before the tables go, so that a run that fails here can be repeated
     with session.records(options) as records:
         if "x" in options:
             _drop_all(records)
         else:
             _drop_server_macro(records, look().name)
-    if addresses:
-        _forget_names(addresses)
     with explained(path):
         path.unlink()
     print("Deleted the DHCP configuration file.")
@@ -51,8 +51,11 @@ def _named_addresses(options: Options, session: Session, path: Path) -> list[int
 
 def _forget_names(addresses: Sequence[int]) -> None:
     with explained(hostsfile.HOSTS_FILE):
-        for address in addresses:
-            hostsfile.remove(address)
+        try:
+            for address in addresses:
+                hostsfile.remove(address)
+        except ValueError as error:
+            raise CommandError(str(error)) from None
     print("Deleted the hosts entries.")
 
 

@@ -112,7 +112,10 @@ def unit() -> str | None:
 
 def _systemctl(word: str, name: str) -> subprocess.CompletedProcess[str]:
     command = ["systemctl", word, name]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SYSTEMCTL_S)
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SYSTEMCTL_S)
+    except subprocess.TimeoutExpired:
+        raise CommandError(f"systemctl {word} {name} did not end in {SYSTEMCTL_S:g} s: see what holds it up") from None
 
 
 def _by_unit(name: str, action: str) -> None:

@@ -100,6 +100,18 @@ def test_systemd_starts_and_stops_it(server, tmp_path: Path, monkeypatch, unit: 
     assert f"dhcpconfig: systemctl {word} {unit} failed: Job failed.: see `systemctl status {unit}`\n" == server.err
 
 
+def test_a_systemd_that_does_not_answer_is_told_of(server, tmp_path: Path, monkeypatch) -> None:
+    server.configure()
+    server.unit = "twinboot@dhcp.service"
+    fake = tmp_path / "systemctl"
+    fake.write_text("#!/bin/sh\nexec sleep 60\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(service, "SYSTEMCTL_S", 0.1)
+    assert server("-S -e") == 255
+    assert server.err.startswith("dhcpconfig: systemctl start twinboot@dhcp.service did not end in 0.1 s")
+
+
 def test_the_unit_is_the_one_that_is_active_or_enabled(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert UNIT() is None

@@ -250,7 +250,11 @@ def test_u_h_deletes_the_names_of_the_addresses(server, monkeypatch: pytest.Monk
     monkeypatch.setattr(hostsfile, "HOSTS_FILE", hosts)
     server.ok("-D -r SUNWfiles -p @/dhcp -h files")
     bound(server)
-    assert "Deleted the dhcptab.\nDeleted the hosts entries.\n" in server.ok("-U -f -x -h")
+    hosts.write_bytes(hosts.read_bytes() + b"\xff\n")
+    assert server("-U -f -x -h") == 255
+    assert "@/hosts: byte 66 is not UTF-8 text" in server.err
+    hosts.write_bytes(hosts.read_bytes()[:-2])
+    assert "Deleted the hosts entries.\nDeleted table for network 192.168.76.0.\n" in server.ok("-U -f -x -h")
     assert hosts.read_text() == "127.0.0.1\tlocalhost\n192.168.76.12\tother\n"
 
 
