@@ -240,6 +240,8 @@ def test_no_packet_gets_more_than_a_decision(packet: Packet) -> None:
         "row 10.0.0.9 a 2 10.0.0.1 0",
         "row 10.0.0.10 b 0 10.0.0.1 2000",
         "row 10.0.0.11 - 0 10.0.0.1 0",
+        "row 10.0.0.12 - 8 10.0.0.1 0",
+        "conf bootp_compat=automatic",
     ):
         stage.do(line)
     try:

@@ -153,3 +153,32 @@ def test_the_heap_of_leases_does_not_grow_with_renewals() -> None:
         change(view, binding(10, b"\1a", lease_s=lease_s))
     assert len(view._ended) <= view_module.HEAP_SLACK + 3
     assert view.ended_before(9999) == binding(10, b"\1a", lease_s=4999)
+
+
+def test_free_addresses_of_bootp_and_dhcp_are_apart_whatever_becomes_of_a_binding() -> None:
+    view = view_of(binding(1), binding(2, flags=BOOTP))
+    client = b"\1client"
+
+    def found() -> tuple[int | None, int | None]:
+        dhcp, bootp = view.free_for(client), view.free_bootp_for(client)
+        return dhcp and dhcp.address & 255, bootp and bootp.address & 255
+
+    assert found() == (1, 2)
+    change(view, binding(1, flags=BOOTP), binding(2))
+    assert found() == (2, 1)
+    view.remember(Offer(client, client, NET.number + 1, 0), 20.0)
+    assert found() == (2, None)
+    view.forget(client)
+    assert found() == (2, 1)
+    change(view, binding(1, flags=BOOTP | UNUSABLE), gone=(NET.number + 2,))
+    assert found() == (None, None)
+
+
+def test_of_several_reservations_a_bar_then_ours_then_the_lowest_address_counts() -> None:
+    rows = [binding(host, b"\1c", MANUAL) for host in (5, 4)]
+    assert view_of(*rows).reservation_of(b"\1c") == rows[1]
+    foreign = binding(3, b"\1c", MANUAL, THEIRS)
+    assert view_of(foreign, *rows).reservation_of(b"\1c") == rows[1]
+    barred = binding(6, b"\1c", MANUAL | UNUSABLE)
+    assert view_of(*rows, barred).reservation_of(b"\1c") == barred
+    assert view_of(binding(7, b"\1c", MANUAL | BOOTP)).reservation_of(b"\1c") is None
