@@ -78,10 +78,11 @@ def test_no_is_no(full) -> None:
         ("-r postgresql -p @/new", "postgresql is not a valid resource here"),
         ("-r SUNWfiles -p new", 'PATH: "new" is not legal'),
         ("-r SUNWfiles -p @/dhcp/../dhcp", "the source data store is the same as destination data store"),
-        ("-r SUNWfiles -p /proc/no/such", "No such file or directory"),
+        ("-r SUNWfiles -p @/file/dhcp", "@/file/dhcp: Not a directory"),
     ],
 )
 def test_what_is_refused_before_anything_is_touched(full, line: str, reason: str) -> None:
+    (full.root / "file").touch()
     assert reason in full.refused(f"-C {line} -f")
 
 

@@ -123,7 +123,7 @@ def test_d_that_fails_half_way_can_be_repeated(server) -> None:
         ("-D -r SUNWfiles -p @/dhcp -h ldap", 'HOSTS_RESOURCE: "ldap" is not legal; legal: files, nisplus or dns'),
         ("-D -r SUNWfiles -p @/dhcp -h files -y acme.eng", "-y: a host domain needs -h dns or -h nisplus, not files"),
         ("-D -r SUNWfiles -p @/dhcp -h dns", "-h dns requires a host domain"),
-        ("-D -r SUNWfiles -p /proc/no/such", "No such file or directory"),
+        ("-D -r SUNWfiles -p @/file/dhcp", "@/file/dhcp: Not a directory"),
         ("-R 120.30.33.7,120.30.42.132", "no relay mode here: run a relay agent"),
         (
             "-N 192.168.0.0",
@@ -132,6 +132,7 @@ def test_d_that_fails_half_way_can_be_repeated(server) -> None:
     ],
 )
 def test_what_is_refused_before_anything_is_written(server, line: str, reason: str) -> None:
+    (server.root / "file").touch()
     assert reason in server.refused(line)
     assert not server.conf.exists()
 
