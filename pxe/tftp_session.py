@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import struct
 from contextlib import suppress
 
 from pxe.content import Content, FileContent
@@ -23,6 +24,8 @@ MIN_SEGMENT_BYTES = 512  # a socket that cuts shorter would cut its own OACK and
 
 _inbox = bytearray(REPLY_READ_BYTES)  # shared: a datagram is used up before the next one is read
 _ACK = int(Opcode.ACK)  # a plain number compares faster
+_ACK_BYTES = 4
+_fields = struct.Struct("!HH").unpack_from  # opcode, block
 _DONE, _SEND = Action.DONE, Action.SEND
 
 
@@ -105,11 +108,12 @@ class Session:
             length = self._receive(_inbox)
         except OSError:  # nothing there, or the ICMP error of an earlier packet: the timer repeats what matters
             return False
-        if length < 4 or _inbox[1] != _ACK or _inbox[0]:
+        opcode, block = _fields(_inbox)
+        if opcode != _ACK or length < _ACK_BYTES:
             self._on_other(bytes(_inbox[:length]))
             return False
         transfer = self.transfer
-        action = transfer.on_ack(_inbox[2] << 8 | _inbox[3])
+        action = transfer.on_ack(block)
         if action is _SEND:  # never the OACK: an ACK moves on to a block
             if transfer.count == 1 and self.backlog is None:
                 self._send_block(transfer.first)

@@ -77,6 +77,9 @@ class Transfer:
         self.acked = acked
         if acked == self.last:
             return _DONE
+        if self.windowsize == 1:  # `_send_window` cut short: `count` is 1 from the start
+            self.first = self.sent = acked + 1
+            return _SEND
         return self._send_window()
 
     def on_timeout(self) -> Action:
@@ -107,7 +110,7 @@ class Transfer:
     def _send_window(self) -> Action:
         acked = self.acked
         left = self.last - acked if acked >= 0 else 1  # the OACK goes alone
-        count = 1 if self.windowsize == 1 else min(self.windowsize, left)
+        count = min(self.windowsize, left)
         self.first = acked + 1
         self.count = count
         self.sent = acked + count

@@ -1,7 +1,7 @@
 import pytest
 
 from pxe import tftp_patience
-from pxe.tftp_patience import LOOKS_SKIPPED, Patience
+from pxe.tftp_patience import MAX_SKIPPED, SKIP_GROWTH, Patience
 
 
 class Scripted:
@@ -28,18 +28,41 @@ def test_what_comes_soon_is_seen_without_sleeping():
     assert epoll.waits_s == [0, 0]
 
 
-def test_looks_in_vain_end_soon_and_are_paid_back():
+def skipped(patience, epoll):
+    """How many waits go without a look."""
+    looks, count = len(epoll.waits_s), 0
+    while patience.look() == [] and len(epoll.waits_s) == looks:
+        count += 1
+    return count
+
+
+def test_a_look_in_vain_ends_soon_and_never_sleeps():
+    epoll = Scripted()
+    assert Patience(epoll, cores=2).look() == []
+    assert 1 <= len(epoll.waits_s) <= 4
+    assert set(epoll.waits_s) == {0}
+
+
+def test_looks_in_vain_become_rare():
     epoll = Scripted()
     patience = Patience(epoll, cores=2)
-    assert patience.look() == []
-    looks = len(epoll.waits_s)
-    assert 1 <= looks <= 4
-    for _ in range(LOOKS_SKIPPED):
-        assert patience.look() == []
-    assert len(epoll.waits_s) == looks
     patience.look()
-    assert len(epoll.waits_s) > looks
-    assert set(epoll.waits_s) == {0}, "a look never sleeps"
+    assert [skipped(patience, epoll) for _ in range(4)] == [1, SKIP_GROWTH, MAX_SKIPPED, MAX_SKIPPED]
+
+
+def test_looks_that_succeed_bring_them_back():
+    epoll = Scripted()
+    patience = Patience(epoll, cores=2)
+    patience.look()
+    for _ in range(3):
+        skipped(patience, epoll)
+    assert skipped(patience, epoll) == MAX_SKIPPED
+    for _ in range(MAX_SKIPPED):  # it waits out what it owes, then sees each ACK at once
+        patience.look()
+    epoll.answers = [[(5, 1)]] * MAX_SKIPPED
+    assert all(patience.look() for _ in range(MAX_SKIPPED))
+    patience.look()
+    assert skipped(patience, epoll) == 1
 
 
 def test_a_lone_core_never_looks():
