@@ -65,12 +65,3 @@ def is_fixed(row: Binding) -> bool:
 def runs(row: Binding, now_s: int) -> bool:
     """Tell whether a binding's lease has not ended."""
     return row.lease_s > now_s or row.lease_s == FOREVER_S or bool(row.flags & MANUAL)
-
-
-def probe(asked: Asked, row: Binding) -> int:
-    """Return the address to ask by ICMP before the binding is given, 0 for none.
-
-    What the client holds already is not asked: it may answer itself, and would be barred from its own address.
-    """
-    holds = row.client_id == asked.client_id and runs(row, asked.now_s)
-    return row.address if asked.world.conf.icmp_verify and not holds else 0

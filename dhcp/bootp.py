@@ -13,10 +13,10 @@ from typing import Final
 
 from dhcp import answers, reply, wire
 from dhcp import options as o
-from dhcp.asking import probe
 from dhcp.decision import Asked, Decision, answered, silent
 from dhcp.macros import Selected
 from dhcp.options import MessageType
+from dhcp.verify import probe
 from dhcp.view import Offer
 from dhcp.wire import Packet
 from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, UNUSABLE, Binding

@@ -29,7 +29,7 @@ from typing import Final, NamedTuple
 
 from dhcp import engine, frame, wire
 from dhcp.asking import view_of
-from dhcp.decision import Arrival, Decision, Networks, Reply, World, conflict
+from dhcp.decision import Arrival, Decision, Networks, Reply, World
 from dhcp.echo import Echo
 from dhcp.mirror import Mirror
 from dhcp.networks import Network
@@ -40,6 +40,7 @@ from dhcp.route import LIMITED_BROADCAST, SERVER_PORT, Via
 from dhcp.sockets import Port
 from dhcp.svcconf import ServiceConf
 from dhcp.tally import Emit, Tally
+from dhcp.verify import conflict
 from dhcp.wire import WireError
 from storage.records import Change, Outcome, Records, ipv4_text
 
@@ -256,14 +257,14 @@ class Daemon:
         """Mark the addresses that have answered UNUSABLE, durably, and look for others for who waited for them."""
         held = [work for work in map(self._probes.answered, echo.heard()) if work is not None]
         for work in held:
-            decision = conflict(work.decision)
+            decision = conflict(work.decision, int(time.time()))
             if decision is not None:
                 self._accept(Work(work.datagram, decision))
         self._flush()
         for view in {work.decision.view for work in held if work.decision.view is not None}:
             self._mirror.refresh(view)
         # what could not be marked is not offered again at once: its client asks again
-        self._batch([work.datagram for work in held if conflict(work.decision) is None])
+        self._batch([work.datagram for work in held if conflict(work.decision, int(time.time())) is None])
 
     # -- storing
 

@@ -15,7 +15,7 @@ from dhcp.route import CLIENT_PORT, SERVER_PORT, Destination, destination
 from dhcp.svcconf import ServiceConf
 from dhcp.view import NetworkView, Offer
 from dhcp.wire import Packet, WireError
-from storage.records import BOOTP, UNUSABLE, Binding, Change, ipv4_text
+from storage.records import BOOTP, Binding, Change, ipv4_text
 
 ADDRESS_BYTES = 4
 CLIENT_ID_MAX_BYTES = 64  # what a container's field holds
@@ -267,17 +267,3 @@ def noted(asked: Asked, kind: str, old: Binding, new: Binding) -> Decision:
     """Return the decision to store a change that is not answered (RELEASE, DECLINE)."""
     fields = _fields(asked, old.address)
     return Decision(kind, fields, asked.view, Change(asked.view.name, old, new), forget=asked.client_id)
-
-
-def conflict(held: Decision) -> Decision | None:
-    """Return the decision to set aside the address that `held` was about to give: something answered an echo there.
-
-    None: the binding is gone, or set aside already.
-    """
-    row = None if held.view is None else held.view.rows.get(held.probe)
-    if held.view is None or row is None or row.flags & UNUSABLE:
-        return None
-    fields = {name: held.fields[name] for name in ("mac", "address", "client_id", "xid", "server")}
-    change = Change(held.view.name, row, row._replace(flags=row.flags | UNUSABLE))
-    forget = None if held.remember is None else held.remember.client_id
-    return Decision("dhcp.conflict", fields, held.view, change, forget=forget)

@@ -25,7 +25,7 @@ from typing import Final
 from dhcp import bootp, leasequery
 from dhcp import options as o
 from dhcp.answers import answer, nak, select
-from dhcp.asking import ask, is_fixed, probe, runs
+from dhcp.asking import ask, is_fixed, runs
 from dhcp.decision import (
     CLIENT_ID_MAX_BYTES,
     Arrival,
@@ -39,6 +39,7 @@ from dhcp.decision import (
 )
 from dhcp.macros import Selected
 from dhcp.options import MessageType
+from dhcp.verify import probe
 from dhcp.view import NetworkView, Offer
 from dhcp.wire import Packet
 from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, ipv4_text

@@ -9,6 +9,7 @@ Rules of the room:
   it is better to serve, and each question costs the kernel an entry in its neighbour table (1024 by default).
 """
 
+from collections import OrderedDict
 from enum import Enum
 from typing import Final, Generic, TypeVar
 
@@ -32,8 +33,9 @@ class Probes(Generic[Held]):
     """What waits, by address, and the addresses that kept silent. Times are monotonic seconds."""
 
     def __init__(self) -> None:
-        self._held: dict[int, tuple[float, Held]] = {}  # in order of time: everything waits equally long
-        self._quiet: dict[int, float] = {}  # address -> until when; in order of time as well
+        # In order of time, for everything waits equally long. A plain dict that loses its first entries gets slow.
+        self._held: OrderedDict[int, tuple[float, Held]] = OrderedDict()
+        self._quiet: OrderedDict[int, float] = OrderedDict()  # address -> until when
 
     def __len__(self) -> int:
         return len(self._held)
@@ -75,7 +77,7 @@ class Probes(Generic[Held]):
     def _note_quiet(self, address: int, now: float) -> None:
         self._quiet.pop(address, None)
         if len(self._quiet) >= QUIET_MAX:
-            del self._quiet[next(iter(self._quiet))]
+            self._quiet.popitem(last=False)
         self._quiet[address] = now + QUIET_S
 
     def wait_s(self, now: float, longest_s: float) -> float:

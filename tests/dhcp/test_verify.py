@@ -9,7 +9,7 @@ import pytest
 from dhcp import options as o
 from dhcp.echo import Echo
 from dhcp.options import MessageType
-from storage.records import FREE_ID, UNUSABLE, Binding, MemoryRecords, Outcome, ipv4_int
+from storage.records import FOREVER_S, FREE_ID, UNUSABLE, Binding, Change, MemoryRecords, Outcome, ipv4_int
 from tests.dhcp.conftest import NETWORK, Lab, chosen, make_binding, make_store
 from tests.dhcp.test_daemon import Failing
 
@@ -43,6 +43,17 @@ class Neighbours(Echo):
         os.eventfd_read(self._event)
         answers, self._answers = self._answers, []
         return answers
+
+
+class Late(Neighbours):
+    """Machines that answer when the test says so."""
+
+    def ask(self, address: int) -> None:
+        self.asked.append(address)
+
+    def answer(self, address: int) -> None:
+        self._answers.append(address)
+        os.eventfd_write(self._event, 1)
 
 
 class NoRoute(Neighbours):
@@ -128,3 +139,28 @@ def test_where_nobody_can_be_asked_offers_leave_at_once(start: Start, echo: Echo
     lab = start(make_store([make_binding("127.0.0.20", FREE_ID)]), echo, icmp_verify=True)
     assert lab.relay.lease(ONE).message_type is MessageType.ACK
     assert len(lab.events.of("config.fault")) == (echo is None)
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["seen", "not seen"])
+def test_an_address_leased_by_the_other_server_meanwhile_is_no_conflict(
+    start: Start, monkeypatch: pytest.MonkeyPatch, seen: bool
+) -> None:
+    monkeypatch.setattr("dhcp.probes.WAIT_S", 60.0)
+    rows_before = [make_binding(f"127.0.0.{host}") for host in (20, 21)]
+    known = make_binding("127.0.0.30", bytes.fromhex("0100144f000002"), lease_s=FOREVER_S)
+    records, echo = make_store([*rows_before, known]), Late()
+    lab = start(records, echo, icmp_verify=True)
+    lab.relay.send(MessageType.DISCOVER, ONE)
+    while not echo.asked:
+        time.sleep(0.01)
+    row = next(row for row in rows(records) if row.address == echo.asked[0])
+    leased = row._replace(client_id=b"\1other", lease_s=FOREVER_S)
+    assert records.commit([Change(NETWORK, row, leased)])[0].outcome is Outcome.STORED
+    if seen:
+        assert lab.relay.ask(MessageType.REQUEST, TWO, ciaddr="127.0.0.30").message_type is MessageType.ACK
+    echo.answer(row.address)
+    while len(echo.asked) < 2:
+        time.sleep(0.01)
+    assert echo.asked[1] != row.address
+    assert not any(row.flags for row in rows(records))
+    assert lab.events.of("dhcp.conflict") == []

@@ -1,0 +1,31 @@
+"""ICMP_VERIFY, the pure part: which addresses to ask before they are given, and what an answer means.
+
+How long an offer waits is the business of `dhcp.probes`, how to ask that of `dhcp.echo`.
+"""
+
+from dhcp.asking import runs
+from dhcp.decision import Asked, Decision
+from storage.records import UNUSABLE, Binding, Change
+
+
+def probe(asked: Asked, row: Binding) -> int:
+    """Return the address to ask by ICMP before the binding is given, 0 for none.
+
+    What the client holds already is not asked: it may answer itself, and would be barred from its own address.
+    """
+    holds = row.client_id == asked.client_id and runs(row, asked.now_s)
+    return row.address if asked.world.conf.icmp_verify and not holds else 0
+
+
+def conflict(held: Decision, now_s: int) -> Decision | None:
+    """Return the decision to set aside the address that `held` was about to give: something answered an echo there.
+
+    None where that is no conflict: the binding is gone, set aside already, or leased since, so its client answers.
+    """
+    row = None if held.view is None else held.view.rows.get(held.probe)
+    if held.view is None or row is None or row.flags & UNUSABLE or runs(row, now_s):
+        return None
+    fields = {name: held.fields[name] for name in ("mac", "address", "client_id", "xid", "server")}
+    change = Change(held.view.name, row, row._replace(flags=row.flags | UNUSABLE))
+    forget = None if held.remember is None else held.remember.client_id
+    return Decision("dhcp.conflict", fields, held.view, change, forget=forget)
