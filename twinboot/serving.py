@@ -56,12 +56,17 @@ def _check(config: Config) -> None:
         warn(f"warning: {fault}")
 
 
+def _is_enabled(config: Config, name: str) -> bool:
+    if name != "dhcp" or svcconf.load(config.dhcpsvc).daemon_enabled:
+        return True
+    warn(f"{config.dhcpsvc}: DAEMON_ENABLED=FALSE: DHCP is not served; `dhcpconfig -S -e` enables it")
+    return False
+
+
 def serve_all(config: Config) -> None:
     """Supervise every service until SIGTERM or SIGINT. Stop with all faults if they cannot start."""
     _check(config)
-    names = [name for name in wanted(config) if name != "dhcp" or svcconf.load(config.dhcpsvc).daemon_enabled]
-    if "dhcp" not in names:
-        warn(f"{config.dhcpsvc}: DAEMON_ENABLED=FALSE: DHCP is not served; `dhcpconfig -S -e` enables it")
+    names = [name for name in wanted(config) if _is_enabled(config, name)]
     own = [sys.executable, "-m", "twinboot", "--config", str(config.path)]
     emit = Emitter(config.socket_path, "supervisor")
     commands = {name: [*own, "serve", name] for name in names}
@@ -78,6 +83,8 @@ def serve_one(config: Config, name: str) -> None:
     parent = int(os.environ.pop(PARENT_VARIABLE, "0"))
     if not status:
         _check(config)
+        if not _is_enabled(config, name):
+            return
         _serve(config, name, 0, lambda what: _announce(config, [what]))
         return
     with os.fdopen(int(status), "w", buffering=1) as pipe:

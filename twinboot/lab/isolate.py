@@ -9,8 +9,10 @@ namespace takes its bridges and taps with it (network_namespaces(7)). An ordinar
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 INSIDE = "TWINBOOT_LAB_INSIDE"
 """Set to 1 in the environment of everything that runs inside a lab."""
@@ -49,6 +51,13 @@ def run(argv: Sequence[str]) -> int:
 def private_run_directory() -> None:
     """Give the lab a /run of its own: `ip netns` keeps its names there, and services what only they should find."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "twinboot-lab", "/run"], check=True)
+
+
+def may_become(account: str) -> bool:
+    """Say whether a process in here can become `account`: an ordinary user's lab holds one account, its own root."""
+    uid = pwd.getpwnam(account).pw_uid
+    ranges = [tuple(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    return any(first <= uid < first + count for first, _outside, count in ranges)
 
 
 def _obstacle() -> str:

@@ -16,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from twinboot.lab import wires
+from twinboot.lab import isolate, wires
 from twinboot.lab.disk import make_local_disk
-from twinboot.lab.isolate import LabError, private_run_directory
+from twinboot.lab.isolate import LabError
 from twinboot.lab.machine import Card, Machine, Spec
 
 READY_TIMEOUT_S = 60.0
@@ -69,7 +69,7 @@ class Rack:
 
     def __enter__(self) -> Rack:
         """Lay the wires."""
-        private_run_directory()
+        isolate.private_run_directory()
         prefix = self.site.subnet.partition("/")[2]
         server = wires.Server(self.site.server, {"fe": f"{self.site.address}/{prefix}"})
         taps = [wires.Plug(card.tap, "fe") for machine in self.machines.values() for card in machine.spec.cards]
@@ -110,7 +110,8 @@ class Rack:
         paths = ["--config", str(self._config), "--dhcpsvc", str(self._config.with_name("dhcpsvc.conf"))]
         where = ["--interface", "fe0", "--subnet", self.site.subnet, "--range", self.site.range]
         keep = ["--share", str(self.share), "--state", str(self.state), "--name", self.site.server]
-        return self.twinboot("init", "--yes", *where, *keep, "--segment", "odd", *paths)
+        account = () if isolate.may_become("nobody") else ("--user", "root")
+        return self.twinboot("init", "--yes", *where, *keep, "--segment", "odd", *account, *paths)
 
     def serve(self) -> str:
         """Start `twinboot serve` on the install server and return its readiness line."""

@@ -320,9 +320,7 @@ def test_a_flood_of_warnings_is_cut_short(tab: Shell) -> None:
     assert tab.err.endswith("dhtadm: warning: 30 more are disabled: see -P\n")
 
 
-def test_the_daemon_is_told_and_without_one_the_edit_stands(
-    tab: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_daemon_is_told_and_without_one_the_edit_stands(tab: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: heard.append(pid) if number == signal.SIGHUP else None)
     monkeypatch.setattr(service, "find", lambda port: service.Daemon(4711, supervised=True) if port == 67 else None)
