@@ -19,6 +19,8 @@ $(STAMP): pyproject.toml packaging/apt-packages.txt packaging/install-deps
 	@echo "== python environment in .venv"
 	@python3 -m venv .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@.venv/bin/pip install --quiet --disable-pip-version-check -e '.[fuzz]' 2>/dev/null \
+	  || echo "   (the fuzzer does not install on this Python: its runs are left out)"
 	@touch $@
 
 demo: $(STAMP) ## two bare machines, BIOS and UEFI, from power-on to Xen through our own servers
