@@ -78,12 +78,20 @@ static uint32_t get32(const uint8_t *at)
 
 static long network_of(long client)
 {
-    return spread ? client % networks : client / (clients / networks) % networks;
+    return client / (clients / networks) % networks;
 }
 
 static long place_of(long client)
 {
-    return spread ? client / networks : client % (clients / networks);
+    return client % (clients / networks);
+}
+
+/* The client of exchange `number`. */
+static long client_of(long number, int renew)
+{
+    if (renew)
+        number %= clients;
+    return spread ? number % networks * (clients / networks) + number / networks : number;
 }
 
 static void flush(void)
@@ -279,7 +287,7 @@ static void run(const char *name, int renew)
     begun = done = strange = doubled = refused = repeated = lost = 0;
     xid_base += total + 1;
     for (long i = 0; i < total; i++)
-        table[i] = (Exchange){.client = first_client + (renew ? i % clients : i)};
+        table[i] = (Exchange){.client = first_client + client_of(i, renew)};
     double start = now_s(), scanned = start, last = start, at = start, cpu = cpu_s(), window = 0;
     long counted = 0, oldest = 0, seen = 0;
     while (1) {
