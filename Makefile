@@ -4,7 +4,7 @@ PY := .venv/bin/python
 STAMP := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help deps venv demo test check lint bench bench-boot bench-tftp fuzz clean
+.PHONY: help deps test-deps venv demo test check lint bench bench-deps bench-boot bench-tftp bench-dhcp fuzz clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,27 +26,36 @@ $(STAMP): pyproject.toml packaging/apt-packages.txt packaging/install-deps
 demo: $(STAMP) ## two bare machines, BIOS and UEFI, from power-on to Xen through our own servers
 	@$(PY) -m twinboot lab demo
 
-check: $(STAMP) ## lint, types and the fast tests (under two minutes)
+test-deps: $(STAMP)
+	@packaging/install-deps apt-packages-test.txt
+
+check: test-deps ## lint, types and the fast tests (under two minutes)
 	@$(MAKE) --no-print-directory lint
 	@$(PY) -m pytest -q -m "not system and not root" && echo "make check: all good"
 
-lint: $(STAMP) ## ruff, mypy --strict, shellcheck
+lint: test-deps ## ruff, mypy --strict, shellcheck
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@git ls-files -z | xargs -0 grep -lZE '^#!(/usr)?/bin/(env )?(ba)?sh' | xargs -0r shellcheck
 
-test: $(STAMP) ## everything: lint, fast tests, real clients, machines that boot
+test: test-deps ## everything: lint, fast tests, real clients, machines that boot
 	@$(MAKE) --no-print-directory lint
 	@packaging/run-tests && echo "make test: all good"
 
-bench: bench-tftp bench-boot ## both benchmarks, each beside its peers
+bench: bench-tftp bench-boot bench-dhcp ## all benchmarks, each beside its peers
 
-bench-tftp: $(STAMP) ## TFTP throughput beside tftpd-hpa, atftpd and dnsmasq
+bench-deps: $(STAMP)
+	@packaging/install-deps apt-packages-bench.txt
+
+bench-tftp: bench-deps ## TFTP throughput beside tftpd-hpa, atftpd and dnsmasq (root)
 	@$(PY) benchmarks/tftp.py
 
-bench-boot: $(STAMP) ## power-on to dom0 beside the same chain served by dnsmasq
+bench-boot: bench-deps ## power-on to dom0 beside the same chain served by dnsmasq (root)
 	@$(PY) benchmarks/boot.py
+
+bench-dhcp: bench-deps ## DHCP exchanges beside Kea and ISC dhcpd (root)
+	@$(PY) benchmarks/dhcp.py
 
 fuzz: $(STAMP) ## look for inputs that break a parser, SECONDS each (default 60); goes on from the last run
 	@.venv/bin/pip install --quiet --disable-pip-version-check -e '.[fuzz]'
