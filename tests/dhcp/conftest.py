@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -70,6 +71,13 @@ class Events:
 
     def of(self, kind: str) -> list[dict[str, object]]:
         return [fields for told, fields in self.told if told == kind]
+
+    def first(self, kind: str) -> dict[str, object]:
+        """The first event of `kind`, waited for: on a busy machine the server may not have come to it yet."""
+        give_up_at = time.monotonic() + ANSWER_TIMEOUT_S
+        while not (found := self.of(kind)) and time.monotonic() < give_up_at:
+            time.sleep(0.005)
+        return found[0]
 
 
 class Relay:

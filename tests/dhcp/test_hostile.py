@@ -163,7 +163,7 @@ def test_row_05_names_of_which_nothing_is_left(start: Start, name: bytes) -> Non
     asked = {**chosen(offer), o.HOST_NAME: name, o.CLIENT_FQDN: b"\1\0\0" + name}
     ack = ask(lab, MessageType.REQUEST, MAC, 2, options=asked)
     assert o.CLIENT_FQDN not in ack.options
-    assert "client_name" not in lab.events.of("dhcp.ack")[0]
+    assert "client_name" not in lab.events.first("dhcp.ack")
     assert_serving(lab)
 
 
@@ -195,7 +195,7 @@ def test_row_30_shell_text_reaches_nothing(start: Start, tmp_path: Path) -> None
     trap = f"$(touch {tmp_path}/x)`touch {tmp_path}/y`; {{{{7*7}}}}".encode()
     offer = ask(lab, MessageType.DISCOVER, MAC, 1, options={o.HOST_NAME: trap, o.CLASS_ID: trap, o.USER_CLASS: trap})
     ask(lab, MessageType.REQUEST, MAC, 2, options={**chosen(offer), o.HOST_NAME: trap, o.CLIENT_FQDN: b"\0\0\0" + trap})
-    name = str(lab.events.of("dhcp.ack")[0].get("client_name", ""))
+    name = str(lab.events.first("dhcp.ack").get("client_name", ""))
     assert name.replace(".", "").replace("-", "").isalnum() or not name
     assert list(tmp_path.iterdir()) == []
     assert_serving(lab)

@@ -131,7 +131,7 @@ def test_what_cannot_be_marked_is_not_offered_and_not_asked_without_end(start: S
     lab.relay.send(MessageType.DISCOVER, ONE)
     assert lab.relay.is_silent()
     assert (len(echo.asked), records.asked) == (1, 1)
-    assert lab.events.of("dhcp.silent")[0]["reason"] == "store-unavailable"
+    assert lab.events.first("dhcp.silent")["reason"] == "store-unavailable"
 
 
 @pytest.mark.parametrize("echo", [None, NoRoute()], ids=["no socket", "no route"])
