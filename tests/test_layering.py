@@ -23,23 +23,13 @@ MAY_IMPORT = {
 
 PURE = {
     "dhcp": (
-        "wire",
-        "options",
-        "symbols",
-        "macros",
-        "engine",
-        "reply",
-        "route",
-        "frame",
-        "view",
-        "networks",
-        "decision",
-        "asking",
+        *("wire", "options", "symbols", "macros", "macrotext", "names", "networks", "view"),
+        *("decision", "asking", "engine", "answers", "bootp", "leasequery", "reply", "route", "frame", "probes"),
     ),
-    "pxe": ("content", "tftp_wire", "tftp_transfer", "firmware", "bootplan", "ranges"),
+    "pxe": ("content", "tftp_wire", "tftp_transfer", "tftp_options", "firmware", "bootplan", "ranges"),
     "jumpstart": ("model", "values", "hostfile", "targets/port", "targets/live_xen"),
     "storage": ("records/rows", "records/port", "records/codec"),
-    "twinboot": ("explain", "sentences", "dnsguard", "dnsanswer", "names", "lab/view"),
+    "twinboot": ("explain", "sentences", "dnsguard", "dnsanswer", "names", "leases", "lab/view"),
 }
 """Values and decisions: no clock, no sockets, no files, no processes, no randomness."""
 
