@@ -95,9 +95,8 @@ def _verdict(out: Console, proof: play.Proof) -> int:
         out.print("[bold red]VERDICT: the demo failed[/bold red]")
         return 1
     took = ", ".join(f"{name} in {seconds:.0f} s" for name, seconds in proof.power_on_to_report_s.items())
-    out.print(
-        f"[bold green]VERDICT: both machines came up in Xen ({took}); hv1 then booted its local disk[/bold green]"
-    )
+    verdict = f"VERDICT: both machines came up in Xen ({took}); hv1 then booted its local disk"
+    out.print(verdict, style="bold green", highlight=False, soft_wrap=True)
     return 0
 
 
