@@ -20,6 +20,7 @@ from rich.text import Text
 from twinboot import journal
 from twinboot.lab import console as serial
 from twinboot.lab.disk import banner
+from twinboot.lab.machine import Card
 from twinboot.lab.rack import Plan, Rack
 from twinboot.lab.view import RackView, Seen, line
 from twinboot.sentences import amount
@@ -117,8 +118,8 @@ class Watch:
         return Group(table, *tails)
 
 
-def _unseen(name: str, cards: Sequence[object]) -> Seen:
-    return Seen(name, frozenset(str(getattr(card, "mac", "")) for card in cards))
+def _unseen(name: str, cards: Sequence[Card]) -> Seen:
+    return Seen(name, frozenset(card.mac for card in cards))
 
 
 def _tail(path: Path) -> str:

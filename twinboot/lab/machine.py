@@ -17,6 +17,9 @@ from twinboot.lab.isolate import LabError
 OVMF = (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd"))
 """UEFI firmware and the pristine copy of its variables (Debian package ovmf)."""
 
+EMULATION = "tcg,thread=multi"
+"""QEMU's software emulation: slow, and the same on every machine."""
+
 STOP_GRACE_S = 5.0
 
 
@@ -38,7 +41,7 @@ class Spec:
     memory_mib: int = 1536
     disk: Path | None = None
     cpus: int = 1
-    accel: str = "tcg,thread=multi"
+    accel: str = EMULATION
 
 
 def argv(spec: Spec, serial: Path, nvram: Path) -> list[str]:

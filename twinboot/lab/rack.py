@@ -19,7 +19,7 @@ from typing import NamedTuple
 from twinboot.lab import isolate, wires
 from twinboot.lab.disk import make_local_disk
 from twinboot.lab.isolate import LabError
-from twinboot.lab.machine import Card, Machine, Spec
+from twinboot.lab.machine import EMULATION, Card, Machine, Spec
 
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
@@ -64,8 +64,7 @@ class Rack:
         if disk:
             make_local_disk(disk, plan.name)
         card = Card(plan.mac, f"{plan.name}-fe")
-        spec = Spec(plan.name, plan.firmware, (card,), plan.memory_mib, disk)
-        return spec if not accel else Spec(spec.name, spec.firmware, spec.cards, spec.memory_mib, disk, accel=accel)
+        return Spec(plan.name, plan.firmware, (card,), plan.memory_mib, disk, accel=accel or EMULATION)
 
     def __enter__(self) -> Rack:
         """Lay the wires."""
