@@ -32,9 +32,9 @@ from dhcp_servers import (
     load_command,
     preferred,
     prepare,
+    relay_namespaces,
     serving,
     sync_ms,
-    two_namespaces,
 )
 from rich.console import Console
 from rich.table import Table
@@ -250,7 +250,7 @@ def main(
     scenarios = [one for one in SCENARIOS if not wanted or one.name in wanted]
     results: Results = {one.name: defaultdict(list) for one in scenarios}
     syncs = []
-    with preferred(), two_namespaces() as names:
+    with preferred(), relay_namespaces() as names:
         bench = Bench(Path(disk), names, (server_cpu, client_cpu))
         for number in range(1 if quick else rounds):
             bench.rates.clear()

@@ -23,6 +23,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NamedTuple
 
+from wire import run, two_namespaces
+
 from storage.records import FREE_ID, Binding
 from storage.records.codec import BINDING
 from storage.records.container import container_name, empty_container
@@ -68,10 +70,6 @@ class Command(NamedTuple):
     waits: Path | None = None
 
 
-def run(*argv: str) -> None:
-    subprocess.run(argv, check=True, capture_output=True)
-
-
 def prepare() -> None:
     """Unpack the peers (not installed: their packages would start them) and compile the load client."""
     PEERS.mkdir(parents=True, exist_ok=True)
@@ -98,23 +96,12 @@ def preferred() -> Iterator[None]:
 
 
 @contextmanager
-def two_namespaces() -> Iterator[tuple[str, str]]:
-    """Server and relay namespace, joined by a veth pair; removed at the end. The relay bears every giaddr."""
-    server, relay = f"dhcpbench{os.getpid()}s", f"dhcpbench{os.getpid()}r"
-    try:
-        for name in (server, relay):
-            run("ip", "netns", "add", name)
-            run("ip", "-n", name, "link", "set", "lo", "up")
-        run("ip", "-n", server, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", relay)
-        for name, address in ((server, SERVER), (relay, RELAY)):
-            run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
-            run("ip", "-n", name, "link", "set", "eth0", "up")
+def relay_namespaces() -> Iterator[tuple[str, str]]:
+    """Server and relay namespace; the relay bears every giaddr."""
+    with two_namespaces("dhcpbench", SERVER, RELAY) as (server, relay):
         run("ip", "-n", server, "route", "add", "10.64.0.0/11", "via", RELAY)
         run("ip", "-n", relay, "route", "add", "local", "10.64.0.0/11", "dev", "lo")
         yield server, relay
-    finally:
-        for name in (server, relay):
-            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
 
 
 # -- ours

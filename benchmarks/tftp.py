@@ -28,6 +28,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from wire import run, two_namespaces
 
 from pxe.tftpd import TftpServer
 from pxe.tree import BootTree
@@ -134,10 +135,6 @@ GOALS = (
 )
 
 
-def run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True)
-
-
 def prepare() -> Path:
     """Peers unpacked, load client compiled, the file to fetch written; returns the directory to serve."""
     debs = CACHE / "peers"
@@ -152,24 +149,6 @@ def prepare() -> Path:
     root.mkdir(exist_ok=True)
     (root / "payload").write_bytes(os.urandom(FILE_BYTES))
     return root
-
-
-@contextmanager
-def two_namespaces() -> Iterator[tuple[str, str]]:
-    """Server and client namespace, joined by a veth pair; removed at the end."""
-    server, client = f"tftpbench{os.getpid()}s", f"tftpbench{os.getpid()}c"
-    try:
-        for name in (server, client):
-            run("ip", "netns", "add", name)
-            run("ip", "-n", name, "link", "set", "lo", "up")
-        run("ip", "-n", server, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", client)
-        for name, address in ((server, SERVER_ADDRESS), (client, CLIENT_ADDRESS)):
-            run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
-            run("ip", "-n", name, "link", "set", "eth0", "up")
-        yield server, client
-    finally:
-        for name in (server, client):
-            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
 
 
 def load(client: str, cpu: str, setting: Setting) -> dict[str, float]:
@@ -296,7 +275,7 @@ def main(context: click.Context, rounds: int, quick: bool, server_cpu: str, clie
         for peer in PEERS
         if peer.windows or setting.windowsize == 1
     ]
-    with two_namespaces() as names, Progress() as progress:
+    with two_namespaces("tftpbench", SERVER_ADDRESS, CLIENT_ADDRESS) as names, Progress() as progress:
         task = progress.add_task("measuring", total=len(jobs))
         for setting, peer in jobs:
             progress.update(task, description=f"{peer.name:9} {setting.title}")

@@ -1,0 +1,30 @@
+"""The wire of the network benchmarks: two namespaces joined by a veth pair, made and removed by the run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def run(*argv: str) -> None:
+    subprocess.run(argv, check=True, capture_output=True)
+
+
+@contextmanager
+def two_namespaces(prefix: str, server_address: str, load_address: str) -> Iterator[tuple[str, str]]:
+    """Server and load namespace, each with an eth0 on one /24; removed at the end."""
+    server, load = f"{prefix}{os.getpid()}s", f"{prefix}{os.getpid()}c"
+    try:
+        for name in (server, load):
+            run("ip", "netns", "add", name)
+            run("ip", "-n", name, "link", "set", "lo", "up")
+        run("ip", "-n", server, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", load)
+        for name, address in ((server, server_address), (load, load_address)):
+            run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
+            run("ip", "-n", name, "link", "set", "eth0", "up")
+        yield server, load
+    finally:
+        for name in (server, load):
+            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
