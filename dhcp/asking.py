@@ -34,7 +34,8 @@ def ask(request: Packet, arrival: Arrival, world: World, view: NetworkView, now_
     wanted = int.from_bytes(option_50, "big") if option_50 else None
     mac = bytes((request.htype,)) + request.chaddr
     client_id, is_clone = identify(request, view, mac, request.ciaddr or wanted or 0, now_s)
-    return Asked(request, arrival, world, view, now_s, client_id, mac, is_clone, wanted)
+    server_id = relay_says(request, o.RELAY_SERVER_ID) or arrival.server
+    return Asked(request, arrival, world, view, now_s, client_id, mac, is_clone, wanted, server_id)
 
 
 def identify(request: Packet, view: NetworkView, mac: bytes, named: int, now_s: int) -> tuple[bytes, bool]:

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from dhcp import names, reply, wire
+from dhcp import names, reply
 from dhcp import options as o
 from dhcp.macros import MacroTable
-from dhcp.route import CLIENT_PORT, SERVER_PORT, Destination, destination
+from dhcp.route import Destination, destination
 from dhcp.svcconf import ServiceConf
 from dhcp.view import NetworkView, Offer
-from dhcp.wire import Packet, WireError
+from dhcp.wire import Packet
 from storage.records import BOOTP, Binding, Change, ipv4_text
 
 ADDRESS_BYTES = 4
@@ -119,15 +119,11 @@ class Asked(NamedTuple):
     mac: bytes  # htype + chaddr
     is_clone: bool
     wanted: int | None  # option 50
+    server_id: int  # the address that the client is to know the server by: its relay's, where the relay asks for that
 
     def owns(self, row: Binding) -> bool:
         """Tell whether a binding is this client's and of use to a DHCP client."""
         return row.client_id == self.client_id and not row.flags & BOOTP
-
-    @property
-    def server_id(self) -> int:
-        """The address that the client is to know the server by: its relay's, where the relay asks for that."""
-        return relay_says(self.request, o.RELAY_SERVER_ID) or self.arrival.server
 
     def is_to_us(self, server_id: bytes) -> bool:
         """Tell whether option 54 names this server, by its own address or by the relay's in its place."""
@@ -176,19 +172,25 @@ def unheard(request: Packet, reason: str, **fields: object) -> Decision:
 
 
 class Facts(Mapping[str, object]):
-    """The fields of an answer's event, worded when first looked at: of a flood, most answers are only counted."""
+    """The fields of an answer's event, worded when first looked at: of a flood, most answers are only counted.
 
-    __slots__ = ("_address", "_asked", "_more", "_worded")
+    `named`: the name that the client calls itself is among them.
+    """
 
-    def __init__(self, asked: Asked, address: int, more: Mapping[str, object]) -> None:
+    __slots__ = ("_address", "_asked", "_more", "_named", "_worded")
+
+    def __init__(self, asked: Asked, address: int, more: Mapping[str, object], named: bool) -> None:
         self._asked = asked
         self._address = address
         self._more = more
+        self._named = named
         self._worded: dict[str, object] | None = None
 
     def _all(self) -> dict[str, object]:
         if self._worded is None:
             self._worded = {**_fields(self._asked, self._address), **self._more}
+            if self._named and (name := names.sent_by(self._asked.request)):
+                self._worded["client_name"] = name
         return self._worded
 
     def __getitem__(self, name: str) -> object:
@@ -221,8 +223,9 @@ def _fields(asked: Asked, address: int) -> dict[str, object]:
 def answered(
     asked: Asked,
     kind: str,
-    packet: Packet,
+    data: bytes,
     address: int,
+    yiaddr: int,
     *,
     change: tuple[Binding, Binding] | None = None,
     needs_store: bool = True,
@@ -230,36 +233,28 @@ def answered(
     probe: int = 0,
     **fields: object,
 ) -> Decision:
-    """Return the decision to send `packet`, once `change` (old, new) is stored where there is one."""
-    try:
-        data = wire.encode(packet, reply.limit_bytes(asked.request))
-    except WireError as error:
-        return silent(asked, "no-room", text=str(error))
+    """Return the decision to send `data`, once `change` (old, new) is stored where there is one.
+
+    `address` is the one that the event tells of, `yiaddr` the one that the packet gives.
+    """
+    request, arrival, world, view, now_s, client_id, mac, *_ = asked
+    if kind == "dhcp.nak":
+        is_local = arrival.server in view.network
+        to = destination(request, 0, world.conf.debug_port_offset, refused=True, ciaddr_is_local=is_local)
+    else:
+        to = destination(request, yiaddr, world.conf.debug_port_offset)
     done = kind in BINDS
-    if done and (name := names.sent_by(asked.request)):
-        fields["client_name"] = name
     return Decision(
         kind,
-        Facts(asked, address, fields),
-        asked.view,
-        None if change is None else Change(asked.view.name, *change),
-        Reply(data, _destination(asked, packet)),
+        Facts(asked, address, fields, done),
+        view,
+        None if change is None else Change(view.name, *change),
+        Reply(data, to),
         needs_store,
         remember,
-        asked.client_id if done else None,
-        (asked.client_id, asked.mac, asked.now_s) if done else None,
+        client_id if done else None,
+        (client_id, mac, now_s) if done else None,
         probe,
-    )
-
-
-def _destination(asked: Asked, packet: Packet) -> Destination:
-    offset = asked.world.conf.debug_port_offset
-    return destination(
-        asked.request,
-        packet,
-        server_port=SERVER_PORT + offset,
-        client_port=CLIENT_PORT + offset,
-        ciaddr_is_local=asked.arrival.server in asked.view.network,
     )
 
 

@@ -41,7 +41,7 @@ from dhcp.macros import Selected
 from dhcp.options import MessageType
 from dhcp.verify import probe
 from dhcp.view import NetworkView, Offer
-from dhcp.wire import Packet
+from dhcp.wire import Packet, WireError
 from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, ipv4_text
 
 SEVERAL = "it has several reservations in this network; delete all but one"
@@ -65,7 +65,10 @@ def decide(request: Packet, arrival: Arrival, world: World, view: NetworkView | 
         return unheard(request, "no-network", giaddr=ipv4_text(request.giaddr))
     if len(request.client_id) > CLIENT_ID_MAX_BYTES:
         return unheard(request, "client-id-long")
-    return handler(ask(request, arrival, world, view, now_s))
+    try:
+        return handler(ask(request, arrival, world, view, now_s))
+    except WireError as error:
+        return unheard(request, "no-room", text=str(error))
 
 
 # -- DISCOVER
@@ -97,7 +100,9 @@ def _offered_already(asked: Asked) -> Binding | None:
 def _held_already(asked: Asked) -> Binding | None:
     """Find the client's own binding, the one it asks for first, then one whose lease runs."""
     usable = [row for row in asked.view.bindings_of(asked.client_id) if _is_available(asked, row)]
-    return max(usable, key=lambda row: (row.address == asked.wanted, runs(row, asked.now_s)), default=None)
+    if not usable:
+        return None
+    return max(usable, key=lambda row: (row.address == asked.wanted, runs(row, asked.now_s)))
 
 
 def _wished_for(asked: Asked) -> Binding | None:
@@ -125,6 +130,7 @@ def _offer(asked: Asked, row: Binding) -> Decision:
         asked,
         "dhcp.offer",
         answer(asked, MessageType.OFFER, selected, row, lease_s),
+        row.address,
         row.address,
         lease_s=lease_s,
         remember=Offer(asked.client_id, asked.mac, row.address, lease_s),
@@ -204,11 +210,13 @@ def _extend(asked: Asked, row: Binding, state: str) -> Decision:
 def _ack(asked: Asked, row: Binding, selected: Selected, lease_s: int, state: str) -> Decision:
     """Acknowledge, storing client id and end of the lease first; what is stored already is not stored again."""
     end_s = FOREVER_S if lease_s == FOREVER_S else min(asked.now_s + lease_s, FOREVER_S - 1)
-    new = row._replace(client_id=asked.client_id, lease_s=end_s)
+    address, _, flags, owner, _, signature, macro, comment = row
+    new = Binding(address, asked.client_id, flags, owner, end_s, signature, macro, comment)
     return answered(
         asked,
         "dhcp.ack",
         answer(asked, MessageType.ACK, selected, row, lease_s),
+        row.address,
         row.address,
         lease_s=lease_s,
         state=state,
@@ -270,8 +278,8 @@ def _inform(asked: Asked) -> Decision:
     if not asked.request.ciaddr:
         return silent(asked, "no-address")
     selected = select(asked, "")
-    packet = answer(asked, MessageType.ACK, selected, None, None)
-    return answered(asked, "dhcp.inform", packet, asked.request.ciaddr)
+    data = answer(asked, MessageType.ACK, selected, None, None)
+    return answered(asked, "dhcp.inform", data, asked.request.ciaddr, 0)
 
 
 HANDLERS: Final[Mapping[MessageType | None, Callable[[Asked], Decision]]] = {

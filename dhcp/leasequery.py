@@ -18,7 +18,7 @@ from dhcp import options as o
 from dhcp import wire
 from dhcp.decision import Arrival, Decision, Reply, World, unheard
 from dhcp.options import MessageType
-from dhcp.route import CLIENT_PORT, SERVER_PORT, destination
+from dhcp.route import destination
 from dhcp.view import NetworkView
 from dhcp.wire import Packet
 from storage.records import FOREVER_S, FREE_ID, UNUSABLE, Binding, ipv4_text
@@ -52,8 +52,7 @@ def decide(request: Packet, arrival: Arrival, world: World, now_s: int) -> Decis
     leases.sort(key=lambda lease: (lease.heard_s, lease.row.lease_s), reverse=True)
     kind = MessageType.LEASEACTIVE if leases else missing
     packet = _packet(request, arrival, kind, leases[:LEASES_MAX], now_s)
-    offset = world.conf.debug_port_offset
-    to = destination(request, packet, server_port=SERVER_PORT + offset, client_port=CLIENT_PORT + offset)
+    to = destination(request, 0, world.conf.debug_port_offset)
     fields: dict[str, object] = {
         "address": ipv4_text(packet.ciaddr),
         "mac": packet.mac,

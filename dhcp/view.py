@@ -197,6 +197,8 @@ class NetworkView:
 
         Of equals it is the one with the lowest address: the same on every server, however often rows are written.
         """
+        if client_id not in self._clients:
+            return None
         rows = self.reservations_of(client_id)
         if len(rows) < 2:
             return rows[0] if rows else None
