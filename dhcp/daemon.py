@@ -24,7 +24,7 @@ from dhcp import frame
 from dhcp.decision import Reply
 from dhcp.networks import Network
 from dhcp.route import LIMITED_BROADCAST, SERVER_PORT, Via
-from dhcp.service import Datagram, Service
+from dhcp.service import Service
 from dhcp.sockets import Port
 from dhcp.svcconf import ServiceConf
 from dhcp.tally import Emit
@@ -54,9 +54,9 @@ class Daemon:
         self._conf = conf
         self._emit = emit
         self._ports = {port.udp.fileno(): port for port in ports}
-        self._echoes = {port.echo.fileno(): port.echo for port in ports if port.echo is not None}
-        self._inboxes = {port: Inbox(port.udp, BATCH_MAX) for port in ports}
-        self._outboxes = {port: Outbox(port.udp, BATCH_MAX) for port in ports}
+        self._echoes = {port.echo.fileno(): port for port in ports if port.echo is not None}
+        self._inboxes = {port.udp: Inbox(port.udp, BATCH_MAX) for port in ports}
+        self._outboxes = {port.udp: Outbox(port.udp, BATCH_MAX) for port in ports}
         self._wake, self._waker = socket.socketpair()
         self._wake.setblocking(False)
         self._waker.setblocking(False)
@@ -91,9 +91,9 @@ class Daemon:
             self._turn()
             for number, _ in woken:
                 if number in self._ports:
-                    self.service.handle(self._drain(self._ports[number]))
+                    self.service.handle(self._ports[number], self._drain(self._ports[number]))
                 elif number in self._echoes:
-                    self.service.in_use(self._echoes[number].heard())
+                    self._hear(self._echoes[number])
                 else:
                     self._wake.recv(64)
 
@@ -101,6 +101,10 @@ class Daemon:
         """Close what the daemon itself opened; the ports belong to the caller."""
         self._wake.close()
         self._waker.close()
+
+    def _hear(self, port: Port) -> None:
+        if port.echo is not None:
+            self.service.in_use(port, port.echo.heard())
 
     def _turn(self) -> None:
         self.service.turn()
@@ -118,52 +122,58 @@ class Daemon:
         probes = self.service.probes
         return POLL_MS if not len(probes) else probes.wait_s(time.monotonic(), POLL_MS / 1000) * 1000 + 1
 
-    def _drain(self, port: Port) -> list[Datagram]:
+    def _drain(self, port: Port) -> list[bytes]:
         """Take what waits at a port, BATCH_MAX at most. Of a whole batch, what has waited too long is shed."""
+        inbox = self._inboxes[port.udp]
         try:
-            taken = [Datagram(port, data) for data in self._inboxes[port].take()]
+            taken = inbox.take()
         except OSError as error:  # the interface went down; it may come back
             self.tally.note("dhcp.dropped", "receive-failed", detail=f"{port.interface.name}: {error.strerror}")
             return []
         if len(taken) < BATCH_MAX:
             return taken
         now = time.time()
-        stamped = zip(taken, self._inboxes[port].came_s(len(taken)), strict=True)
-        kept = [datagram for datagram, came_s in stamped if now - (came_s or now) <= _age_max_s(datagram.data)]
+        stamped = zip(taken, inbox.came_s(len(taken)), strict=True)
+        kept = [data for data, came_s in stamped if now - (came_s or now) <= _age_max_s(data)]
         for _ in range(len(taken) - len(kept)):
             self.tally.note("dhcp.dropped", "shed", detail="it waited too long in an overload")
         return kept
 
     # -- what the service asks for
 
-    def send(self, port: Port, reply: Reply) -> None:
-        """Send a frame at once; put a datagram with the others of its batch."""
-        data, (via, address, number, mac) = reply
-        if via is Via.FRAME and port.raw is not None:
-            source = (port.interface.hardware, port.interface.address, SERVER_PORT + self._conf.debug_port_offset)
-            try:
-                port.raw.send(frame.udp_frame(data, source, (mac, address, number)))
-            except OSError as error:  # a full queue, a link that is down
-                self._unsent(address, error)
-        else:
-            self._put(port, data, LIMITED_BROADCAST if via is Via.FRAME else address, number)
+    def send(self, port: Port, replies: Sequence[Reply]) -> None:
+        """Send replies: datagrams together, frames and long datagrams one by one."""
+        outbox = self._outboxes[port.udp]
+        for data, (via, address, number, mac) in replies:
+            if via is Via.FRAME and port.raw is not None:
+                self._send_frame(port, data, (mac, address, number))
+                continue
+            to = LIMITED_BROADCAST if via is Via.FRAME else address
+            if outbox.put(data, to, number):
+                continue
+            self._send_out(outbox)
+            if not outbox.put(data, to, number):
+                self._send_alone(port, data, to, number)
+        self._send_out(outbox)
 
-    def _put(self, port: Port, data: bytes, address: int, number: int) -> None:
-        outbox = self._outboxes[port]
-        if outbox.put(data, address, number):
-            return
-        self.flush()
-        if not outbox.put(data, address, number):
-            try:
-                port.udp.sendto(data, (ipv4_text(address), number))
-            except OSError as error:
-                self._unsent(address, error)
+    def _send_out(self, outbox: Outbox) -> None:
+        for address, error in outbox.send():  # no route, a full queue, a link that is down
+            self._unsent(address, error)
 
-    def flush(self) -> None:
-        """Send all datagrams that were put off."""
-        for outbox in self._outboxes.values():
-            for address, error in outbox.send():
-                self._unsent(address, error)
+    def _send_frame(self, port: Port, data: bytes, to: tuple[bytes, int, int]) -> None:
+        interface = port.interface
+        source = (interface.hardware, interface.address, SERVER_PORT + self._conf.debug_port_offset)
+        try:
+            if port.raw is not None:
+                port.raw.send(frame.udp_frame(data, source, to))
+        except OSError as error:
+            self._unsent(to[1], error)
+
+    def _send_alone(self, port: Port, data: bytes, address: int, number: int) -> None:
+        try:
+            port.udp.sendto(data, (ipv4_text(address), number))
+        except OSError as error:
+            self._unsent(address, error)
 
     def _unsent(self, address: int, error: OSError) -> None:
         self.tally.note("dhcp.dropped", "send-failed", detail=f"{ipv4_text(address)}: {error.strerror}")

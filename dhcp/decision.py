@@ -4,7 +4,7 @@ Every result is built here, so that each carries its event: which client, which 
 `SILENCE` is the table of all reasons for not answering, with the sentence that people read.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -47,6 +47,7 @@ SILENCE: Final[Mapping[str, str]] = {
 
 
 BINDS = frozenset({"dhcp.ack", "dhcp.bootp"})  # kinds of event after which an address is the client's
+FOUND_MAX = 16384  # addresses whose network is remembered; forgotten all together when there are more
 CLASS_SHOWN_MAX = 64  # characters of option 60 in an event
 CLONE = "another machine sends the same client id: served under its hardware address"
 
@@ -64,15 +65,19 @@ class Networks:
     def __init__(self, views: Iterable[NetworkView]) -> None:
         self.views = tuple(views)
         self._by_number = {(view.network.mask, view.network.number): view for view in self.views}
+        self._found: dict[int, NetworkView | None] = {}  # what was looked for: mostly the same few relays
         self._masks = tuple(sorted({view.network.mask for view in self.views}, reverse=True))
 
     def find(self, address: int) -> NetworkView | None:
         """Return the view of the network that an address is in."""
-        for mask in self._masks:
-            view = self._by_number.get((mask, address & mask))
-            if view is not None:
-                return view
-        return None
+        if address in self._found:
+            return self._found[address]
+        tried = (self._by_number.get((mask, address & mask)) for mask in self._masks)
+        view = next((one for one in tried if one is not None), None)
+        if len(self._found) >= FOUND_MAX:
+            self._found.clear()
+        self._found[address] = view
+        return view
 
 
 class World(NamedTuple):
@@ -93,10 +98,14 @@ class Reply(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What to do about one packet; see the module's text for the order."""
+    """What to do about one packet; see `dhcp.service` for the order.
+
+    Of a flood most answers are only counted, so their events are worded when `fields` is looked at: `facts` is either
+    the fields or what they are made from.
+    """
 
     kind: str  # of the event
-    fields: Mapping[str, object]
+    facts: "Mapping[str, object] | Facts"
     view: NetworkView | None = None
     change: Change | None = None
     reply: Reply | None = None
@@ -105,6 +114,11 @@ class Decision(NamedTuple):
     forget: bytes | None = None  # the offer to this client id ends, once the change is stored
     heard: tuple[bytes, bytes, int] | None = None  # (client id, mac, time) to remember, once the change is stored
     probe: int = 0  # the address that must not answer an ICMP echo before this is done
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        """The event's fields."""
+        return _worded(self.kind, self.facts) if isinstance(self.facts, Facts) else self.facts
 
 
 class Asked(NamedTuple):
@@ -171,36 +185,19 @@ def unheard(request: Packet, reason: str, **fields: object) -> Decision:
     )
 
 
-class Facts(Mapping[str, object]):
-    """The fields of an answer's event, worded when first looked at: of a flood, most answers are only counted.
+class Facts(NamedTuple):
+    """What the event of an answer tells of: who asked, the address, and more fields."""
 
-    `named`: the name that the client calls itself is among them.
-    """
+    asked: Asked
+    address: int
+    more: Mapping[str, object]
 
-    __slots__ = ("_address", "_asked", "_more", "_named", "_worded")
 
-    def __init__(self, asked: Asked, address: int, more: Mapping[str, object], named: bool) -> None:
-        self._asked = asked
-        self._address = address
-        self._more = more
-        self._named = named
-        self._worded: dict[str, object] | None = None
-
-    def _all(self) -> dict[str, object]:
-        if self._worded is None:
-            self._worded = {**_fields(self._asked, self._address), **self._more}
-            if self._named and (name := names.sent_by(self._asked.request)):
-                self._worded["client_name"] = name
-        return self._worded
-
-    def __getitem__(self, name: str) -> object:
-        return self._all()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
+def _worded(kind: str, facts: Facts) -> dict[str, object]:
+    fields = {**_fields(facts.asked, facts.address), **facts.more}
+    if kind in BINDS and (name := names.sent_by(facts.asked.request)):
+        fields["client_name"] = name
+    return fields
 
 
 def _fields(asked: Asked, address: int) -> dict[str, object]:
@@ -246,7 +243,7 @@ def answered(
     done = kind in BINDS
     return Decision(
         kind,
-        Facts(asked, address, fields, done),
+        Facts(asked, address, fields),
         view,
         None if change is None else Change(view.name, *change),
         Reply(data, to),

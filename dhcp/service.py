@@ -1,6 +1,6 @@
 """What becomes of the packets of one batch: decide, store, answer. No sockets, no clock of its own.
 
-    handle(datagrams): decode -> decide -> one commit for all -> send
+    handle(port, packets): decode -> decide -> one commit for all -> send
 
 Rules of the room:
 
@@ -35,7 +35,7 @@ from dhcp.tally import Emit, Tally
 from dhcp.verify import conflict
 from dhcp.view import NetworkView
 from dhcp.wire import WireError
-from storage.records import Outcome, Records
+from storage.records import Change, Outcome, Records, Row
 
 HEX_MAX_BYTES = 300  # of a poison packet, in its event
 COUNTED = frozenset({"dhcp.silent", "dhcp.dropped"})  # kinds that strangers can cause at any rate
@@ -43,17 +43,11 @@ LOST_RACE = frozenset({Outcome.COLLISION, Outcome.NOT_FOUND, Outcome.EXISTS})
 _CHADDR: Final = slice(28, 44)  # the field that tells machines apart, enough to keep one machine's packets in order
 
 
-class Datagram(NamedTuple):
-    """What came in, and at which port."""
+class Work(NamedTuple):
+    """One packet on its way through a batch: the port it came in at, its bytes, and what to do about it."""
 
     port: Port
     data: bytes
-
-
-class Work(NamedTuple):
-    """One packet on its way through a batch."""
-
-    datagram: Datagram
     decision: Decision
 
 
@@ -70,11 +64,8 @@ class Clock(Protocol):
 class Wires(Protocol):
     """Sends for the service. Neither method raises for what a network can suffer."""
 
-    def send(self, port: Port, reply: Reply) -> None:
-        """Send a reply, or take it over to be sent at the next `flush`."""
-
-    def flush(self) -> None:
-        """Let everything leave that was taken over."""
+    def send(self, port: Port, replies: Sequence[Reply]) -> None:
+        """Send replies."""
 
     def ask(self, port: Port, address: int) -> bool:
         """Ask by ICMP echo who has an address; False: nobody can be asked there."""
@@ -103,11 +94,15 @@ class Service:
         self._clock = clock
         self._mirror = Mirror(records, networks, own | frozenset(conf.owner_ip), emit)
         self._world = World(conf, own, self._mirror.macros, Plans(), Networks(self._mirror.views))
-        self._arrivals: dict[Port, Arrival] = {}
-        self._now_s = 0  # Unix time of this batch
-        self._fresh: set[NetworkView] = set()  # what was brought up to date in this batch
-        self._pending: list[Work] = []  # decided, not yet stored
+        # of the batch that is being handled:
+        self._port: Port
+        self._arrival: Arrival
+        self._now_s = 0  # Unix time
+        self._offers_end = 0.0  # monotonic time
+        self._fresh: set[NetworkView] = set()  # what was brought up to date
+        self._pending: list[tuple[bytes, Decision]] = []  # decided, not yet stored
         self._touched: set[object] = set()  # addresses that `_pending` changes, machines it is about
+        self._replies: list[Reply] = []  # that may leave
 
     @property
     def views(self) -> tuple[NetworkView, ...]:
@@ -126,65 +121,65 @@ class Service:
             view.expire(now)
         self.tally.turn(int(now))
         if len(self.probes):
-            self.handle([work.datagram for work in self.probes.due(now)])
+            for work in self.probes.due(now):
+                self.handle(work.port, (work.data,))
 
-    def handle(self, datagrams: Sequence[Datagram]) -> None:
-        """Answer one batch."""
-        if not datagrams:
+    def handle(self, port: Port, packets: Sequence[bytes]) -> None:
+        """Answer one batch of packets that came in at one port."""
+        if not packets:
             return
+        self._begin(port)
+        touched = self._touched
+        for data in packets:
+            if data[_CHADDR] in touched:
+                self._flush()
+            decision = self._decide(data)
+            if decision.change is not None and _key(decision.change) in touched:
+                self._flush()
+                decision = self._decide(data)
+            self._accept(data, decision)
+        self._flush()
+
+    def in_use(self, port: Port, addresses: Iterable[int]) -> None:
+        """Mark addresses that answered an echo UNUSABLE, durably, and look for others for who waited for them."""
+        self._begin(port)
+        held = [work for work in map(self.probes.answered, addresses) if work is not None]
+        for work in held:
+            decision = conflict(work.decision, self._now_s)
+            if decision is not None:
+                self._accept(work.data, decision)
+        self._flush()
+        # what could not be marked is not offered again at once: its client asks again
+        self.handle(port, [work.data for work in held if conflict(work.decision, self._now_s) is None])
+
+    def _begin(self, port: Port) -> None:
+        self._port = port
+        self._arrival = Arrival(port.interface.name, port.interface.address)
         self._now_s = int(self._clock.time())
+        self._offers_end = self._clock.monotonic() + self._conf.offer_cache_timeout_s
         self._fresh.clear()
         if self._mirror.refresh_macros():
             self._renew_macros()
-        touched = self._touched
-        for datagram in datagrams:
-            if datagram.data[_CHADDR] in touched:
-                self._flush()
-            decision = self._decide(datagram)
-            if decision.change is not None and _key(decision) in touched:
-                self._flush()
-                decision = self._decide(datagram)
-            self._accept(Work(datagram, decision))
-        self._flush()
-        self._wires.flush()
-
-    def in_use(self, addresses: Iterable[int]) -> None:
-        """Mark addresses that answered an echo UNUSABLE, durably, and look for others for who waited for them."""
-        held = [work for work in map(self.probes.answered, addresses) if work is not None]
-        now_s = int(self._clock.time())
-        for work in held:
-            decision = conflict(work.decision, now_s)
-            if decision is not None:
-                self._accept(Work(work.datagram, decision))
-        self._flush()
-        for view in {work.decision.view for work in held if work.decision.view is not None}:
-            self._mirror.refresh(view)
-        # what could not be marked is not offered again at once: its client asks again
-        self.handle([work.datagram for work in held if conflict(work.decision, now_s) is None])
 
     def _renew_macros(self) -> None:
         self._world = self._world._replace(macros=self._mirror.macros, plans=Plans())
 
     # -- deciding
 
-    def _decide(self, datagram: Datagram) -> Decision:
+    def _decide(self, data: bytes) -> Decision:
         """Read one packet and decide about it. Nothing that a packet holds gets an exception past here."""
         try:
-            request = wire.decode(datagram.data)
-            arrival = self._arrivals.get(datagram.port) or self._arrival(datagram.port)
-            view = view_of(request, arrival, self._world.networks)
+            request = wire.decode(data)
+            view = view_of(request, self._arrival, self._world.networks)
             if view not in self._fresh:
                 self._freshen(view, is_query=request.message_type is MessageType.LEASEQUERY)
-            return engine.decide(request, arrival, self._world, view, self._now_s)
+            return engine.decide(request, self._arrival, self._world, view, self._now_s)
         except WireError as error:
             return Decision("dhcp.dropped", {"reason": error.reason, "detail": str(error)})
         except Exception as error:  # noqa: BLE001 - the packet boundary: one poison packet must not stop the service
-            shown = datagram.data[:HEX_MAX_BYTES].hex()
+            shown = data[:HEX_MAX_BYTES].hex()
             detail = f"{type(error).__name__}: {error}; please report this packet: {shown}"
             return Decision("dhcp.dropped", {"reason": "poison", "detail": detail})
-
-    def _arrival(self, port: Port) -> Arrival:
-        return self._arrivals.setdefault(port, Arrival(port.interface.name, port.interface.address))
 
     def _freshen(self, view: NetworkView | None, *, is_query: bool) -> None:
         """Bring a network up to date, and all of them for a lease query, which may be about any."""
@@ -193,26 +188,26 @@ class Service:
                 self._mirror.refresh(one)
                 self._fresh.add(one)
 
-    def _accept(self, work: Work) -> None:
+    def _accept(self, data: bytes, decision: Decision) -> None:
         """Put a decision off until its change is stored, or carry it out at once where there is none."""
-        decision = work.decision
         if decision.remember is not None and decision.view is not None:
-            decision.view.remember(decision.remember, self._clock.monotonic() + self._conf.offer_cache_timeout_s)
-        if decision.probe and self._waits(work):
+            decision.view.remember(decision.remember, self._offers_end)
+        if decision.probe and self._waits(data, decision):
             return
-        if decision.change is None:
-            self._finish(work)
+        change = decision.change
+        if change is None:
+            self._finish(decision, None)
         else:
-            self._pending.append(work)
-            self._touched.add(_key(decision))
-            self._touched.add(work.datagram.data[_CHADDR])
+            self._pending.append((data, decision))
+            self._touched.add(_key(change))
+            self._touched.add(data[_CHADDR])
 
-    def _waits(self, work: Work) -> bool:
+    def _waits(self, data: bytes, decision: Decision) -> bool:
         """Hold a decision back while its address is asked; False: it need not wait, or nobody can be asked."""
-        port, address = work.datagram.port, work.decision.probe
+        port, address = self._port, decision.probe
         if port.echo is None:
             return False
-        answer = self.probes.hold(address, work, self._clock.monotonic())
+        answer = self.probes.hold(address, Work(port, data, decision), self._clock.monotonic())
         if answer is Answer.ASK and not self._wires.ask(port, address):
             self.probes.let_go(address)  # no route, a full neighbour table: as without ICMP_VERIFY
             return False
@@ -221,63 +216,70 @@ class Service:
     # -- storing
 
     def _flush(self) -> None:
-        """Store what is pending and send its replies; what lost a race is decided once more."""
+        """Store what is pending and send all replies; what lost a race is decided once more."""
+        self._send()
         if not self._pending:
             return
-        self._wires.flush()
-        for work in self._store():
-            self._accept(Work(work.datagram, self._decide(work.datagram)))
-        for work in self._store():
-            self._refuse(work, "collision", "another server or an operator was first, twice; the client will try again")
+        for data, _ in self._store():
+            self._accept(data, self._decide(data))
+        for _, decision in self._store():
+            text = "another server or an operator was first, twice; the client will try again"
+            self._refuse(decision, "collision", text)
+        self._send()
 
-    def _store(self) -> list[Work]:
+    def _send(self) -> None:
+        if self._replies:
+            self._wires.send(self._port, self._replies)
+            self._replies = []
+
+    def _store(self) -> list[tuple[bytes, Decision]]:
         """Commit all that is pending; finish what was stored, and return what lost a race against somebody else."""
-        works, self._pending = self._pending, []
-        if not works:
+        pending, self._pending = self._pending, []
+        if not pending:
             return []
         self._touched.clear()
         self._fresh.clear()
-        results = self._records.commit([work.decision.change for work in works if work.decision.change is not None])
+        results = self._records.commit([decision.change for _, decision in pending if decision.change is not None])
         lost = []
-        for work, result in zip(works, results, strict=True):
-            if result.outcome is Outcome.STORED:
-                self._finish(work)
-            elif result.outcome in LOST_RACE:
-                lost.append(work)
-            elif work.decision.needs_store:
-                self._refuse(work, f"store-{result.outcome.name.lower()}", result.detail)
+        for (data, decision), (outcome, row, detail) in zip(pending, results, strict=True):
+            if outcome is Outcome.STORED:
+                self._finish(decision, row)
+            elif outcome in LOST_RACE:
+                lost.append((data, decision))
+            elif decision.needs_store:
+                self._refuse(decision, f"store-{outcome.name.lower()}", detail)
             else:
-                self._finish(work, unstored=result.detail)
+                self._finish(decision, None, unstored=detail)
         return lost
 
-    def _refuse(self, work: Work, reason: str, detail: str) -> None:
-        fields = {**work.decision.fields, "state": work.decision.kind, "reason": reason, "detail": detail}
+    def _refuse(self, decision: Decision, reason: str, detail: str) -> None:
+        fields = {**decision.fields, "state": decision.kind, "reason": reason, "detail": detail}
         self._count("dhcp.silent", fields)
 
     def _count(self, kind: str, fields: Mapping[str, object]) -> None:
         rest = dict(fields)
         self.tally.note(kind, str(rest.pop("reason")), **rest)
 
-    def _finish(self, work: Work, unstored: str = "") -> None:
-        """Do what a decision allows once its changes are stored: send, remember, tell."""
-        datagram, decision = work
-        view = decision.view
+    def _finish(self, decision: Decision, row: Row | None, unstored: str = "") -> None:
+        """Do what a decision allows once its change is stored as `row`: remember, tell, send."""
+        kind, _, view, _, reply, _, _, forget, heard, _ = decision
         if view is not None:
-            if decision.forget is not None:
-                view.forget(decision.forget)
-            if decision.heard is not None:
-                view.hear(*decision.heard)
-        if decision.kind in COUNTED:
-            self._count(decision.kind, decision.fields)
+            if row is not None:
+                view.settle(forget, row)
+            elif forget is not None:
+                view.forget(forget)
+            if heard is not None:
+                view.hear(*heard)
+        if kind in COUNTED:
+            self._count(kind, decision.fields)
         elif unstored:
-            self._emit(decision.kind, **{**decision.fields, "detail": f"not stored: {unstored}"})
-        else:
-            self.tally.routine(decision.kind, decision.fields)
-        if decision.reply is not None:
-            self._wires.send(datagram.port, decision.reply)
+            self._emit(kind, **{**decision.fields, "detail": f"not stored: {unstored}"})
+        elif self.tally.tells(kind):
+            self._emit(kind, **decision.fields)
+        if reply is not None:
+            self._replies.append(reply)
 
 
-def _key(decision: Decision) -> object:
-    """Name the binding that a decision changes: its address, which is in one network only."""
-    change = decision.change
-    return None if change is None or change.old is None else change.old.key
+def _key(change: Change) -> object:
+    """Name the binding that a change is about: its address, which is in one network only."""
+    return None if change.old is None else change.old.key

@@ -99,6 +99,11 @@ class Packet(NamedTuple):
         return self.raw_chaddr[: self.hlen].hex(":")
 
     @property
+    def mac_id(self) -> bytes:
+        """The client id of a machine that sends none: hardware type and address."""
+        return _BYTE[self.htype] + self.raw_chaddr[: self.hlen]
+
+    @property
     def message_type(self) -> MessageType | None:
         """The value of option 53; None for BOOTP."""
         return _MESSAGE_TYPES.get(self.options.get(MESSAGE_TYPE, b""))
@@ -109,7 +114,7 @@ class Packet(NamedTuple):
         options = self.options
         if CLIENT_ID in options and MESSAGE_TYPE in options:
             return options[CLIENT_ID]
-        return _BYTE[self.htype] + self.raw_chaddr[: self.hlen]
+        return self.mac_id
 
     @property
     def broadcast(self) -> bool:
