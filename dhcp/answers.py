@@ -12,29 +12,45 @@ from dhcp import options as o
 from dhcp.decision import Asked, Decision, answered
 from dhcp.macros import Selected
 from dhcp.options import MessageType
+from dhcp.reply import Plan
 from storage.records import MANUAL, Binding
 
 
 PXE_CLASSES: Final = (b"PXEClient", b"HTTPClient")  # firmware compares the answer with the bare word
 
 
-def select(asked: Asked, macro: str) -> Selected:
-    """Return what the macros say for this client and an address's macro ("" for none)."""
+def plan_for(asked: Asked, macro: str) -> Plan:
+    """Return what is the same in all answers to clients like this one; `macro` is the address's, "" for none."""
+    found = asked.request.options
+    key = (
+        found.get(o.CLASS_ID, b""),
+        found.get(o.USER_CLASS, b""),
+        found.get(o.PARAMETER_LIST, b""),
+        macro,
+        asked.client_id if asked.client_id in asked.world.macros.clients else b"",
+        asked.arrival.server,
+        asked.view.network,
+    )
+    plans = asked.world.plans
+    return plans.get(key) or plans.keep(key, _plan(asked, macro))
+
+
+def _plan(asked: Asked, macro: str) -> Plan:
     found = asked.request.options
     class_id, user_class = found.get(o.CLASS_ID), found.get(o.USER_CLASS)
-    return asked.world.macros.select(
+    selected = asked.world.macros.select(
         class_id.decode("latin-1") if class_id else "",
         o.user_classes(user_class) if user_class else (),
         asked.view.name,
         macro,
         asked.client_id,
     )
+    return reply.make_plan(selected, asked.view.network, asked.arrival.server, found.get(o.PARAMETER_LIST, b""))
 
 
-def answer(asked: Asked, kind: MessageType, selected: Selected, row: Binding | None, lease_s: int | None) -> bytes:
+def answer(asked: Asked, kind: MessageType, plan: Plan, row: Binding | None, lease_s: int | None) -> bytes:
     """Return an OFFER or ACK of a binding; without one and without lease, the ACK of an INFORM. WireError: no room."""
-    request, (_, server), world, view = asked[:4]
-    plan = world.plans.get(selected, view.network, server, request.options.get(o.PARAMETER_LIST, b""))
+    request, (_, server), *_ = asked
     extra = _extra(asked, plan, row)
     address = 0 if row is None else row.address
     data = None if lease_s is None else reply.quick(request, kind, plan, address, lease_s, extra)
@@ -44,7 +60,7 @@ def answer(asked: Asked, kind: MessageType, selected: Selected, row: Binding | N
     return wire.encode(packet, reply.limit_bytes(request))
 
 
-def _extra(asked: Asked, plan: reply.Plan, row: Binding | None) -> dict[int, bytes]:
+def _extra(asked: Asked, plan: Plan, row: Binding | None) -> dict[int, bytes]:
     """Return the options that depend on the client or its binding, besides 61 and 82."""
     found, selected = asked.request.options, plan.selected
     extra: dict[int, bytes] = {}

@@ -65,7 +65,7 @@ def _give(asked: Asked, row: Binding) -> Decision:
 
 def _encoded(asked: Asked, selected: Selected, row: Binding) -> bytes:
     request = asked.request
-    plan = asked.world.plans.get(selected, asked.view.network, asked.arrival.server, b"")
+    plan = reply.make_plan(selected, asked.view.network, asked.arrival.server, b"")
     packet = reply.answer(request, MessageType.ACK, asked.arrival.server, plan, row.address, None, {})
     options = {code: packet.options[code] for code in packet.options if code not in (o.MESSAGE_TYPE, o.SERVER_ID)}
     name = answers.host_name(selected, row)

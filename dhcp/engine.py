@@ -24,7 +24,7 @@ from typing import Final
 
 from dhcp import bootp, leasequery
 from dhcp import options as o
-from dhcp.answers import answer, nak, select
+from dhcp.answers import answer, nak, plan_for
 from dhcp.asking import ask, is_fixed, runs
 from dhcp.decision import (
     CLIENT_ID_MAX_BYTES,
@@ -39,6 +39,7 @@ from dhcp.decision import (
 )
 from dhcp.macros import Selected
 from dhcp.options import MessageType
+from dhcp.reply import Plan
 from dhcp.verify import probe
 from dhcp.view import NetworkView, Offer
 from dhcp.wire import Packet, WireError
@@ -124,12 +125,12 @@ def _is_available(asked: Asked, row: Binding) -> bool:
 
 
 def _offer(asked: Asked, row: Binding) -> Decision:
-    selected = select(asked, row.macro)
-    lease_s = _lease(asked, row, selected, negotiable=True)
+    plan = plan_for(asked, row.macro)
+    lease_s = _lease(asked, row, plan.selected, negotiable=True)
     return answered(
         asked,
         "dhcp.offer",
-        answer(asked, MessageType.OFFER, selected, row, lease_s),
+        answer(asked, MessageType.OFFER, plan, row, lease_s),
         row.address,
         row.address,
         lease_s=lease_s,
@@ -167,9 +168,9 @@ def _selecting(asked: Asked, server_id: bytes) -> Decision:
         return silent(asked, "no-offer")
     if row is None or not _is_available(asked, row):
         return silent(asked, "taken", forget=asked.client_id)
-    selected = select(asked, row.macro)
-    lease_s = offer.lease_s or _lease(asked, row, selected, negotiable=selected.lease_negotiable)
-    return _ack(asked, row, selected, lease_s, "selecting")
+    plan = plan_for(asked, row.macro)
+    lease_s = offer.lease_s or _lease(asked, row, plan.selected, negotiable=plan.selected.lease_negotiable)
+    return _ack(asked, row, plan, lease_s, "selecting")
 
 
 def _rebooting(asked: Asked, wanted: int) -> Decision:
@@ -202,12 +203,12 @@ def _extend(asked: Asked, row: Binding, state: str) -> Decision:
         return silent(asked, "unusable")
     if not is_fixed(row) and not runs(row, asked.now_s):
         return nak(asked, "Lease has expired.", state)
-    selected = select(asked, row.macro)
-    lease_s = _lease(asked, row, selected, negotiable=selected.lease_negotiable)
-    return _ack(asked, row, selected, lease_s, state)
+    plan = plan_for(asked, row.macro)
+    lease_s = _lease(asked, row, plan.selected, negotiable=plan.selected.lease_negotiable)
+    return _ack(asked, row, plan, lease_s, state)
 
 
-def _ack(asked: Asked, row: Binding, selected: Selected, lease_s: int, state: str) -> Decision:
+def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> Decision:
     """Acknowledge, storing client id and end of the lease first; what is stored already is not stored again."""
     end_s = FOREVER_S if lease_s == FOREVER_S else min(asked.now_s + lease_s, FOREVER_S - 1)
     address, _, flags, owner, _, signature, macro, comment = row
@@ -215,7 +216,7 @@ def _ack(asked: Asked, row: Binding, selected: Selected, lease_s: int, state: st
     return answered(
         asked,
         "dhcp.ack",
-        answer(asked, MessageType.ACK, selected, row, lease_s),
+        answer(asked, MessageType.ACK, plan, row, lease_s),
         row.address,
         row.address,
         lease_s=lease_s,
@@ -277,8 +278,7 @@ def _inform(asked: Asked) -> Decision:
     """INFORM: options only, for a client that has an address by other means; no binding is needed."""
     if not asked.request.ciaddr:
         return silent(asked, "no-address")
-    selected = select(asked, "")
-    data = answer(asked, MessageType.ACK, selected, None, None)
+    data = answer(asked, MessageType.ACK, plan_for(asked, ""), None, None)
     return answered(asked, "dhcp.inform", data, asked.request.ciaddr, 0)
 
 

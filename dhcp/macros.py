@@ -118,7 +118,7 @@ class MacroTable:
         self._disabled = frozenset(fault.name for fault in faults if fault.kind == "m")
         self._vendor_classes = frozenset(name for bundle in bundles.values() for name in bundle.vendor)
         self._names = self._bundles.keys() | self._disabled
-        self._clients = {bytes.fromhex(name): name for name in self._names if _CLIENT_MACRO.fullmatch(name)}
+        self.clients = {bytes.fromhex(name): name for name in self._names if _CLIENT_MACRO.fullmatch(name)}
         self._compose: Callable[..., Selected] = lru_cache(SELECT_CACHE_ENTRIES)(self._composed)
 
     @classmethod
@@ -164,7 +164,7 @@ class MacroTable:
             users,
             network if network in names else "",
             macro if macro in names else "",
-            self._clients.get(client_id, ""),
+            self.clients.get(client_id, ""),
         )
 
     def _class_macro(self, class_id: str) -> str:

@@ -3,8 +3,8 @@
 Rules of the room:
 
 * A *plan* is everything about a reply that does not depend on the client's own packet: the options of the macros in
-  Sun's order, what the network fills in, boot server, boot file, names. Plans are kept for each (Selected, network,
-  server, parameter list), so the path of one packet only adds message type, lease, and what is echoed.
+  Sun's order, what the network fills in, boot server, boot file, names. Plans are kept by what they are made from, so
+  the path of one packet only adds message type, lease, and what is echoed.
 * A plan also holds its options encoded, as they stand before and after the lease time. The usual answer is those bytes
   with a header before and the echoes after them (`quick`); whatever is out of the ordinary is put together option by
   option (`answer`). Both give the same packet: a test holds them together.
@@ -53,24 +53,23 @@ class Plan(NamedTuple):
     runs: dict[MessageType, tuple[bytes, bytes]]  # for OFFER and ACK: the options before and after the lease's value
 
 
-class Plans:
-    """The plans made so far."""
+PlanKey = tuple[bytes, bytes, bytes, str, bytes, int, Network]
+"""What a plan depends on: options 60, 77 and 55, the address's macro, a client id that has a macro, server, network."""
 
-    def __init__(self) -> None:
-        self._plans: dict[tuple[int, int, int, bytes], Plan] = {}
 
-    def get(self, selected: Selected, network: Network, server: int, wanted: bytes) -> Plan:
-        """Return the plan for these macros, this network, answering address and parameter list."""
-        key = (id(selected), network.number, server, wanted)
-        plan = self._plans.get(key)
-        if plan is None or plan.selected is not selected:  # an id may be used again, the object held here may not
-            if len(self._plans) >= PLANS_MAX:
-                self._plans.clear()
-            plan = self._plans[key] = _plan(selected, network, server, wanted)
+class Plans(dict[PlanKey, Plan]):
+    """The plans made so far, at most `PLANS_MAX`: strangers may send any class and parameter list."""
+
+    def keep(self, key: PlanKey, plan: Plan) -> Plan:
+        """Keep a plan, and return it."""
+        if len(self) >= PLANS_MAX:
+            self.clear()
+        self[key] = plan
         return plan
 
 
-def _plan(selected: Selected, network: Network, server: int, wanted: bytes) -> Plan:
+def make_plan(selected: Selected, network: Network, server: int, wanted: bytes) -> Plan:
+    """Return the plan for these macros, this network, answering address and parameter list."""
     siaddr = selected.boot_server or server
     file = selected.boot_file
     if file.startswith(OWN_URL):
