@@ -15,7 +15,6 @@ from dhcp.options import MessageType
 from dhcp.reply import Plan
 from storage.records import MANUAL, Binding
 
-
 PXE_CLASSES: Final = (b"PXEClient", b"HTTPClient")  # firmware compares the answer with the bare word
 
 
@@ -93,7 +92,7 @@ def nak(asked: Asked, text: str, state: str) -> Decision:
     given_back(asked, packet.options)
     data = wire.encode(packet, reply.limit_bytes(asked.request))
     address = asked.request.ciaddr or asked.wanted or 0
-    return answered(asked, "dhcp.nak", data, address, 0, state=state, reason=text)
+    return answered(asked, "dhcp.nak", data, address, state=state, reason=text)
 
 
 def given_back(asked: Asked, extra: dict[int, bytes]) -> dict[int, bytes]:

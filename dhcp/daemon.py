@@ -31,7 +31,7 @@ from dhcp.tally import Emit
 from dhcp.volleys import Inbox, Outbox
 from storage.records import Records, ipv4_text
 
-BATCH_MAX = 256  # packets for one commit: enough to share its cost, few enough to answer in time
+BATCH_MAX = 512  # packets for one commit: enough to share its cost, few enough to answer in time
 POLL_MS = 500  # how often an idle loop looks at offers and rescans
 
 AGE_MAX_S: Final = {b"\x01": 0.25, b"\x03": 0.5}  # by message type: DISCOVER, REQUEST of a client without address

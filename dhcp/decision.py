@@ -48,6 +48,7 @@ SILENCE: Final[Mapping[str, str]] = {
 
 BINDS = frozenset({"dhcp.ack", "dhcp.bootp"})  # kinds of event after which an address is the client's
 FOUND_MAX = 16384  # addresses whose network is remembered; forgotten all together when there are more
+GIVES = BINDS | {"dhcp.offer"}  # kinds of answer that give an address
 CLASS_SHOWN_MAX = 64  # characters of option 60 in an event
 CLONE = "another machine sends the same client id: served under its hardware address"
 
@@ -222,7 +223,6 @@ def answered(
     kind: str,
     data: bytes,
     address: int,
-    yiaddr: int,
     *,
     change: tuple[Binding, Binding] | None = None,
     needs_store: bool = True,
@@ -232,14 +232,14 @@ def answered(
 ) -> Decision:
     """Return the decision to send `data`, once `change` (old, new) is stored where there is one.
 
-    `address` is the one that the event tells of, `yiaddr` the one that the packet gives.
+    `address` is the one that it is about; the packet gives it to the client if its kind is in `GIVES`.
     """
     request, arrival, world, view, now_s, client_id, mac, *_ = asked
     if kind == "dhcp.nak":
         is_local = arrival.server in view.network
         to = destination(request, 0, world.conf.debug_port_offset, refused=True, ciaddr_is_local=is_local)
     else:
-        to = destination(request, yiaddr, world.conf.debug_port_offset)
+        to = destination(request, address if kind in GIVES else 0, world.conf.debug_port_offset)
     done = kind in BINDS
     return Decision(
         kind,

@@ -85,7 +85,7 @@ def _discover(asked: Asked) -> Decision:
             return silent(asked, "blocked")
         decision = _offer(asked, reservation)
         if len(view.reservations_of(client_id)) > 1:
-            decision = decision._replace(fields={**decision.fields, "detail": SEVERAL})
+            decision = decision._replace(facts={**decision.fields, "detail": SEVERAL})
         return decision
     row = _offered_already(asked) or _held_already(asked) or _wished_for(asked)
     row = row or view.free_for(client_id) or view.ended_before(asked.now_s - asked.world.conf.lease_min_lru_s)
@@ -131,7 +131,6 @@ def _offer(asked: Asked, row: Binding) -> Decision:
         asked,
         "dhcp.offer",
         answer(asked, MessageType.OFFER, plan, row, lease_s),
-        row.address,
         row.address,
         lease_s=lease_s,
         remember=Offer(asked.client_id, asked.mac, row.address, lease_s),
@@ -218,7 +217,6 @@ def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> De
         "dhcp.ack",
         answer(asked, MessageType.ACK, plan, row, lease_s),
         row.address,
-        row.address,
         lease_s=lease_s,
         state=state,
         change=None if new == row else (row, new),
@@ -279,7 +277,7 @@ def _inform(asked: Asked) -> Decision:
     if not asked.request.ciaddr:
         return silent(asked, "no-address")
     data = answer(asked, MessageType.ACK, plan_for(asked, ""), None, None)
-    return answered(asked, "dhcp.inform", data, asked.request.ciaddr, 0)
+    return answered(asked, "dhcp.inform", data, asked.request.ciaddr)
 
 
 HANDLERS: Final[Mapping[MessageType | None, Callable[[Asked], Decision]]] = {

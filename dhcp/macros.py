@@ -118,7 +118,9 @@ class MacroTable:
         self._disabled = frozenset(fault.name for fault in faults if fault.kind == "m")
         self._vendor_classes = frozenset(name for bundle in bundles.values() for name in bundle.vendor)
         self._names = self._bundles.keys() | self._disabled
-        self.clients = {bytes.fromhex(name): name for name in self._names if _CLIENT_MACRO.fullmatch(name)}
+        self.clients: Mapping[bytes, str] = {
+            bytes.fromhex(name): name for name in self._names if _CLIENT_MACRO.fullmatch(name)
+        }
         self._compose: Callable[..., Selected] = lru_cache(SELECT_CACHE_ENTRIES)(self._composed)
 
     @classmethod
@@ -148,12 +150,14 @@ class MacroTable:
         """Whether a macro of this name is in force."""
         return name in self._bundles
 
-    def select(self, class_id: str, user_classes: Sequence[str], network: str, macro: str, client_id: bytes) -> Selected:
+    def select(
+        self, class_id: str, user_classes: Sequence[str], network: str, macro: str, client_id: bytes
+    ) -> Selected:
         """Merge the macros that apply to one client.
 
         `class_id` is option 60's text, `network` a network number, `macro` the binding's macro; a client's macro is
-        named by its id in upper-case hexadecimal. Names without a macro count for nothing. The answers are cached by what has an effect only, so
-        that clients cannot wear the cache out with words of their own.
+        named by its id in upper-case hexadecimal. Names without a macro count for nothing. The answers are cached by
+        what has an effect only, so that clients cannot wear the cache out with words of their own.
         """
         class_macro = self._class_macro(class_id) if class_id else ""
         users = tuple(name for name in user_classes if name in USER_CLASS_MACROS) if user_classes else ()

@@ -59,10 +59,8 @@ class FreeSet:
         Servers that know the same rows thus start at the same place, whatever they have offered or seen taken.
         """
         offset = address - self._base
-        if offset < self._low:
-            self._low = offset
-        if offset > self._high:
-            self._high = offset
+        self._low = min(self._low, offset)
+        self._high = max(self._high, offset)
 
     def add(self, address: int) -> None:
         """Put an address in; it must be covered."""
@@ -117,7 +115,9 @@ class NetworkView:
         self.version = 0  # what Records.read last returned
         self.rows: dict[int, Binding] = {}
         self.offers: dict[bytes, Offer] = {}
-        self.heard: OrderedDict[bytes, tuple[bytes, int]] = OrderedDict()  # client id -> hardware address last acknowledged, and when
+        self.heard: OrderedDict[bytes, tuple[bytes, int]] = (
+            OrderedDict()
+        )  # client id -> hardware address last acknowledged, and when
         self._ids: dict[bytes, bytes] = {}  # hardware address -> client id last acknowledged
         self._clients: dict[bytes, tuple[int, ...]] = {}
         self._free = FreeSet(network)

@@ -89,7 +89,9 @@ class Inbox:
         self._handle = handle
         self._most = most
         self._slots = _lay_out(most, TAKEN_BYTES, named=False)
-        self._blank = bytes(self._slots.messages)  # the kernel writes into heads, so they are put right before each call
+        self._blank = bytes(
+            self._slots.messages
+        )  # the kernel writes into heads, so they are put right before each call
         self._sizes = memoryview(self._slots.messages).cast("B").cast("I")[_SIZE_WORD::_MESSAGE_WORDS]
 
     def take(self) -> list[bytes]:
@@ -126,7 +128,7 @@ class Outbox:
         self._count = 0
 
     def put(self, data: bytes, address: int, port: int) -> bool:
-        """Take a datagram over; False if there is no room: send the others first, or this one by itself if it is long."""
+        """Take a datagram over; False if there is no room: send the others first, or it is too long for a slot."""
         index, size = self._count, len(data)
         if index == self._most or size > SENT_BYTES:
             return False

@@ -50,7 +50,7 @@ class LineError(ValueError):
 
 
 class Codec(NamedTuple):
-    """One kind of row: its type, row -> key, line -> row (LineError), row -> line, line -> the key it claims, if any."""
+    """One kind of row: its type, row -> key, line -> row (LineError), row -> line, line -> the key it claims."""
 
     row_type: type[Row]
     key: Callable[[Row], Key]

@@ -102,9 +102,7 @@ def settle(staged: Sequence[Staged]) -> list[tuple[int, int] | OSError]:
     are in one directory.
     """
     synced = [_synced(staged[0])] if len(staged) == 1 else list(_together().map(_synced, staged))
-    found = [
-        one if isinstance(one, OSError) else _renamed(file, one) for file, one in zip(staged, synced, strict=True)
-    ]
+    found = [one if isinstance(one, OSError) else _renamed(file, one) for file, one in zip(staged, synced, strict=True)]
     try:
         if staged:
             _sync_directory(staged[0].directory)

@@ -7,7 +7,7 @@ can still be renewed.
 """
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from storage.records.codec import CLIENT_ID_MAX_BYTES, Codec, LineError, codec_for, encode_text
@@ -143,23 +143,22 @@ def _written(codec: Codec, table: str, row: Row, stored: Row | None) -> Verdict:
 
 
 def _signed(row: Row, signature: int) -> Row:
-    at = _SIGNATURES[type(row)]
-    return row._make((*row[:at], signature, *row[at + 1 :]))  # _replace takes three times as long
+    make, at = _MAKERS[type(row)]
+    return make((*row[:at], signature, *row[at + 1 :]))  # _replace takes three times as long
 
 
 def _look(table: str, row: Row, stored: Row | None) -> tuple[str, bool]:
     """Look at the fields that differ from the stored row: why one is refused, and whether all of them are figures."""
     kind = type(row)
-    if stored is None:
-        stored = _NOTHING[kind]
+    before: tuple[object, ...] = _NOTHING[kind] if stored is None else stored
     only_figures = True
-    for value, was, (name, check, is_figure) in zip(row, stored, _FIELDS[kind], strict=True):
+    for value, was, (name, check, is_figure) in zip(row, before, _FIELDS[kind], strict=True):
         if value is not was and value != was:
             reason = check(value)
             if reason:
                 return f"{name} {reason}", False
             only_figures = only_figures and is_figure
-    if isinstance(row, Binding) and row.address != stored[0]:
+    if isinstance(row, Binding) and row.address != before[0]:
         network = ipv4_int(table)
         if network and (row.address ^ network) >= network & -network:
             return f"the address cannot lie in a network numbered {table}", False
@@ -199,6 +198,10 @@ def _flags(value: int) -> str:
     return "" if value & ~KNOWN_FLAGS == 0 else f"{value} has bits beyond {KNOWN_FLAGS}"
 
 
+def _anything(_: object) -> str:
+    return ""
+
+
 def _kind(value: str) -> str:
     return "" if value in (MACRO, SYMBOL) else f"{value!r} is neither m nor s"
 
@@ -224,12 +227,14 @@ _CHECKS: dict[str, Callable[..., str]] = {
     "detail": _text(DETAIL_MAX_BYTES),
 }
 _KINDS: tuple[type[Row], ...] = (Binding, TabEntry, Install)
-_FIGURES = {Binding: frozenset({"client_id", "flags", "lease_s", "signature"})}
+_FIGURES: dict[type[Row], frozenset[str]] = {Binding: frozenset({"client_id", "flags", "lease_s", "signature"})}
 """Fields written in digits, of the kind of row that changes for every packet: only there is it worth it."""
 
 _FIELDS = {
-    kind: tuple((name, _CHECKS.get(name, lambda _: ""), name in _FIGURES.get(kind, ())) for name in kind._fields)
+    kind: tuple((name, _CHECKS.get(name, _anything), name in _FIGURES.get(kind, ())) for name in kind._fields)
     for kind in _KINDS
 }
-_SIGNATURES = {kind: kind._fields.index("signature") for kind in _KINDS}
+_MAKERS: dict[type[Row], tuple[Callable[[Iterable[object]], Row], int]] = {
+    kind: (kind._make, kind._fields.index("signature")) for kind in _KINDS
+}
 _NOTHING: dict[type[Row], tuple[object, ...]] = {kind: (None,) * len(kind._fields) for kind in _KINDS}
