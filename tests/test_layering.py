@@ -25,6 +25,7 @@ PURE = {
     "dhcp": (
         *("wire", "options", "symbols", "macros", "macrotext", "names", "networks", "view"),
         *("decision", "asking", "engine", "answers", "bootp", "leasequery", "reply", "route", "frame", "probes"),
+        "relay",
     ),
     "pxe": ("content", "tftp_wire", "tftp_transfer", "tftp_options", "firmware", "bootplan", "ranges"),
     "jumpstart": ("model", "values", "hostfile", "targets/port", "targets/live_xen"),

@@ -48,8 +48,8 @@ def _announce(config: Config, whats: list[str]) -> None:
     notify_systemd("READY=1")
 
 
-def _check(config: Config) -> None:
-    faults = machine.check(config)
+def _check(config: Config, service: str = "") -> None:
+    faults = machine.check(config, service)
     if faults:
         raise Stop(*faults)
     for fault in config.warnings:
@@ -57,10 +57,17 @@ def _check(config: Config) -> None:
 
 
 def _is_enabled(config: Config, name: str) -> bool:
-    if name != "dhcp" or svcconf.load(config.dhcpsvc).daemon_enabled:
-        return True
-    warn(f"{config.dhcpsvc}: DAEMON_ENABLED=FALSE: DHCP is not served; `dhcpconfig -S -e` enables it")
-    return False
+    """Tell whether dhcpsvc.conf lets a service run; say so if not."""
+    why = ""
+    if name in ("dhcp", "dns"):
+        conf = svcconf.load(config.dhcpsvc)
+        if name == "dhcp" and not conf.daemon_enabled:
+            why = "DAEMON_ENABLED=FALSE: DHCP is not served; `dhcpconfig -S -e` enables it"
+        if name == "dns" and conf.relay_destinations:
+            why = "RUN_MODE=relay: names are not served; they are where the bindings are, on the servers"
+    if why:
+        warn(f"{config.dhcpsvc}: {why}")
+    return not why
 
 
 def serve_all(config: Config) -> None:
@@ -82,7 +89,7 @@ def serve_one(config: Config, name: str) -> None:
     status = os.environ.pop(STATUS_VARIABLE, "")
     parent = int(os.environ.pop(PARENT_VARIABLE, "0"))
     if not status:
-        _check(config)
+        _check(config, name)
         if not _is_enabled(config, name):
             return
         _serve(config, name, 0, lambda what: _announce(config, [what]))

@@ -41,8 +41,10 @@ R = TypeVar("R", bound=Row)
 
 
 def dhcp_records(config: Config) -> Records:
-    """Bindings and macros, where dhcpsvc.conf says. ConfError, RecordsError."""
+    """Bindings and macros, where dhcpsvc.conf says. ConfError, RecordsError; Stop where only a relay runs."""
     conf = svcconf.load(config.dhcpsvc)
+    if not conf.resource:
+        raise Stop(f"{config.dhcpsvc}: RUN_MODE=relay: bindings and macros are on the servers; use the command there")
     return open_records(conf.resource, conf.path)
 
 

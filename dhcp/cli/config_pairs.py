@@ -16,7 +16,7 @@ from typing import NamedTuple
 from dhcp import svcconf
 from dhcp.svcconf import BY_NAME, Show
 
-LISTS = frozenset({"OWNER_IP", "INTERFACES"})
+LISTS = frozenset({"OWNER_IP", "INTERFACES", "RELAY_DESTINATIONS"})
 """Parameters with several values: read with commas or blanks, written with commas."""
 
 CHANGED_BY = {"DAEMON_ENABLED": "-S", "RUN_MODE": "-R", "RESOURCE": "-C", "PATH": "-C", "RESOURCE_CONFIG": "-C"}

@@ -281,3 +281,26 @@ def test_without_permission_every_port_says_what_to_do(loopback_site) -> None:
     assert done.returncode == 1
     assert [line.split(":")[1].strip() for line in lines] == ["dhcp", "tftp", "http"]
     assert all("root" in line for line in lines)
+
+
+def test_a_relay_runs_without_a_share(loopback_site) -> None:
+    loopback_site.dhcpsvc.write_text(
+        "RUN_MODE=relay\nRELAY_DESTINATIONS=127.0.0.1\nINTERFACES=lo\n"
+        f"DEBUG_PORT_OFFSET={loopback_site.dhcp_port - 67}\n"
+    )
+    shutil.rmtree(loopback_site.share)
+    with loopback_site.serving("dhcp") as process:
+        _, said = process.communicate(timeout=30)
+    assert said.startswith("twinboot: dhcp: RELAY_DESTINATIONS: 127.0.0.1: 127.0.0.1 is no server's address")
+    assert said.count("\n") == 1
+    text = loopback_site.dhcpsvc.read_text().replace("DESTINATIONS=127.0.0.1", "DESTINATIONS=192.0.2.1")
+    loopback_site.dhcpsvc.write_text(text)
+    with loopback_site.serving("dhcp") as process:
+        assert f"ready (dhcp relay {loopback_site.dhcp_port};" in process.stdout.readline()
+    assert process.returncode == 0
+
+
+def test_names_and_bindings_of_a_relay_are_on_its_servers(loopback_site) -> None:
+    loopback_site.dhcpsvc.write_text("RUN_MODE=relay\nRELAY_DESTINATIONS=192.0.2.1\n")
+    (line,) = loopback_site.fails("lease", "list")
+    assert "RUN_MODE=relay" in line

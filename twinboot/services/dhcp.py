@@ -1,12 +1,13 @@
-"""The DHCP service: gives out addresses, and says in the dhcptab what each firmware boots."""
+"""The DHCP service: gives out addresses, and says in the dhcptab what each firmware boots; or relays to servers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from dhcp import daemon, svcconf
+from dhcp import daemon, relayd, svcconf
 from dhcp.networks import network
 from dhcp.sockets import SERVER_PORT, SocketError, open_sockets
+from dhcp.svcconf import ServiceConf
 from storage.records import Outcome, Records, RecordsError
 from twinboot import machine, sitefiles, stores
 from twinboot.config import Config
@@ -23,6 +24,8 @@ LOST_RACE = frozenset({Outcome.COLLISION, Outcome.EXISTS, Outcome.NOT_FOUND})
 def bind(config: Config, emit: Emitter) -> Bound:
     """Give out addresses."""
     conf = svcconf.load(config.dhcpsvc)
+    if conf.relay_destinations:
+        return _bind_relay(config, conf, emit)
     try:
         ports = open_sockets(conf, [one.name for one in machine.served(config, conf)])
     except SocketError as error:
@@ -35,6 +38,16 @@ def bind(config: Config, emit: Emitter) -> Bound:
         daemon.serve(conf, ports, records, networks, emit, ready)
 
     return Bound(f"dhcp {SERVER_PORT + conf.debug_port_offset}", serve)
+
+
+def _bind_relay(config: Config, conf: ServiceConf, emit: Emitter) -> Bound:
+    try:
+        ports, plan = relayd.open_relay(conf, relayd.resolve(conf.relay_destinations), config.interfaces)
+    except SocketError as error:
+        raise Stop(*(f"dhcp: {line}" for line in str(error).splitlines())) from error
+    return Bound(
+        f"dhcp relay {SERVER_PORT + conf.debug_port_offset}", lambda ready: relayd.serve(plan, ports, emit, ready)
+    )
 
 
 def publish(config: Config, records: Records, emit: Callable[..., None]) -> None:

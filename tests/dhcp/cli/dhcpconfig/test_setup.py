@@ -124,7 +124,11 @@ def test_d_that_fails_half_way_can_be_repeated(server) -> None:
         ("-D -r SUNWfiles -p @/dhcp -h files -y acme.eng", "-y: a host domain needs -h dns or -h nisplus, not files"),
         ("-D -r SUNWfiles -p @/dhcp -h dns", "-h dns requires a host domain"),
         ("-D -r SUNWfiles -p @/file/dhcp", "@/file/dhcp: Not a directory"),
-        ("-R 120.30.33.7,120.30.42.132", "no relay mode here: run a relay agent"),
+        ("-R ,", '-R: "" is not legal; legal: addresses or names of 1 to 16 servers'),
+        ("-R 120.30.33.7,120.30.42.256", "-R: '120.30.42.256' is not a dotted IPv4 address"),
+        ("-R 127.0.0.1", "-R: 127.0.0.1 is no server's address"),
+        ("-R 120.30.255.255,255.255.255.255", "-R: 255.255.255.255 is no server's address"),
+        ("-R no-such-host.invalid", "no host of that name is known"),
         (
             "-N 192.168.0.0",
             "DHCP service is not configured on this server (@/etc/dhcpsvc.conf): execute `dhcpconfig -D`",
