@@ -10,6 +10,7 @@ sysidcfg(4), crypt(5); disk names by the controller, target, disk, slice scheme,
 
 import re
 from collections.abc import Callable
+from ipaddress import IPv4Network
 from typing import NamedTuple
 
 DISK = r"c[0-9]{1,3}(?:t(?:[0-9]{1,3}|[0-9A-Fa-f]{16,32}))?d[0-9]{1,5}"
@@ -20,6 +21,7 @@ HOST = (
 )
 OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = rf"{OCTET}(?:\.{OCTET}){{3}}"
+NETMASKS = frozenset(str(IPv4Network((0, bits)).netmask) for bits in range(33))
 NUMBER = r"[0-9]{1,9}"
 RANGE = re.compile(rf"({NUMBER})-({NUMBER})")
 
@@ -119,6 +121,10 @@ patch_ids = pattern(r"[0-9]{6}-[0-9]{2}(?:,[0-9]{6}-[0-9]{2})*", "patch numbers 
 zone_path = pattern(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*", "a time zone", "Europe/London")
 terminal = pattern(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}", "a terminal type", "vt100")
 link = pattern(r"[a-z][a-z0-9_]{0,29}[0-9]", "the name of an interface", "e1000g0")
+plain_host = pattern(HOST.removesuffix(r"|\$HOST"), "a host name or address", "hv1")
+keyboard = pattern(r"[A-Za-z][A-Za-z0-9_-]{0,63}", "a keyboard layout", "US-English")
+distinguished = pattern(r"[A-Za-z0-9_.,:=@+ -]{1,1024}", "a distinguished name", "cn=proxyagent,ou=profile")
+netmask = Shape(lambda word: word in NETMASKS, "a netmask", "255.255.255.0")
 domain = pattern(r"[A-Za-z][A-Za-z0-9_.-]{0,254}", "a domain name", "example.com")
 server = pattern(rf"(?:{HOST})(?:\({IPV4}\))?", "a server and its address", "ns1(192.168.78.14)")
 crypt_hash = pattern(
