@@ -6,8 +6,22 @@ from pathlib import Path
 from storage.records.port import Outcome, Records, RecordsError
 from storage.records.sunwfiles import SunwFiles
 
+
+def _postgresql(path: str | Path) -> Records:
+    """Loaded when it is asked for: its driver is an optional part, and costs more time to load than Sun's commands."""
+    try:
+        from storage.records.postgresql import PostgresRecords  # noqa: PLC0415
+    except ImportError as error:
+        raise RecordsError(
+            Outcome.UNAVAILABLE,
+            f"RESOURCE=postgresql needs psycopg ({error}): install it with pip install 'twinboot[postgresql]'",
+        ) from error
+    return PostgresRecords(path)
+
+
 ADAPTERS: dict[str, Callable[[str | Path], Records]] = {
     "SUNWfiles": SunwFiles,
+    "postgresql": _postgresql,
 }
 """A new datastore is one module and one line here."""
 

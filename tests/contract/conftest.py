@@ -1,14 +1,15 @@
 """Makers of every adapter, so that one suite states what all of them do."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from storage.records import MemoryRecords, Records, Row, SunwFiles
+from storage.records import MemoryRecords, Records, Row, SunwFiles, ipv4_text, open_records
 from storage.records.codec import codec_for
 from storage.records.container import container_name, empty_container
+from storage.records.postgresql_rows import KINDS, STATEMENTS, escape
 
 
 class Store(NamedTuple):
@@ -31,6 +32,39 @@ def _sunwfiles(path: Path) -> Store:
     return Store(SunwFiles(path, lock_timeout_s=1.0), edit)
 
 
-@pytest.fixture(params=[_memory, _sunwfiles], ids=["memory", "SUNWfiles"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return request.param(tmp_path)
+def _postgresql(database: str) -> Store:
+    import psycopg  # noqa: PLC0415 - the driver is optional
+
+    records = open_records("postgresql", database)
+
+    def literal(value: object) -> object:
+        return escape(value) if isinstance(value, str) else value
+
+    def edit(table: str, rows: Iterable[Row]) -> None:
+        """Type it, as a person would in psql."""
+        if table not in records.tables():
+            records.create(table)
+        with psycopg.connect(database) as connection:
+            for row in rows:
+                kind = KINDS[type(row)]
+                place = [table] if "network" in kind.keys else []
+                values = [ipv4_text(row[i]) if name in ADDRESSES else row[i] for i, name in enumerate(row._fields)]
+                marks = ", ".join(["%s"] * len(place + values))
+                if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+                    connection.execute(STATEMENTS[type(row)].empty, [table])
+                connection.execute(f"INSERT INTO {kind.table} VALUES ({marks})", [*place, *map(literal, values)])
+
+    return Store(records, edit)
+
+
+ADDRESSES = {"address", "owner", "server"}
+
+
+@pytest.fixture(params=["memory", "SUNWfiles", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "postgresql":
+        made = _postgresql(request.getfixturevalue("database"))
+        yield made
+        made.records.close()
+    else:
+        yield {"memory": _memory, "SUNWfiles": _sunwfiles}[request.param](tmp_path)
