@@ -27,6 +27,8 @@ from storage.records import ipv4_int
 DESTINATIONS_MAX = 16  # of a relay; in.dhcpd takes 5
 CONF_MAX_BYTES = 64 * 1024  # Sun's own files have a few hundred bytes
 
+_PASSWORD = re.compile(r"(password *= *)(?:'(?:[^'\\]|\\.)*'?|[^\s&]*)|(://[^\s/@:]*:)\S*(?=@)")
+
 
 class Show(Enum):
     """Who may see and set a key with `dhcpconfig -P`."""
@@ -247,6 +249,11 @@ def set_pairs(text: str, changes: Mapping[str, str | None]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
+def shown(value: str) -> str:
+    """A value as people may see it: a connection string without its password."""
+    return _PASSWORD.sub(r"\1\2***", value)
+
+
 def check_value(name: str, value: str) -> Any:
     """Return the parsed value of one key. ValueError says in one line what is legal."""
     key = BY_NAME.get(name.upper())
@@ -255,7 +262,7 @@ def check_value(name: str, value: str) -> Any:
     try:
         return key.parse(value)
     except ValueError:
-        raise ValueError(f'"{value}" is not legal; legal: {key.legal}') from None
+        raise ValueError(f'"{shown(value)}" is not legal; legal: {key.legal}') from None
 
 
 def check(text: str, file: str = "dhcpsvc.conf") -> ServiceConf:

@@ -90,7 +90,7 @@ def _parameters(options: Options, session: Session) -> int:
     if wanted:
         text = edit(path, lambda old: svcconf.set_pairs(old, wanted))
         _tell_consequences(text, set(wanted))
-    asked = {wish.name: svcconf.get(text, wish.name) or "" for wish in wishes if wish.value is None}
+    asked = {wish.name: svcconf.shown(svcconf.get(text, wish.name) or "") for wish in wishes if wish.value is None}
     if "json" in options:
         _print_all(asked, as_document=True)
     else:

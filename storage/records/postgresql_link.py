@@ -164,7 +164,7 @@ class Link:
                 self._leave_no_transaction()
 
     def run(self, *statements: Statement) -> list[Rows]:
-        """Send all statements at once, and give the rows of each. RecordsError (LostError, AgainError): all is undone."""
+        """Send all statements at once, and give the rows of each. RecordsError, and then all is undone."""
         connection = self._open()
         connection.deadline_s = self._deadline_s
         try:
