@@ -12,6 +12,9 @@ from typing import NamedTuple
 FAULTS_MAX = 500
 """Faults kept for one file: enough for the worst honest file, and a megabyte of noise stays readable."""
 
+LINE_MAX_CHARS = 400
+"""Length of either half of a message."""
+
 SHOWN_MAX_CHARS = 60
 """How much of a word is repeated in a message."""
 
@@ -58,7 +61,7 @@ class Faults:
     def add(self, severity: Severity, at: At, what: str, instead: str) -> None:
         """Note one fault."""
         if len(self._found) < FAULTS_MAX:
-            self._found.append(Fault(self.file, at, severity, what, instead))
+            self._found.append(Fault(self.file, at, severity, _one_line(what), _one_line(instead)))
         else:
             self._left_out += 1
 
@@ -79,15 +82,24 @@ class Faults:
         return tuple(found)
 
 
+def _one_line(text: str) -> str:
+    cut = text[:LINE_MAX_CHARS]
+    return (
+        cut
+        if cut.isprintable()
+        else "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cut)
+    )
+
+
 def has_errors(faults: Iterable[Fault]) -> bool:
     """Whether any of them is more than a warning."""
     return any(fault.severity is Severity.ERROR for fault in faults)
 
 
 def shown(text: str) -> str:
-    """`text` between quotes for a message: on one line, printable, not long."""
+    """`text` between quotes for a message, not long."""
     cut = text if len(text) <= SHOWN_MAX_CHARS else text[:SHOWN_MAX_CHARS] + "..."
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in f"'{cut}'")
+    return f"'{cut}'"
 
 
 def suggestion(word: str, valid: Iterable[str]) -> str:

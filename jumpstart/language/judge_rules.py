@@ -13,8 +13,8 @@ from typing import NamedTuple
 from jumpstart.language.faults import NOWHERE, Faults, Severity, has_errors, shown, suggestion
 from jumpstart.language.grammar import Form, fit
 from jumpstart.language.keywords import PROBES, RULE, Compare
-from jumpstart.language.rules import Match, Probe, Rule
-from jumpstart.language.shapes import ipv4, quad, read_range
+from jumpstart.language.rules import DERIVED, NONE, Match, Probe, Rule
+from jumpstart.language.shapes import file_name, ipv4, quad, read_range
 
 CUSTOM = re.compile(r"^[ \t]*(probe|cmp)_([A-Za-z0-9_]{1,64})[ \t]*\(\)", re.MULTILINE)
 PLATFORMS = {"i386": "i86pc", "sparc": "sun4u or sun4v"}
@@ -43,6 +43,7 @@ def judge_rules(entries: Sequence[Rule | Probe], faults: Faults, custom: Custom 
         else:
             for match in entry.matches:
                 _judge_match(match, custom.keywords, faults)
+            _judge_files(entry, faults)
     rules = [entry for entry in entries if isinstance(entry, Rule)]
     if not rules and not has_errors(faults.all()):
         faults.error(NOWHERE, "there is no rule", "write one, such as: any - - PROFILE -")
@@ -65,6 +66,20 @@ def _judge_match(match: Match, custom: Collection[str], faults: Faults) -> None:
         faults.error(match.keyword.at, f"{shown(match.keyword.text)} is no keyword of rules", near)
     elif not match.values:
         faults.error(match.keyword.at, f"{match.name} lacks a value", f"write {match.name} VALUE")
+
+
+def _judge_files(rule: Rule, faults: Faults) -> None:
+    for kind, word, instead_of_file in (
+        ("begin script", rule.begin, NONE),
+        ("profile", rule.profile, DERIVED),
+        ("finish script", rule.finish, NONE),
+    ):
+        if word.text != instead_of_file and not file_name.takes(word.text):
+            what = f"{shown(word.text)} cannot be a {kind}"
+            faults.error(word.at, what, f"write {instead_of_file}, or a file of this directory by its plain name")
+    if rule.profile.text == DERIVED and rule.begin.text == NONE:
+        what = "= is the profile that a begin script writes, and there is none"
+        faults.error(rule.profile.at, what, "name the begin script in place of -, or a profile in place of =")
 
 
 def _judge_value(match: Match, faults: Faults) -> None:
