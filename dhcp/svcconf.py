@@ -30,6 +30,7 @@ CONF_MAX_BYTES = 64 * 1024  # Sun's own files have a few hundred bytes
 _PASSWORD = re.compile(r"(password *= *)(?:'(?:[^'\\]|\\.)*'?|[^\s&]*)|(://[^\s/@:]*:)\S*(?=@)")
 
 
+
 class Show(Enum):
     """Who may see and set a key with `dhcpconfig -P`."""
 
@@ -130,8 +131,9 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _directory(text: str) -> str:
-    if not text.startswith("/") or "\0" in text:
+def _place(text: str) -> str:
+    is_connection = "=" in text or "://" in text  # of libpq; the datastore reads it, and says more if it cannot
+    if not (text.startswith("/") or is_connection) or "\0" in text:
         raise ValueError(text)
     return text
 
@@ -149,8 +151,8 @@ KEYS: tuple[Key, ...] = (
         Show.READ_ONLY, "the kind of datastore", required=True),
     Key("RUN_MODE", _word("server", "relay"), "server", "server or relay", Show.READ_ONLY,
         "server answers clients; relay passes them on to RELAY_DESTINATIONS, and needs no datastore"),
-    Key("PATH", _directory, "", "an absolute directory", Show.READ_ONLY, "the shared directory of the datastore",
-        required=True),
+    Key("PATH", _place, "", "an absolute directory, or for postgresql a connection string", Show.READ_ONLY,
+        "where the datastore is: the shared directory, or the database", required=True),
     Key("CONVER", _number(1, 1), 1, "1", Show.READ_ONLY, "version of the containers", required=True),
     Key("OWNER_IP", _addresses, (), "IPv4 addresses with `,` between", Show.OPEN,
         "addresses of all servers, whose bindings are served; the server's own addresses are always meant too"),

@@ -69,7 +69,7 @@ def _binding_changes(config: Config, records: Records, host: Hypervisor) -> list
     for link in host.links:
         if not link.address:
             continue
-        table = stores.container(config, IPv4Address(link.address))
+        table = stores.container(config, records, IPv4Address(link.address))
         bound = {row.address: row for row in stores.rows(records, table, Binding)}
         old = bound.get(int(IPv4Address(link.address)))
         new = _reservation(config, old, link.mac, link.address)
@@ -113,8 +113,7 @@ def remove(config: Config, records: Records, name: str, host: Hypervisor | None)
         (config.hosts_dir / f"{name}.toml").unlink()
     if host is None:
         return
-    tables = [str(net.subnet.network_address) for net in config.networks]
-    found = stores.reservations(records, tables, [client_id(link.mac) for link in host.links])
+    found = stores.reservations(records, stores.containers(records), [client_id(link.mac) for link in host.links])
     changes = [Change(table, row, _freed(row)) for table, row in found]
     macros = {name for name, _ in host_macros(host)}
     entries = stores.rows(records, stores.DHCPTAB, TabEntry)

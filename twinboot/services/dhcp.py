@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dhcp import daemon, relayd, svcconf
-from dhcp.networks import network
 from dhcp.sockets import SERVER_PORT, SocketError, open_sockets
 from dhcp.svcconf import ServiceConf
 from storage.records import Outcome, Records, RecordsError
@@ -13,6 +12,7 @@ from twinboot import machine, sitefiles, stores
 from twinboot.config import Config
 from twinboot.events import Emitter
 from twinboot.faults import Stop
+from twinboot.services.networks import served
 from twinboot.services.port import Bound, Ready
 
 __all__ = ["bind", "publish"]
@@ -34,8 +34,7 @@ def bind(config: Config, emit: Emitter) -> Bound:
     def serve(ready: Ready) -> None:
         records = stores.dhcp_records(config)
         publish(config, records, emit)
-        networks = [network(str(net.subnet)) for net in config.networks]
-        daemon.serve(conf, ports, records, networks, emit, ready)
+        daemon.serve(conf, ports, records, served(config, records, emit), emit, ready)
 
     return Bound(f"dhcp {SERVER_PORT + conf.debug_port_offset}", serve)
 

@@ -75,7 +75,6 @@ def test_no_is_no(full) -> None:
     ("line", "reason"),
     [
         ("-r SUNWbinfiles -p @/new", 'RESOURCE: "SUNWbinfiles" is not legal'),
-        ("-r postgresql -p @/new", "postgresql is not a valid resource here"),
         ("-r SUNWfiles -p new", 'PATH: "new" is not legal'),
         ("-r SUNWfiles -p @/dhcp/../dhcp", "the source data store is the same as destination data store"),
         ("-r SUNWfiles -p @/file/dhcp", "@/file/dhcp: Not a directory"),
