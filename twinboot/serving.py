@@ -19,13 +19,13 @@ from storage.records import RecordsError
 from twinboot import machine
 from twinboot.config import Config
 from twinboot.events import Emitter
-from twinboot.faults import Stop
+from twinboot.faults import ConfigError, Stop
 from twinboot.journal import JournalError
 from twinboot.privileges import die_with_parent, drop
 from twinboot.services import load, wanted
 from twinboot.supervise import PARENT_VARIABLE, STATUS_VARIABLE, Supervisor
 
-__all__ = ["notify_systemd", "serve_all", "serve_one"]
+__all__ = ["may_start", "notify_systemd", "serve_all", "serve_one"]
 
 
 def notify_systemd(state: str) -> None:
@@ -68,6 +68,15 @@ def _is_enabled(config: Config, name: str) -> bool:
     if why:
         warn(f"{config.dhcpsvc}: {why}")
     return not why
+
+
+def may_start(configured: Callable[[], Config], name: str) -> bool:
+    """Tell whether the configuration wants `name` to run. A faulty one does: the service itself tells its faults."""
+    try:
+        config = configured()
+        return name in wanted(config) and _is_enabled(config, name)
+    except (ConfigError, ConfError):
+        return True
 
 
 def serve_all(config: Config) -> None:

@@ -313,3 +313,29 @@ def test_a_missing_configuration_says_what_to_type(site) -> None:
     for words in (["status"], ["host", "list"], ["serve"], ["install", "hv1"], ["media", "build", "live-xen"]):
         assert "twinboot init" in site.fails(*words)[0]
     assert "twinboot" in site.ok("version")
+
+
+# -- what systemd asks before it starts a unit
+
+
+@pytest.mark.parametrize(
+    ("service", "dhcpsvc", "code"),
+    [
+        ("dhcp", {}, 0),
+        ("dhcp", {"DAEMON_ENABLED=TRUE": "DAEMON_ENABLED=FALSE"}, 1),
+        ("tftp", {"DAEMON_ENABLED=TRUE": "DAEMON_ENABLED=FALSE"}, 0),
+        ("dns", {}, 1),  # there is no domain
+        ("dhcp", {"CONVER=1": "CONVER=9"}, 0),  # the start itself tells the fault
+    ],
+)
+def test_a_unit_that_is_switched_off_is_skipped(site, service: str, dhcpsvc: dict[str, str], code: int) -> None:
+    site.init()
+    text = site.dhcpsvc.read_text()
+    for old, new in dhcpsvc.items():
+        text = text.replace(old, new)
+    site.dhcpsvc.write_text(text)
+    assert site.run("serve", "--ask", service).exit_code == code
+
+
+def test_a_faulty_configuration_is_no_reason_to_skip(site) -> None:
+    assert site.run("serve", "--ask", "dhcp").exit_code == 0  # there is no file
