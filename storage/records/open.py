@@ -5,6 +5,7 @@ from pathlib import Path
 
 from storage.records.port import Outcome, Records, RecordsError
 from storage.records.sunwfiles import SunwFiles
+from storage.records.twinlog import open_twinlog
 
 
 def _postgresql(path: str | Path) -> Records:
@@ -22,6 +23,7 @@ def _postgresql(path: str | Path) -> Records:
 ADAPTERS: dict[str, Callable[[str | Path], Records]] = {
     "SUNWfiles": SunwFiles,
     "postgresql": _postgresql,
+    "twinlog": open_twinlog,
 }
 """A new datastore is one module and one line here."""
 

@@ -1,6 +1,7 @@
 """Makers of every adapter, so that one suite states what all of them do."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,11 @@ import pytest
 from storage.records import MemoryRecords, Records, Row, SunwFiles, ipv4_text, open_records
 from storage.records.codec import codec_for
 from storage.records.container import container_name, empty_container
+from storage.records.files import LocalFiles
 from storage.records.postgresql_rows import KINDS, STATEMENTS, escape
+from storage.records.twinlog import SystemClock, TwinLog
+from storage.records.twinlog_log import Log
+from storage.records.twinlog_text import FOLDER, log_name, section_line
 
 
 class Store(NamedTuple):
@@ -30,6 +35,24 @@ def _sunwfiles(path: Path) -> Store:
         (path / container_name(table)).write_bytes(empty_container(table) + lines)
 
     return Store(SunwFiles(path, lock_timeout_s=1.0), edit)
+
+
+def _twinlog(path: Path) -> Store:
+    def edit(table: str, rows: Iterable[Row]) -> None:
+        """Commit a batch as another server would that chose these very signatures."""
+        log = Log(files, SystemClock(), "other.0")
+        with suppress(FileExistsError):
+            files.make(FOLDER)
+        log.follow()
+        known = log.state.tables.get(table)
+        body = [section_line(table)]
+        body += [b"- " + line + b"\n" for line in known.lines.values()] if known else [b"created\n"]
+        body += [b"+ " + codec_for(table).render(row) + b"\n" for row in rows]
+        tmp, _ = log.write(b"".join(body))
+        files.rename(f"{FOLDER}/{tmp}", f"{FOLDER}/{log_name(log.state.number + 1)}")
+
+    files = LocalFiles(path)
+    return Store(TwinLog(files, look_s=0.0), edit)
 
 
 def _postgresql(database: str) -> Store:
@@ -60,11 +83,11 @@ def _postgresql(database: str) -> Store:
 ADDRESSES = {"address", "owner", "server"}
 
 
-@pytest.fixture(params=["memory", "SUNWfiles", "postgresql"])
+@pytest.fixture(params=["memory", "SUNWfiles", "twinlog", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "postgresql":
         made = _postgresql(request.getfixturevalue("database"))
         yield made
         made.records.close()
     else:
-        yield {"memory": _memory, "SUNWfiles": _sunwfiles}[request.param](tmp_path)
+        yield {"memory": _memory, "SUNWfiles": _sunwfiles, "twinlog": _twinlog}[request.param](tmp_path)
