@@ -25,7 +25,7 @@ from twinboot.lab.simulate.packets import (
     dotted,
 )
 
-REQUESTS_KEPT = 64  # per client: more transactions than one can have open
+REQUESTS_KEPT = 4096  # per client: a stopped server may answer the oldest after hours
 
 
 class Promise(NamedTuple):
@@ -69,6 +69,7 @@ class Checker:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.violations: list[Violation] = []
         self.acknowledged = 0
+        self.declined = 0
         self._clock = clock
         self._clients: dict[bytes, _Seen] = {}
         self._promises: dict[int, dict[bytes, Promise]] = {}
@@ -84,6 +85,7 @@ class Checker:
             seen.given_up[address] = now_s
             self._promises.get(address, {}).pop(message.mac, None)
             seen.trying_since_s = None
+            self.declined += message.kind == DECLINE
         elif message.kind in (DISCOVER, REQUEST):
             if seen.trying_since_s is None:
                 seen.trying_since_s = now_s

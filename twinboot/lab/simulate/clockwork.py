@@ -23,6 +23,7 @@ class Clockwork:
 
     def __init__(self) -> None:
         self.now_s = 0.0
+        self.hub: Any = greenlet.getcurrent()  # where `run` is called, and where tasks go to sleep
         self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._asked = 0
 
@@ -45,19 +46,26 @@ class Clockwork:
         self.now_s = until_s
 
 
+class _Light(greenlet):  # type: ignore[misc]
+    """A greenlet that knows whose it is."""
+
+    task: "Task"
+
+
 class Task:
-    """One process. `body` runs from the moment of its making; `ended` is told how it came to an end."""
+    """One thread of a process: `body` runs from the moment of its making; `ended` is told how it came to an end."""
 
     def __init__(
         self, clockwork: Clockwork, body: Callable[[], None], ended: Callable[[BaseException | None], None]
     ) -> None:
         self.alive = True
         self.paused_until_s = 0.0
+        self.flying: Callable[[], object] | None = None  # what it has asked the share for and has not heard of
         self._clockwork = clockwork
         self._body = body
         self._ended = ended
-        self._hub: Any = None
-        self._light = greenlet(self._live)
+        self._light = _Light(self._live, clockwork.hub)
+        self._light.task = self
         self._turn = 0  # which sleep it is at: a wake-up for an earlier one is void
         self._waiting = False
         clockwork.after(0, self._resume, 0)
@@ -67,12 +75,11 @@ class Task:
         try:
             self._body()
         except Killed:
-            pass
-        except BaseException as error:  # noqa: BLE001 - a process may end in any way; the run reports it
+            return
+        except Exception as error:  # noqa: BLE001 - a process may end in any way; the run reports it
             end = error
-        was_alive, self.alive = self.alive, False
-        if was_alive:
-            self._ended(end)
+        self.alive = False
+        self._ended(end)
 
     def _resume(self, turn: int) -> None:
         if turn != self._turn or not self.alive:
@@ -82,7 +89,6 @@ class Task:
             return
         self._turn += 1
         self._waiting = False
-        self._hub = greenlet.getcurrent()
         self._light.switch()
 
     # -- called from inside
@@ -92,9 +98,7 @@ class Task:
         if not self.alive:
             raise Killed
         self._clockwork.after(delay_s, self._resume, self._turn)
-        self._hub.switch()
-        if not self.alive:
-            raise Killed
+        self._clockwork.hub.switch()
 
     def wait(self, longest_s: float) -> None:
         """Sleep until `wake` is called, or at the longest so long."""
@@ -114,9 +118,14 @@ class Task:
         self.paused_until_s = max(self.paused_until_s, self._clockwork.now_s + for_s)
 
     def kill(self) -> None:
-        """End it where it is (SIGKILL); its clean-up code finds nothing to act upon."""
-        if not self.alive:
-            return
+        """End it where it is (SIGKILL); its clean-up code finds nothing to act upon. Not from inside a task."""
         self.alive = False
         if self._light:
             self._light.throw(Killed)
+
+
+def current() -> Task:
+    """Return the task that is running."""
+    light = greenlet.getcurrent()
+    assert isinstance(light, _Light), "only code in a task can let time pass"
+    return light.task

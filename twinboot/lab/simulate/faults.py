@@ -68,8 +68,8 @@ def _power_cut(place: Place, server: Server) -> str:
 
 def _pause(place: Place, server: Server) -> str:
     for_s = place.draw_s(1.0, 10.0, 60.0, 600.0, 3600.0)
-    if server.task is not None:
-        server.task.pause(for_s)
+    for task in server.tasks:
+        task.pause(for_s)
     return f"is stopped for {for_s:.0f} s"
 
 
@@ -181,7 +181,7 @@ def begin(place: Place, tell: Callable[[str, str], None]) -> None:
 
 
 def calm(place: Place) -> None:
-    """End all faults."""
+    """End all faults; pauses have ended, for none is drawn to last longer."""
     network = place.network
     network.loss = network.doubled = network.late_s = 0.0
     network.cut.clear()
@@ -191,5 +191,3 @@ def calm(place: Place) -> None:
         weather.is_full = weather.is_read_only = False
         server.mount.kill_after = 0
         server.clock.error_s = 0.0
-        if server.task is not None:
-            server.task.paused_until_s = 0.0

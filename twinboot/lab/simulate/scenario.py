@@ -30,9 +30,9 @@ class Scenario(NamedTuple):
         return 2.0 * self.lease_s + self.lease_min_lru_s + 240.0
 
     @property
-    def is_roomy(self) -> bool:
-        """Whether every client can have an address once the leases of old have ended."""
-        return self.addresses > self.clients - self.reserved
+    def spare(self) -> int:
+        """Addresses that are left when every client has one; negative if there are not enough."""
+        return self.addresses - (self.clients - self.reserved)
 
     def __str__(self) -> str:
         place = "one local disk" if self.is_local else "NFS" + (" behind a deadline" if self.deadline_s else "")

@@ -7,6 +7,7 @@ comes back after a while, with nothing but what is on the share.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
@@ -16,9 +17,11 @@ from dhcp.asking import view_of
 from dhcp.decision import Arrival, Decision, Networks, World
 from dhcp.mirror import Mirror
 from dhcp.networks import Network
+from dhcp.options import MessageType
 from dhcp.reply import Plans
 from dhcp.svcconf import ServiceConf
-from storage.records import Change, Outcome, Records
+from storage.records import Change, Outcome, Records, RecordsError
+from storage.records.twinlog import TwinLog
 from twinboot.lab.simulate.clockwork import EPOCH_S, Clockwork, Task
 from twinboot.lab.simulate.share import Mount
 from twinboot.lab.simulate.trace import Trace
@@ -26,14 +29,25 @@ from twinboot.lab.simulate.trace import Trace
 BATCH_MAX = 256
 IDLE_S = 5.0  # how often a server without work looks after itself
 PACKET_S = 0.00005  # what a packet costs
+TEND_S = 1.0  # how often the datastore may publish
+RESTART_S = 1.0  # of a process that ended by itself
 INBOX_MAX = 2_000  # what the socket's buffer holds; more is dropped
+GIVE_UP = frozenset({MessageType.RELEASE, MessageType.DECLINE})
+GIVE_UP_AGE_MAX_S = 1.0  # an older one may be about a lease that its client has got anew since
 LOST_RACE = frozenset({Outcome.COLLISION, Outcome.NOT_FOUND, Outcome.EXISTS})
+
+
+class Datagram(NamedTuple):
+    """A packet, and when it came (simulated seconds)."""
+
+    data: bytes
+    came_s: float
 
 
 class Work(NamedTuple):
     """One packet on its way through a batch."""
 
-    data: bytes
+    datagram: Datagram
     decision: Decision
 
 
@@ -61,6 +75,7 @@ class Site:
     send: Callable[[str, bytes], None]
     crashed: Callable[[str, BaseException], None]
     open_records: Callable[["Server"], Records]
+    process: type["Process"]
 
 
 @dataclass
@@ -73,34 +88,50 @@ class Server:
     mount: Mount
     clock: Clock
     task: Task | None = None
-    starts: int = 0
+    helpers: list[Task] = field(default_factory=list)
     batches: int = 0
     committed: int = 0
-    inbox: list[bytes] = field(default_factory=list)
+    inbox: list[Datagram] = field(default_factory=list)
 
     def start(self) -> None:
         """Start the process, unless it runs."""
         if self.task is not None:
             return
-        self.starts += 1
         self.inbox.clear()
         self.task = Task(self.site.clockwork, self._body, self._ended)
-        self.mount.bind(self.task)
         self.note("starts")
 
     def kill(self, back_after_s: float) -> None:
         """Kill the process; a supervisor starts it again after so long."""
-        task, self.task = self.task, None
         self.site.clockwork.after(back_after_s, self.start)
-        if task is not None:
+        tasks, self.task, self.helpers = self.tasks, None, []
+        if tasks:
             self.note(f"is killed, back in {back_after_s:.1f} s")
-            self.mount.bind(None)
+        for task in tasks:
             task.kill()
+            self.mount.abandon(task)
+
+    @property
+    def tasks(self) -> list[Task]:
+        """All threads of the process."""
+        return [self.task, *self.helpers] if self.task is not None else []
+
+    def spawn(self, job: Callable[[], None]) -> None:
+        """Run a job beside the main thread."""
+
+        def ended(error: BaseException | None) -> None:
+            if error is not None:
+                self.site.crashed(self.name, error)
+            if task in self.helpers:
+                self.helpers.remove(task)
+
+        task = Task(self.site.clockwork, job, ended)
+        self.helpers.append(task)
 
     def receive(self, data: bytes) -> None:
         """Take a packet off the wire; a stopped process's socket goes on filling."""
         if self.task is not None and len(self.inbox) < INBOX_MAX:
-            self.inbox.append(data)
+            self.inbox.append(Datagram(data, self.site.clockwork.now_s))
             self.task.wake()
 
     def note(self, what: str, *keys: object) -> None:
@@ -110,13 +141,13 @@ class Server:
 
     def _body(self) -> None:
         assert self.task is not None
-        process = Process(self, self.site.open_records(self))
+        process = self.site.process(self, self.site.open_records(self))
         process.run(self.task)
 
     def _ended(self, error: BaseException | None) -> None:
-        self.task = None
-        self.site.crashed(self.name, error or RuntimeError("the loop came to an end"))
-        self.site.clockwork.after(1.0, self.start)
+        if not isinstance(error, RecordsError):  # that is how a service ends whose share is not there
+            self.site.crashed(self.name, error or RuntimeError("the loop came to an end"))
+        self.site.clockwork.after(0, self.kill, RESTART_S)
 
 
 class Process:
@@ -133,7 +164,7 @@ class Process:
         self._fresh: set[str] = set()
         self._pending: list[Work] = []
         self._touched: set[object] = set()
-        self._rescanned_s = 0.0
+        self._rescanned_s = self._tended_s = 0.0
 
     def run(self, task: Task) -> None:
         """Serve until the process ends."""
@@ -155,9 +186,19 @@ class Process:
         interval_s = self._server.site.conf.rescan_interval_min * 60
         if interval_s and now_s - self._rescanned_s >= interval_s:
             self._reload()
+        if isinstance(self._records, TwinLog) and now_s - self._tended_s >= TEND_S:
+            self._tended_s = now_s
+            with suppress(RecordsError):
+                self._records.tend()
 
     def _reload(self) -> None:
         self._rescanned_s = self._server.site.clockwork.now_s
+        if isinstance(self._records, TwinLog):
+            try:
+                for refused in self._records.rescan().refused:
+                    self._server.note(f"rescan refused {refused}")
+            except RecordsError as error:
+                self._server.note(f"rescan failed: {error}")
         self._mirror.reload()
         self._world = self._world._replace(macros=self._mirror.macros, plans=Plans())
 
@@ -166,23 +207,25 @@ class Process:
 
     # -- a batch, in the daemon's order
 
-    def _batch(self, batch: Iterable[bytes]) -> None:
+    def _batch(self, batch: Iterable[Datagram]) -> None:
         self._server.batches += 1
         self._fresh.clear()
         if self._mirror.refresh_macros():
             self._world = self._world._replace(macros=self._mirror.macros, plans=Plans())
-        for data in batch:
-            if data[28:44] in self._touched:
+        for datagram in batch:
+            if datagram.data[28:44] in self._touched:
                 self._flush()
-            decision = self._decide(data)
+            decision = self._decide(datagram)
             if decision.change is not None and _key(decision.change) in self._touched:
                 self._flush()
-                decision = self._decide(data)
-            self._accept(Work(data, decision))
+                decision = self._decide(datagram)
+            self._accept(Work(datagram, decision))
         self._flush()
 
-    def _decide(self, data: bytes) -> Decision:
-        request = wire.decode(data)
+    def _decide(self, datagram: Datagram) -> Decision:
+        request = wire.decode(datagram.data)
+        if request.message_type in GIVE_UP and self._server.site.clockwork.now_s - datagram.came_s > GIVE_UP_AGE_MAX_S:
+            return Decision("dhcp.dropped", {"reason": "shed"})
         view = view_of(request, self._arrival, self._world.networks)
         if view is not None and view.name not in self._fresh:
             self._mirror.refresh(view)
@@ -198,11 +241,11 @@ class Process:
             self._finish(work)
         else:
             self._pending.append(work)
-            self._touched.update((_key(decision.change), work.data[28:44]))
+            self._touched.update((_key(decision.change), work.datagram.data[28:44]))
 
     def _flush(self) -> None:
         for work in self._store():
-            self._accept(Work(work.data, self._decide(work.data)))
+            self._accept(Work(work.datagram, self._decide(work.datagram)))
         for work in self._store():
             self._tell(work, "collided twice, silent")
 
@@ -242,7 +285,7 @@ class Process:
         if self._server.site.trace is not None:
             decision = work.decision
             change = decision.change
-            keys = [work.data[28:34]]
+            keys = [work.datagram.data[28:34]]
             if change is not None and change.new is not None:
                 keys.append(change.new.key)  # type: ignore[arg-type]
             said = decision.fields.get("reason", "")

@@ -23,13 +23,14 @@ from random import Random
 from typing import TypeVar
 
 from storage.records.files import Stamp
-from twinboot.lab.simulate.clockwork import EPOCH_S, Clockwork, Killed, Task
+from twinboot.lab.simulate.clockwork import EPOCH_S, Clockwork, Killed, Task, current
 from twinboot.lab.simulate.disk import Disk, Node, problem
 
 LISTING_AGE_MAX_S = 0.03
 REPLACED_AGE_MAX_S = 4.0
 NEGATIVE_MAX_S = 30.0
 STAT_AGE_MAX_S = 60.0
+NEVER_S = 1e12
 TICK_NS = 4_000_000  # of a local file system's times
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Weather:
 
 
 class Mount:
-    """The share as one server's processes see it. `bind` it to the process that calls."""
+    """The share as one host's processes see it."""
 
     def __init__(self, disk: Disk, clockwork: Clockwork, rng: Random, weather: Weather) -> None:
         self.weather = weather
@@ -62,25 +63,17 @@ class Mount:
         self._clockwork = clockwork
         self._random = rng.random
         self._uniform = rng.uniform
-        self._task: Task | None = None
-        self._flying: Callable[[], object] | None = None  # a change that is on its way to the server
         self._own: dict[str, float] = {}  # folder -> when this mount last changed it
         self._unfound: dict[str, float] = {}  # path -> until when it stays unfound
         self._seen: set[str] = set()  # files read before: only what was seen can be remembered wrongly
         self._stats: dict[str, tuple[float, Stamp]] = {}  # folder -> its attributes, and until when they are believed
         self.location = "/simulated"
+        self.stat_is_current = weather.is_local
 
-    @property
-    def stat_is_current(self) -> bool:
-        """Whether `stat` of a folder tells at once what others did."""
-        return self.weather.is_local
-
-    def bind(self, task: Task | None) -> None:
-        """Say which process calls; what an earlier one had under way may still arrive."""
-        flying, self._flying, self._task = self._flying, None, task
-        self.kill_after = 0
-        if flying is not None and self._random() < 0.5:
-            self._land(flying, self._uniform(0.0, 0.01))
+    def abandon(self, task: Task) -> None:
+        """Decide what becomes of the change that a killed process had under way."""
+        if task.flying is not None and self._random() < 0.5:
+            self._land(task.flying, self._uniform(0.0, 0.01))
 
     # -- the port
 
@@ -186,10 +179,10 @@ class Mount:
 
     def _change(self, path: str, apply: Callable[[], object], repeated: int = errno.EIO) -> None:
         """Do something to the share; `repeated` is what a repetition of it would hear."""
-        self._flying = apply
+        task, weather = current(), self.weather
+        task.flying = apply
         self._travel(path)
-        weather = self.weather
-        self._flying = None
+        task.flying = None
         if weather.is_read_only:
             raise problem(errno.EROFS, path)
         if weather.failing and self._random() < weather.failing:
@@ -222,28 +215,28 @@ class Mount:
     # -- the way there and back
 
     def _travel(self, path: str) -> None:
-        task, weather = self._task, self.weather
-        if task is None or not task.alive:
+        task, weather = current(), self.weather
+        if not task.alive:
             raise Killed
         self.operations += 1
         if self.kill_after:
             self.kill_after -= 1
             if not self.kill_after:
-                self.kill()
+                self._clockwork.after(0, self.kill)
+                task.sleep(NEVER_S)
         task.sleep(weather.travel_s * (0.5 + self._random()))
         while weather.hung_until_s > self._clockwork.now_s:
             if not weather.deadline_s:
                 task.sleep(weather.hung_until_s - self._clockwork.now_s + 0.01 * self._random())
                 continue
             task.sleep(weather.deadline_s)
-            flying, self._flying = self._flying, None
+            flying, task.flying = task.flying, None
             if flying is not None and self._random() < 0.7:
                 self._land(flying, weather.hung_until_s - self._clockwork.now_s + self._uniform(0.0, 2.0))
             raise problem(errno.ETIMEDOUT, path)
 
     def _back(self) -> None:
-        assert self._task is not None
-        self._task.sleep(self.weather.travel_s * (0.5 + self._random()))
+        current().sleep(self.weather.travel_s * (0.5 + self._random()))
 
     def _land(self, flying: Callable[[], object], in_s: float) -> None:
         """Let a change whose caller has given up, or is dead, happen after all."""
