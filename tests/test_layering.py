@@ -28,7 +28,12 @@ PURE = {
         "relay",
     ),
     "pxe": ("content", "tftp_wire", "tftp_transfer", "tftp_options", "firmware", "bootplan", "ranges"),
-    "jumpstart": ("model", "values", "hostfile", "targets/port", "targets/live_xen"),
+    "jumpstart": (
+        *("model", "values", "hostfile", "targets/port", "targets/live_xen"),
+        *(f"language/{name}" for name in ("faults", "words", "shapes", "grammar", "keywords", "questions")),
+        *(f"language/{name}" for name in ("rules", "profile", "sysidcfg", "okfile", "encode", "matching")),
+        *(f"language/{name}" for name in ("judge", "judge_rules", "judge_profile", "judge_sysidcfg", "software")),
+    ),
     "storage": ("records/rows", "records/port", "records/codec"),
     "twinboot": ("explain", "sentences", "dnsguard", "dnsanswer", "names", "leases", "lab/view"),
 }

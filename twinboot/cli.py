@@ -38,6 +38,7 @@ COMMANDS = {
     "events": "twinboot.commands.events:events",
     "explain": "twinboot.commands.explain:explain",
     "media": "twinboot.commands.media:media",
+    "jumpstart": "twinboot.commands.jumpstart:jumpstart",
     "lab": "twinboot.commands.lab:lab",
     "version": "twinboot.commands.version:version",
 }

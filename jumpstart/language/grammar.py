@@ -31,7 +31,7 @@ class Arg(NamedTuple):
 
 
 class Option(NamedTuple):
-    """A word that may follow the arguments, with arguments of its own."""
+    """A word that may follow the arguments, with arguments of its own; one that ends with = is only begun so."""
 
     word: str
     args: tuple[Arg, ...] = ()
@@ -58,6 +58,18 @@ def form_text(form: Form) -> str:
 
 def _arg_text(arg: Arg) -> str:
     return {Need.ONE: arg.name, Need.MAYBE: f"[{arg.name}]", Need.MANY: f"{arg.name}..."}[arg.need]
+
+
+def _option(options: Sequence[Option], text: str) -> Option | None:
+    """The option that `text` begins."""
+    return next(
+        (
+            option
+            for option in options
+            if text == option.word or (text.startswith(option.word) and option.word.endswith("="))
+        ),
+        None,
+    )
 
 
 def fit(keyword: Word, words: Sequence[Word], forms: Sequence[Form], extra: Severity, faults: Faults) -> None:
@@ -110,7 +122,7 @@ class _Fit:
         if not all(self.argument(arg, form) for arg in form.args):
             return False
         first = self.peek()
-        option_next = first is not None and any(option.word == first.text for option in form.options)
+        option_next = first is not None and _option(form.options, first.text) is not None
         tail_wanted = form.tails and not (form.tail_maybe and option_next)
         # One word was taken for each argument so far: what is left was let out.
         skipped = [arg for arg in form.args[self.next :] if arg.need is Need.MAYBE]
@@ -119,10 +131,10 @@ class _Fit:
         return self.options(form.options)
 
     def options(self, options: Sequence[Option]) -> bool:
-        by_word = {option.word: option for option in options}
-        while (word := self.peek()) is not None and word.text in by_word:
+        left = list(options)
+        while (word := self.peek()) is not None and (option := _option(left, word.text)) is not None:
             self.next += 1
-            option = by_word.pop(word.text)
+            left.remove(option)
             if not all(self.argument(arg, Form()) for arg in option.args):
                 return False
         return True
@@ -137,7 +149,7 @@ class _Fit:
             while arg.need is Need.MANY and (more := self.peek()) is not None and arg.shape.takes(more.text):
                 self.next += 1
             return True
-        if arg.need is Need.MAYBE and (form.tails or any(option.word == word.text for option in form.options)):
+        if arg.need is Need.MAYBE and (form.tails or _option(form.options, word.text) is not None):
             return True
         self.wrong(word, arg.shape)
         self.next += 1

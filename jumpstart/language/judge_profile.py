@@ -12,7 +12,7 @@ from typing import NamedTuple
 from jumpstart.language import shapes
 from jumpstart.language.faults import NOWHERE, Faults, shown, suggestion
 from jumpstart.language.grammar import fit
-from jumpstart.language.keywords import INITIAL, INSTALL_TYPES, PROFILE, SOFTWARE_GROUPS, legality
+from jumpstart.language.keywords import INITIAL, INSTALL_TYPES, PROFILE, legality
 from jumpstart.language.profile import Entry
 from jumpstart.language.words import Word
 
@@ -78,13 +78,6 @@ def _judge_line(entry: Entry, whole: _Profile, faults: Faults) -> None:
         faults.error(word.at, what, f"remove it; it is for {', '.join(installs)}")
     elif whole.zfs and not zfs:
         faults.error(word.at, f"{entry.name} is not legal with a ZFS root", "remove it, or the pool")
-
-
-def _packages(whole: _Profile, faults: Faults) -> None:
-    for entry in whole.by_name.get("cluster", ()):
-        if entry.texts[:1] and entry.texts[0] in SOFTWARE_GROUPS and len(entry.values) > 1:
-            what = f"a software group takes no {shown(entry.texts[1])}"
-            faults.warning(entry.values[1].at, what, f"write cluster {entry.texts[0]}")
 
 
 def _disks(whole: _Profile, faults: Faults) -> None:
@@ -192,6 +185,4 @@ def _disk(device: str) -> str:
     return device.rpartition("s")[0] if shapes.slice_.takes(device) else device
 
 
-CHECKS: tuple[Callable[[_Profile, Faults], None], ...] = (
-    *(_packages, _disks, _system, _flash, _mounts, _root_device, _pool),
-)
+CHECKS: tuple[Callable[[_Profile, Faults], None], ...] = (*(_disks, _system, _flash, _mounts, _root_device, _pool),)

@@ -168,10 +168,12 @@ _METADB = Form(
     (Arg("SLICE", is_.slice_),),
     options=(Option("size", (Arg("BLOCKS", is_.number),)), Option("count", (Arg("N", is_.number),))),
 )
-_PACKAGE = Form((Arg("NAME", is_.name), _ADD), _SOURCES, (_RETRY, _TIMEOUT, _PROXY), tail_maybe=True)
-_PATCH_OPTIONS = (_RETRY, _TIMEOUT, _PROXY, Option("optional_parameters", (Arg("WORD", is_.word),)))
+_PACKAGE = Form((Arg("NAME", is_.name), _ADD), _SOURCES, (Option("arch="),), tail_maybe=True)
 _PATCH = Form(
-    (Arg("ID[,ID...]|LIST_FILE", either(is_.patch_ids, is_.file_name)),), _SOURCES, _PATCH_OPTIONS, tail_maybe=True
+    (Arg("ID[,ID...]|LIST_FILE", either(is_.patch_ids, is_.file_name)),),
+    _SOURCES,
+    (Option("optional_parameters", (Arg("WORD", is_.word),)),),
+    tail_maybe=True,
 )
 _BOOT_DEVICE = Form(
     (
@@ -185,25 +187,28 @@ _REGIONS = (
 )
 SOFTWARE_GROUPS = ("SUNWCrnet", "SUNWCreq", "SUNWCuser", "SUNWCprog", "SUNWCall", "SUNWCXall")
 
+_CLUSTER = (Form((Arg("GROUP", one_of(*SOFTWARE_GROUPS)),)), Form((Arg("NAME", is_.name), _ADD)))
+
 PROFILE: Mapping[str, ProfileKeyword] = MappingProxyType(
     {
         "install_type": ProfileKeyword(
-            _value("TYPE", one_of(*INSTALL_TYPES)), ALL, True, "what is done; always the first line", WARN, once=True
+            _value("|".join(INSTALL_TYPES), one_of(*INSTALL_TYPES)),
+            ALL,
+            True,
+            "what is done; always the first line",
+            WARN,
+            once=True,
         ),
         "archive_location": ProfileKeyword(_ARCHIVE, FLASHES, True, "the flash archive; $HOST is the host's name"),
         "backup_media": ProfileKeyword(_BACKUP, (UPGRADE,), False, "where an upgrade keeps what it moves"),
         "boot_device": ProfileKeyword((_BOOT_DEVICE,), FRESH, True, "where it boots from", once=True),
-        "bootenv": ProfileKeyword(
-            _BOOTENV, (INITIAL,), True, "the boot environment; installbe with ZFS only", once=True
-        ),
+        "bootenv": ProfileKeyword(_BOOTENV, (INITIAL,), True, "the boot environment, with ZFS", once=True),
         "client_arch": ProfileKeyword(
             (Form((Arg("KARCH", is_.name, MANY),)),), (INITIAL,), False, "platforms a server has clients of", WARN
         ),
         "client_root": ProfileKeyword(_value("MB", is_.mib), (INITIAL,), False, "root space for each client", WARN),
         "client_swap": ProfileKeyword(_value("MB", is_.mib), (INITIAL,), False, "swap space for each client", WARN),
-        "cluster": ProfileKeyword(
-            (Form((Arg("NAME", is_.name), _ADD)),), DISKLESS, True, "a software group, or a cluster of packages", WARN
-        ),
+        "cluster": ProfileKeyword(_CLUSTER, DISKLESS, True, "a cluster of packages", WARN),
         "dontuse": ProfileKeyword(_value("DISK", is_.disk), (INITIAL,), True, "a disk to leave alone", WARN),
         "fdisk": ProfileKeyword((_FDISK,), FRESH, True, "a partition of an x86 disk", WARN),
         "filesys": ProfileKeyword(_FILESYS, ALL, False, "a file system: local, remote (legal with ZFS) or mirrored"),
@@ -227,7 +232,7 @@ PROFILE: Mapping[str, ProfileKeyword] = MappingProxyType(
         "num_clients": ProfileKeyword(_value("N", is_.number), (INITIAL,), False, "clients a server has", WARN),
         "package": ProfileKeyword((_PACKAGE,), ALL, True, "one package; added if nothing else is said", WARN),
         "partitioning": ProfileKeyword(
-            _value("HOW", one_of("default", "existing", "explicit")),
+            _value("default|existing|explicit", one_of("default", "existing", "explicit")),
             FRESH,
             True,
             "who decides on slices",
@@ -238,7 +243,7 @@ PROFILE: Mapping[str, ProfileKeyword] = MappingProxyType(
         "pool": ProfileKeyword((_POOL,), (INITIAL, FLASH), True, "the ZFS pool of the root file system", once=True),
         "root_device": ProfileKeyword(_value("SLICE", is_.slice_), DISKLESS, True, "slice of /", WARN, once=True),
         "system_type": ProfileKeyword(
-            _value("TYPE", one_of("standalone", "server", "dataless")),
+            _value("standalone|server", one_of("standalone", "server", "dataless")),
             (INITIAL,),
             True,
             "standalone unless said",
@@ -265,7 +270,7 @@ NARROWER = (
     Narrower("filesys", is_.metadevice, (INITIAL, *FLASHES), False, "a mirror of Solaris Volume Manager"),
     Narrower("filesys", _LOCAL_SLICE, (INITIAL, *FLASHES), False, "a local file system"),
     Narrower("bootenv", one_of("createbe"), (INITIAL,), False, "Live Upgrade on UFS"),
-    Narrower("cluster", one_of(*SOFTWARE_GROUPS), (INITIAL,), True, "a software group; no second value"),
+    Narrower("cluster", one_of(*SOFTWARE_GROUPS), (INITIAL,), True, "a software group"),
 )
 
 

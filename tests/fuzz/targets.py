@@ -24,6 +24,15 @@ from dhcp.macros import MacroTable
 from dhcp.options import DESCRIBE_MAX_CHARS, describe
 from dhcp.wire import BOOTREPLY, BOOTREQUEST, WireError, decode, encode
 from jumpstart.hostfile import HostError, from_toml, to_toml
+from jumpstart.language.encode import EncodeError, encode_rules, encode_sysidcfg
+from jumpstart.language.faults import Faults
+from jumpstart.language.judge_profile import judge_profile
+from jumpstart.language.judge_rules import judge_rules
+from jumpstart.language.judge_sysidcfg import judge_sysidcfg
+from jumpstart.language.okfile import fault_of, rules_ok, stripped
+from jumpstart.language.profile import parse_profile
+from jumpstart.language.rules import parse_rules
+from jumpstart.language.sysidcfg import parse_sysidcfg
 from pxe import report, tftp_wire
 from storage.records import MANUAL, Binding, Delta, SunwFiles, TabEntry
 from storage.records.container import container_name, empty_container
@@ -169,6 +178,24 @@ def host_file(data: bytes) -> None:
     assert from_toml(to_toml(host), "hv1.toml") == host
 
 
+def jumpstart(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    faults = Faults("file")
+    judge_rules(parse_rules(text, faults), faults)
+    judge_profile(parse_profile(text, faults), faults)
+    judge_sysidcfg(parse_sysidcfg(text, faults), faults)
+    assert all(str(fault).isprintable() for fault in faults.all())
+    made = rules_ok(data)
+    assert fault_of(made, data) == ""
+    rules = parse_rules(text, Faults("rules"))
+    assert parse_rules(stripped(data).decode("utf-8", "surrogateescape"), Faults("rules")) == rules
+    with suppress(EncodeError):
+        assert parse_rules(encode_rules(rules), Faults("rules")) == rules
+    answers = parse_sysidcfg(text, Faults("sysidcfg"))
+    with suppress(EncodeError):
+        assert parse_sysidcfg(encode_sysidcfg(answers), Faults("sysidcfg")) == answers
+
+
 def install_report(data: bytes) -> None:
     with suppress(report.ReportError):
         parsed = report.parse(data)
@@ -193,6 +220,12 @@ HOST = (
 CONF = (
     b"DAEMON_ENABLED=TRUE\nRESOURCE=SUNWfiles\nRUN_MODE=server\nPATH=/var/dhcp\nCONVER=1\n"
     b"OWNER_IP=192.168.78.14,192.168.78.16\nRESCAN_INTERVAL=1\n# note\n"
+)
+RULES = b"probe memsize\n! hostname a && \\\n model 'Sun, 1' b p f # x\nmemsize 1-9 && arch i386 - p -\nany - b = -\n"
+PROFILE = b"install_type initial_install\npool rpool auto 2g 2g mirror c0t0d0s0 c0t1d0s0\ncluster SUNWCall add\n"
+SYSIDCFG = (
+    b"timezone=UTC\nname_service=DNS {domain_name=a.com name_server=10.0.0.1,10.0.0.2}\n"
+    b"network_interface=PRIMARY {hostname='a' ip_address=10.0.0.5 netmask=255.0.0.0 primary}\n"
 )
 QUESTION = bytes(DNSRecord.question("ip-10-0-0-50.example.com").pack())
 EDNS = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 12) + struct.pack("!HH", 10, 8) + b"12345678"
@@ -223,5 +256,6 @@ TARGETS: dict[str, Target] = {
         ),
     ),
     "host_file": Target(host_file, (HOST,)),
+    "jumpstart": Target(jumpstart, (RULES, PROFILE, SYSIDCFG, RULES + PROFILE + SYSIDCFG)),
     "install_report": Target(install_report, (b"outcome=failed\nreason=no disk\nlink=fe0 \xc3\xa9\r\n",)),
 }
