@@ -36,8 +36,13 @@ BATCH_MAX = 4096
 
 _VERSION_BITS = 48
 
-_LOCK = f"SELECT name FROM {SCHEMA}.containers WHERE name = ANY(%s) AND present ORDER BY name FOR NO KEY UPDATE"
-_STATE = f"SELECT version, floor FROM {SCHEMA}.containers WHERE name = %s AND present"
+_LOCK = f"SELECT name FROM {SCHEMA}.containers WHERE name = ANY($1) AND present ORDER BY name FOR NO KEY UPDATE"
+_STATE = f"SELECT version, floor FROM {SCHEMA}.containers WHERE name = $1 AND present"
+# asked of the catalogue as rows: look-ups by name may be answered from a cache older than the lock just taken
+_HAS_FORMAT = (
+    "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE n.nspname = $1 AND c.relname = 'format')"
+)
 _BEGIN: Statement = ("BEGIN", ())
 _SNAPSHOT: Statement = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ())
 _COMMIT: Statement = ("COMMIT", ())
@@ -85,13 +90,13 @@ class PostgresRecords:
     def drop(self, table: str) -> None:
         """Remove a table with its rows; RecordsError NOT_FOUND."""
         kind = _kind_of(table)
-        gone = f"UPDATE {SCHEMA}.containers SET present = false, version = version + 1 WHERE name = %s AND present"
+        gone = f"UPDATE {SCHEMA}.containers SET present = false, version = version + 1 WHERE name = $1 AND present"
         with self._link.call():
             self._check_schema(table)
             _, locked, _, _, _ = retried(
                 lambda: self._link.run(
                     _BEGIN,
-                    (_LOCK, ([table],)),
+                    (_LOCK, (_array([table]),)),
                     (STATEMENTS[kind.row_type].empty, (table,)),
                     (gone, (table,)),
                     _COMMIT,
@@ -126,23 +131,23 @@ class PostgresRecords:
         if not self._has_schema():
             self._make_schema()
         made = (
-            f"INSERT INTO {SCHEMA}.containers AS c (name) VALUES (%s) ON CONFLICT (name) DO UPDATE"
+            f"INSERT INTO {SCHEMA}.containers AS c (name) VALUES ($1) ON CONFLICT (name) DO UPDATE"
             " SET present = true, version = c.version + 1 WHERE NOT c.present RETURNING name"
         )
         (rows,) = self._link.run((made, (table,)))
         return bool(rows)
 
     def _make_schema(self) -> None:
-        self._link.run(_BEGIN, ("SELECT pg_advisory_xact_lock(%s)", (ADVISORY_KEY,)))
+        self._link.run(_BEGIN, ("SELECT pg_advisory_xact_lock($1)", (ADVISORY_KEY,)))
         if not self._has_schema():
-            self._link.script(ddl())
+            self._link.run((ddl(), ()))
         self._link.run(_COMMIT)
 
     def _has_schema(self) -> bool:
         """Tell whether the schema is there; RecordsError INVALID if it is not of the format known here."""
         if self._checked and self._checked == self._link.made:
             return True
-        ((found,),) = self._link.run((f"SELECT to_regclass('{SCHEMA}.format') IS NOT NULL", ()))
+        ((found,),) = self._link.run((_HAS_FORMAT, (SCHEMA,)))
         if not found[0]:
             return False
         ((version,),) = self._link.run((f"SELECT version FROM {SCHEMA}.format", ()))
@@ -229,7 +234,7 @@ class PostgresRecords:
             kind = _kind_of(table)
             wishes.setdefault(kind.row_type, []).extend(kind.wish(table, key, None, None) for key in wanted)
         looks = [(STATEMENTS[row_type].look, (as_parameter(asked),)) for row_type, asked in wishes.items()]
-        _, locked, *found = self._link.run(_BEGIN, (_LOCK, (sorted(keys),)), *looks)
+        _, locked, *found = self._link.run(_BEGIN, (_LOCK, (_array(sorted(keys)),)), *looks)
         stored: _Rows = {table: {} for (table,) in locked}
         for row_type, lines in zip(wishes, found, strict=True):
             for table, *values in lines:
@@ -260,6 +265,11 @@ def _kind_of(table: str) -> Kind:
         return KINDS[codec_for(table).row_type]
     except ValueError as error:
         raise RecordsError(Outcome.INVALID, str(error)) from error
+
+
+def _array(names: Sequence[str]) -> str:
+    """Names of tables, none of which needs quoting, as PostgreSQL writes an array."""
+    return "{" + ",".join(names) + "}"
 
 
 def _keys(changes: Sequence[Change]) -> dict[str, set[Key]]:

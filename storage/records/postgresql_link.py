@@ -17,13 +17,18 @@ import contextlib
 import select
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from os.path import realpath
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg import pq
+from psycopg.abc import PQGen
+from psycopg.adapt import Transformer
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.generators import fetch_many, pipeline_communicate
 
 from storage.records.port import Outcome, RecordsError
 
@@ -105,29 +110,81 @@ _WORTH_ANOTHER_TRY = frozenset({"40001", "40P01", "23505"})
 
 
 class _Connection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection whose every wait ends at `deadline_s` of the monotonic clock."""
+    """A connection whose every wait ends at `deadline_s` of the monotonic clock.
+
+    Statements go out in libpq's pipeline mode, by our own hand: psycopg's `pipeline()` may send a Flush after the
+    Sync that ends a round trip, and PostgreSQL takes any message for the end of idleness: it would stop the clock by
+    which it ends the session of a paused daemon (rule 2).
+    """
 
     deadline_s = float("inf")
 
+    def start_pipeline(self) -> None:
+        """From now on only `talk` may be used."""
+        self._names: dict[str, bytes] = {}
+        self.pgconn.enter_pipeline_mode()
+
+    def talk(self, statements: Sequence[Statement]) -> list[Rows]:
+        """Send statements, each prepared when it is first met; the rows of each. psycopg.Error."""
+        commands: list[Callable[[], None]] = []
+        unnamed: dict[int, tuple[str, bytes]] = {}
+        for text, params in statements:
+            name = self._names.get(text)
+            if name is None:
+                name = b"twinboot%d" % (len(self._names) + len(unnamed))
+                unnamed[len(commands)] = (text, name)
+                commands.append(partial(self.pgconn.send_prepare, name, text.encode()))
+            given = [str(param).encode() for param in params]
+            commands.append(partial(self.pgconn.send_query_prepared, name, given, result_format=pq.Format.BINARY))
+        commands.append(self.pgconn.pipeline_sync)
+        results = self.wait(_exchange(self.pgconn, commands))
+        for index, (text, name) in unnamed.items():
+            if results[index].status == pq.ExecStatus.COMMAND_OK:
+                self._names[text] = name
+        for result in results:
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                raise psycopg.errors.error_from_result(result)
+        return [self._rows(result) for index, result in enumerate(results[:-1]) if index not in unnamed]
+
+    def _rows(self, result: Any) -> Rows:
+        if not result.ntuples:
+            return []
+        loader = Transformer(self)
+        loader.set_pgresult(result)
+        return loader.load_rows(0, result.ntuples, tuple)
+
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:  # noqa: ARG002
         """Drive one of psycopg's generators; OperationalError, and no connection any more, at the deadline."""
+        fd = self.pgconn.socket
         poll = select.poll()
         try:
             wanted = next(gen)
-            fd = self.pgconn.socket
             while True:
                 poll.register(fd, (select.POLLIN if wanted & 1 else 0) | (select.POLLOUT if wanted & 2 else 0))
-                left_s = self.deadline_s - time.monotonic()
-                events = poll.poll(max(0, left_s) * 1000 if left_s < CALL_MAX_S else CALL_MAX_S * 1000)
-                if not events:
-                    self.pgconn.finish()
-                    raise psycopg.OperationalError("no answer in time")
-                happened = events[0][1]
+                happened = self._polled(poll)
                 ready = wanted if happened & ~(select.POLLIN | select.POLLOUT) else 0
-                ready |= (1 if happened & select.POLLIN else 0) | (2 if happened & select.POLLOUT else 0)
-                wanted = gen.send(ready)
+                wanted = gen.send(ready | (happened & select.POLLIN and 1) | (happened & select.POLLOUT and 2))
         except StopIteration as end:
             return end.value
+        finally:
+            with contextlib.suppress(psycopg.Error):  # left in the middle, it tries to tidy up a dead connection
+                gen.close()
+
+    def _polled(self, poll: select.poll) -> int:
+        left_s = min(max(0.0, self.deadline_s - time.monotonic()), CALL_MAX_S)
+        events = poll.poll(left_s * 1000)
+        if not events:
+            self.pgconn.finish()
+            raise psycopg.OperationalError("no answer in time")
+        return events[0][1]
+
+
+def _exchange(pgconn: Any, commands: Sequence[Callable[[], None]]) -> PQGen[list[Any]]:
+    """Send all, and give the one result of each command; the last one is a Sync."""
+    found = yield from pipeline_communicate(pgconn, deque(commands))
+    while len(found) < len(commands):
+        found.append((yield from fetch_many(pgconn)))
+    return [results[0] for results in found]
 
 
 class Link:
@@ -168,17 +225,7 @@ class Link:
         connection = self._open()
         connection.deadline_s = self._deadline_s
         try:
-            with connection.pipeline():
-                cursors = [connection.execute(text, params, prepare=True) for text, params in statements]
-            return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
-        except psycopg.Error as error:
-            raise self._explained(error) from error
-
-    def script(self, text: str) -> None:
-        """Run statements without parameters, one after the other. RecordsError, Lost."""
-        connection = self._open()
-        try:
-            connection.execute(text.encode())
+            return connection.talk(statements)
         except psycopg.Error as error:
             raise self._explained(error) from error
 
@@ -220,6 +267,7 @@ class Link:
             self._require(fsync == "on", "fsync is off, so a power cut loses what was acknowledged: set fsync = on")
             self._require(encoding == "UTF8", f"its encoding is {encoding}: make a database with ENCODING 'UTF8'")
             self._require(connection.info.server_version >= SERVER_MIN, "PostgreSQL 12 or newer is needed")
+            connection.start_pipeline()
         except BaseException:
             connection.close()
             raise
@@ -242,7 +290,7 @@ class Link:
         if not connection.closed:
             try:
                 if connection.info.transaction_status is not pq.TransactionStatus.IDLE:
-                    connection.execute("ROLLBACK")
+                    connection.talk([("ROLLBACK", ())])
             except psycopg.Error:
                 connection.close()
         if connection.closed:

@@ -130,7 +130,7 @@ class Kind(NamedTuple):
     def given(self) -> str:
         """SQL: what a wish looks like: its container, key, the signature seen, and the row."""
         columns = "".join(f", {name} {shape.given}" for name, shape in self.columns.items())
-        return f"json_to_recordset(%s::json) AS w(c text, k text, seen numeric{columns})"
+        return f"json_to_recordset($1::json) AS w(c text, k text, seen numeric{columns})"
 
     def load(self, values: Sequence[Any]) -> Row:
         """The row of one line of a result."""
@@ -222,8 +222,8 @@ def _statements(kind: Kind) -> Statements:
     sets = ", ".join(
         f"{name} = {shape.put.format(name)}" for name, shape in kind.columns.items() if name not in kind.keys
     )
-    counted = f"SELECT {SCHEMA}.exactly((SELECT count(*) FROM done), %s)"
-    own = f"{kind.container} = %s"
+    counted = f"SELECT {SCHEMA}.exactly((SELECT count(*) FROM done), $2)"
+    own = f"{kind.container} = $1"
     return Statements(
         look=f"SELECT {kind.container}, {kind.selected} FROM {kind.given} JOIN {kind.table} r ON {kind.match}",
         insert=f"INSERT INTO {kind.table} ({fixed}{names}) SELECT {scope}{puts} FROM {kind.given}",
@@ -234,7 +234,7 @@ def _statements(kind: Kind) -> Statements:
         whole=f"SELECT {kind.selected} FROM {kind.table} r WHERE {own}",
         changed="SELECT w.k, r.signature IS NOT NULL, "
         f"{kind.selected} FROM (SELECT DISTINCT container AS c, unnest(keys) AS k FROM {SCHEMA}.changes"
-        f" WHERE container = %s AND version > %s) w LEFT JOIN {kind.table} r ON {kind.match}",
+        f" WHERE container = $1 AND version > $2) w LEFT JOIN {kind.table} r ON {kind.match}",
         empty=f"DELETE FROM {kind.table} r WHERE {own}",
     )
 

@@ -37,7 +37,9 @@ ADVISORY_KEY = 0x7477696E626F6F74
 """Held while the schema is made, so that two servers which begin together do it once."""
 
 _COMMON = f"""
-CREATE SCHEMA {SCHEMA};
+IF to_regnamespace('{SCHEMA}') IS NULL THEN -- else an administrator has made it, for a role that may not
+  CREATE SCHEMA {SCHEMA};
+END IF;
 CREATE TABLE {SCHEMA}.format (version integer NOT NULL);
 INSERT INTO {SCHEMA}.format VALUES ({FORMAT});
 CREATE TABLE {SCHEMA}.containers (
@@ -87,8 +89,8 @@ _SOURCES = {
 
 
 def ddl() -> str:
-    """All statements that make the schema, to be run in one transaction under the advisory lock."""
-    return _COMMON + "".join(_kind(kind) for kind in KINDS.values())
+    """The statement that makes the schema, to be run under the advisory lock."""
+    return f"DO $schema$\nBEGIN\n{_COMMON}{''.join(_kind(kind) for kind in KINDS.values())}END $schema$"
 
 
 def _kind(kind: Kind) -> str:

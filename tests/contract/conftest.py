@@ -11,7 +11,7 @@ from storage.records import MemoryRecords, Records, Row, SunwFiles, ipv4_text, o
 from storage.records.codec import codec_for
 from storage.records.container import container_name, empty_container
 from storage.records.files import LocalFiles
-from storage.records.postgresql_rows import KINDS, STATEMENTS, escape
+from storage.records.postgresql_rows import KINDS, escape
 from storage.records.twinlog import SystemClock, TwinLog
 from storage.records.twinlog_log import Log
 from storage.records.twinlog_text import FOLDER, log_name, section_line
@@ -74,7 +74,7 @@ def _postgresql(database: str) -> Store:
                 values = [ipv4_text(row[i]) if name in ADDRESSES else row[i] for i, name in enumerate(row._fields)]
                 marks = ", ".join(["%s"] * len(place + values))
                 if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
-                    connection.execute(STATEMENTS[type(row)].empty, [table])
+                    connection.execute(f"DELETE FROM {kind.table} r WHERE {kind.container} = %s", [table])
                 connection.execute(f"INSERT INTO {kind.table} VALUES ({marks})", [*place, *map(literal, values)])
 
     return Store(records, edit)
