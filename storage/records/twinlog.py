@@ -135,7 +135,7 @@ class TwinLog:
             commit = Commit(
                 self._log,
                 lambda: Draft(self._log.state).change(changes, generations),
-                lambda draft: _settle(draft, changes, self._log),
+                lambda draft: _settle(draft, changes),
             )
             error = commit.run()
             results = commit.draft.results
@@ -273,8 +273,8 @@ def _slept(what: str) -> str:
     return f"{what}: the log was compacted while this server slept, so what became of the change is unknown: look again"
 
 
-def _settle(draft: Draft, changes: Sequence[Change], log: Log) -> None:
+def _settle(draft: Draft, changes: Sequence[Change]) -> None:
     """Our number may have been a reused one: what the snapshot holds is stored, of the rest nobody can tell."""
-    for index, result in enumerate(draft.results):
-        if result.outcome is Outcome.STORED and not draft.held_by(changes, index, log.state):
-            draft.results[index] = Result(Outcome.UNAVAILABLE, None, _slept(changes[index].table))
+    for index, (change, result) in enumerate(zip(changes, draft.results, strict=True)):
+        if result.outcome is Outcome.STORED and not draft.is_held(change, result):
+            draft.results[index] = Result(Outcome.UNAVAILABLE, None, _slept(change.table))

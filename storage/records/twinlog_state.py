@@ -287,15 +287,13 @@ class Draft:
                     return True
         return False
 
-    def held_by(self, changes: Sequence[Change], index: int, state: State) -> bool:
-        """Whether `state` bears what change `index` was to store."""
-        change, result = changes[index], self.results[index]
-        table = state.tables.get(change.table)
-        if table is None:
-            return False
-        if result.row is None:
-            return change.old is not None and change.old.key not in table.rows
-        return table.rows.get(result.row.key) == result.row
+    def is_held(self, change: Change, result: Result) -> bool:
+        """Whether the tables, as loaded since, bear the row that this change was to store.
+
+        Of a row that is gone nobody can tell who removed it.
+        """
+        table = self._state.tables.get(change.table)
+        return table is not None and result.row is not None and table.rows.get(result.row.key) == result.row
 
     def _refuse(self, name: str) -> None:
         self.refused = True
