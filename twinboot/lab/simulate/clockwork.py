@@ -24,15 +24,15 @@ class Clockwork:
     def __init__(self) -> None:
         self.now_s = 0.0
         self.hub: Any = greenlet.getcurrent()  # where `run` is called, and where tasks go to sleep
-        self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._queue: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._asked = 0
 
-    def at(self, when_s: float, action: Callable[..., None], *arguments: Any) -> None:
+    def at(self, when_s: float, action: Callable[..., object], *arguments: Any) -> None:
         """Call `action` at a time; at once, but after what is due already, if that time is over."""
         self._asked += 1
         heapq.heappush(self._queue, (max(when_s, self.now_s), self._asked, action, arguments))
 
-    def after(self, delay_s: float, action: Callable[..., None], *arguments: Any) -> None:
+    def after(self, delay_s: float, action: Callable[..., object], *arguments: Any) -> None:
         """Call `action` when `delay_s` seconds have passed."""
         self._asked += 1
         heapq.heappush(self._queue, (self.now_s + delay_s, self._asked, action, arguments))

@@ -15,7 +15,7 @@ from twinboot.lab.simulate.clockwork import EPOCH_S, Clockwork, Task
 from twinboot.lab.simulate.disk import Disk
 from twinboot.lab.simulate.network import Network as Wire
 from twinboot.lab.simulate.scenario import CLOCK_ERROR_MAX_S, Scenario, draw
-from twinboot.lab.simulate.server import RESTART_S, Clock, Process, Server, Site
+from twinboot.lab.simulate.server import Clock, Process, Server, Site
 from twinboot.lab.simulate.share import Mount, Weather
 from twinboot.lab.simulate.store import open_twinlog
 from twinboot.lab.simulate.trace import Trace
@@ -93,7 +93,6 @@ class Cluster:
         )
         mount = Mount(self.disk, self.clockwork, self._rng(f"mount/{name}"), weather)
         server = Server(name, SERVERS_AT + number, self._site, mount, Clock(self.clockwork))
-        mount.kill = lambda: server.kill(RESTART_S)
         self.wire.attach(name, server.receive)
         return server
 

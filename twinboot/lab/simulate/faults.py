@@ -14,7 +14,8 @@ from twinboot.lab.simulate.scenario import CLOCK_ERROR_MAX_S, Scenario
 from twinboot.lab.simulate.server import Server
 
 RESTART_MAX_S = 20.0
-OPERATIONS_AHEAD_MAX = 40  # a targeted kill comes within so many file operations
+PAUSES_S = (1.0, 10.0, 60.0, 600.0, 3600.0)
+OPERATIONS_AHEAD_MAX = 40  # a targeted kill or stop comes within so many file operations
 
 
 class Place(NamedTuple):
@@ -50,7 +51,7 @@ def _kill(place: Place, server: Server) -> str:
 def _kill_at_operation(place: Place, server: Server) -> str:
     """Kill at one of the next operations on the share, so that every step of a commit is hit."""
     ahead = place.rng.randint(1, OPERATIONS_AHEAD_MAX)
-    server.mount.kill_after = ahead
+    server.mount.ambush(ahead, lambda: server.kill(place.rng.random() * RESTART_MAX_S))
     return f"will be killed at its operation {ahead} from now"
 
 
@@ -67,10 +68,16 @@ def _power_cut(place: Place, server: Server) -> str:
 
 
 def _pause(place: Place, server: Server) -> str:
-    for_s = place.draw_s(1.0, 10.0, 60.0, 600.0, 3600.0)
-    for task in server.tasks:
-        task.pause(for_s)
+    for_s = place.draw_s(*PAUSES_S)
+    server.pause(for_s)
     return f"is stopped for {for_s:.0f} s"
+
+
+def _pause_at_operation(place: Place, server: Server) -> str:
+    """Stop at one of the next operations on the share: a sleeper must find out what it missed."""
+    ahead = place.rng.randint(1, OPERATIONS_AHEAD_MAX)
+    server.mount.ambush(ahead, lambda: server.pause(place.draw_s(*PAUSES_S)))
+    return f"will be stopped at its operation {ahead} from now"
 
 
 def _hang(place: Place, server: Server) -> str:
@@ -150,6 +157,7 @@ FAULTS: Final[Mapping[str, Callable[[Place, Server], str]]] = {
     "kill at an operation": _kill_at_operation,
     "power cut": _power_cut,
     "pause": _pause,
+    "pause at an operation": _pause_at_operation,
     "hung share": _hang,
     "storage failover": _fail_over,
     "errors": _weather("failing", 0.02, 0.5),
@@ -189,5 +197,5 @@ def calm(place: Place) -> None:
         weather = server.mount.weather
         weather.hung_until_s = weather.failing = weather.lost = 0.0
         weather.is_full = weather.is_read_only = False
-        server.mount.kill_after = 0
+        server.mount.ambush(0)
         server.clock.error_s = 0.0

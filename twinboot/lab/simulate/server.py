@@ -111,6 +111,11 @@ class Server:
             task.kill()
             self.mount.abandon(task)
 
+    def pause(self, for_s: float) -> None:
+        """Stop all threads of the process for so long (SIGSTOP, SIGCONT)."""
+        for task in self.tasks:
+            task.pause(for_s)
+
     @property
     def tasks(self) -> list[Task]:
         """All threads of the process."""

@@ -30,7 +30,6 @@ LISTING_AGE_MAX_S = 0.03
 REPLACED_AGE_MAX_S = 4.0
 NEGATIVE_MAX_S = 30.0
 STAT_AGE_MAX_S = 60.0
-NEVER_S = 1e12
 TICK_NS = 4_000_000  # of a local file system's times
 
 T = TypeVar("T")
@@ -57,8 +56,7 @@ class Mount:
     def __init__(self, disk: Disk, clockwork: Clockwork, rng: Random, weather: Weather) -> None:
         self.weather = weather
         self.operations = 0
-        self.kill_after = 0  # so many operations from now `kill` is called (0: never)
-        self.kill: Callable[[], None] = lambda: None
+        self._ambush: tuple[int, Callable[[], object]] = (0, lambda: None)
         self._disk = disk
         self._clockwork = clockwork
         self._random = rng.random
@@ -69,6 +67,10 @@ class Mount:
         self._stats: dict[str, tuple[float, Stamp]] = {}  # folder -> its attributes, and until when they are believed
         self.location = "/simulated"
         self.stat_is_current = weather.is_local
+
+    def ambush(self, ahead: int, action: Callable[[], object] = lambda: None) -> None:
+        """Let something happen in the middle of the operation that is so many from now (0: let it not happen)."""
+        self._ambush = (ahead, action)
 
     def abandon(self, task: Task) -> None:
         """Decide what becomes of the change that a killed process had under way."""
@@ -219,11 +221,11 @@ class Mount:
         if not task.alive:
             raise Killed
         self.operations += 1
-        if self.kill_after:
-            self.kill_after -= 1
-            if not self.kill_after:
-                self._clockwork.after(0, self.kill)
-                task.sleep(NEVER_S)
+        if self._ambush[0]:
+            ahead, action = self._ambush
+            self._ambush = (ahead - 1, action)
+            if ahead == 1:
+                self._clockwork.after(0, action)
         task.sleep(weather.travel_s * (0.5 + self._random()))
         while weather.hung_until_s > self._clockwork.now_s:
             if not weather.deadline_s:
