@@ -34,7 +34,10 @@ PURE = {
         *(f"language/{name}" for name in ("rules", "profile", "sysidcfg", "okfile", "encode", "matching")),
         *(f"language/{name}" for name in ("judge", "judge_rules", "judge_profile", "judge_sysidcfg", "software")),
     ),
-    "storage": ("records/rows", "records/port", "records/codec"),
+    "storage": (
+        *("records/rows", "records/port", "records/codec"),
+        *("records/postgresql_rows", "records/postgresql_schema"),
+    ),
     "twinboot": ("explain", "sentences", "dnsguard", "dnsanswer", "names", "leases", "lab/view"),
 }
 """Values and decisions: no clock, no sockets, no files, no processes, no randomness."""

@@ -86,13 +86,13 @@ _GIVE_RIGHTS = _Advice(Outcome.DENIED, "grant the role its rights on the schema 
 _SPACE = _Advice(Outcome.FULL, "free some space on the server")
 _LOCKED = _Advice(Outcome.BUSY, "another session holds the lock: see pg_stat_activity, and repeat this")
 _STORED_NOT = _Advice(Outcome.INVALID, "nothing was written")
+_SILENT = _Advice(Outcome.UNAVAILABLE, "start PostgreSQL there, or correct PATH")
+_REFUSED = _Advice(Outcome.UNAVAILABLE, "correct PATH, the role or its password (passfile), or pg_hba.conf there")
 _SEE_SERVER = _Advice(Outcome.UNAVAILABLE, "see to the server")
 
 _ADVICE: dict[str, _Advice] = {
     "42501": _GIVE_RIGHTS,
-    "28": _Advice(Outcome.DENIED, "correct the user or its password (passfile), or pg_hba.conf on the server"),
     "25006": _Advice(Outcome.DENIED, "this is a standby: name the primary in PATH"),
-    "3D000": _Advice(Outcome.NOT_FOUND, "make the database (createdb), or correct PATH"),
     "42P01": _Advice(Outcome.NOT_FOUND, "create a table first"),
     "3F000": _Advice(Outcome.NOT_FOUND, "create a table first"),
     "53100": _SPACE,
@@ -246,7 +246,8 @@ class Link:
             self._connection = self._connected()
         except psycopg.Error as error:
             self._failed_s = time.monotonic()
-            self._failed = self._named(error, _SEE_SERVER._replace(text="start PostgreSQL there, or correct PATH"))
+            # the driver keeps no SQLSTATE of a failed connection: the word tells a server's refusal from silence
+            self._failed = self._named(error, _REFUSED if "FATAL:" in str(error) else _SILENT)
             raise self._failed from None
         self._failed = None
         self.made += 1

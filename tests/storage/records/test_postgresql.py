@@ -256,6 +256,13 @@ def test_a_role_without_rights_is_denied_in_one_line(records, psql, database, bi
     assert "\n" not in result.detail
 
 
+@pytest.mark.parametrize(("old", "new"), [("dbname=postgres", "dbname=none"), ("user=postgres", "user=nobody")])
+def test_a_server_that_refuses_is_told_from_one_that_is_silent(database, old, new):
+    with pytest.raises(RecordsError, match="does not exist: correct PATH, the role or its password") as caught:
+        PostgresRecords(database.replace(old, new)).tables()
+    assert caught.value.outcome is Outcome.UNAVAILABLE
+
+
 def test_two_servers_may_make_the_schema_at_once(database):
     stores = [PostgresRecords(database) for _ in range(4)]
     faults = []
