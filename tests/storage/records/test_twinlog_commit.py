@@ -207,6 +207,26 @@ def test_the_void_batch_of_a_sleeper_misleads_no_other_sleeper(monkeypatch, shar
     assert set(third.read(NET).rows) == set(even.read(NET).rows)
 
 
+def test_a_file_replaced_between_listing_and_reading_is_not_believed(monkeypatch, share, server, binding):
+    view = share.view()
+    odd, even, sleeper, reader = (
+        server(files, name)
+        for files, name in ((share.view(), "odd"), (share.view(), "even"), (share.view(), "sleeper"), (view, "reader"))
+    )
+    odd.create(NET)
+    sleeper.tables()
+    reader.tables()
+    add(even, binding(50))
+
+    def replaced():
+        compacting(monkeypatch, even, binding)
+        assert add(sleeper, binding(66)) == [Outcome.UNAVAILABLE]
+        assert log_name(2) in logs(share)
+
+    once(view, "names", replaced, "after")
+    assert set(reader.read(NET).rows) == set(even.read(NET).rows)
+
+
 def test_a_commit_over_several_tables_is_one_batch(share, pair, binding):
     odd, even, _, _ = pair
     odd.create("dhcptab")
