@@ -35,6 +35,7 @@ __all__ = [
     "dhcp_records",
     "entry_changes",
     "hosts",
+    "missing_entries",
     "networks",
     "reservations",
     "rows",
@@ -123,6 +124,12 @@ def entry_changes(records: Records, wanted: Sequence[TabEntry]) -> list[Change]:
         for entry in wanted
         if entry.key not in stored or stored[entry.key].value != entry.value
     ]
+
+
+def missing_entries(records: Records, wanted: Sequence[TabEntry]) -> list[Change]:
+    """What to add to the dhcptab so that it has an entry of each of these names; those that are there stay."""
+    stored = {row.key for row in rows(records, DHCPTAB, TabEntry)}
+    return [Change(DHCPTAB, None, entry) for entry in wanted if entry.key not in stored]
 
 
 def reservations(records: Records, tables: Sequence[str], client_ids: Sequence[bytes]) -> list[tuple[str, Binding]]:

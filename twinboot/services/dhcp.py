@@ -50,11 +50,12 @@ def _bind_relay(config: Config, conf: ServiceConf, emit: Emitter) -> Bound:
 
 
 def publish(config: Config, records: Records, emit: Callable[..., None]) -> None:
-    """Bring the dhcptab's firmware macros up to date and make what is missing for a network of the configuration.
+    """Make what is missing: tables, the dhcptab's firmware macros, and what a network of the configuration needs.
 
-    A store that refuses is reported: what is there still serves.
+    What is there stays, for it may be the site's own. A store that refuses is reported: what is there still serves.
     """
     try:
+        sitefiles.lay_tables(records, stores.state_records(config))
         _publish_firmware(records)
         for net in config.networks:
             sitefiles.lay_network(records, net, config.domain, config.name_server)
@@ -64,6 +65,6 @@ def publish(config: Config, records: Records, emit: Callable[..., None]) -> None
 
 def _publish_firmware(records: Records) -> None:
     for _ in range(PUBLISH_ATTEMPTS):
-        changes = stores.entry_changes(records, sitefiles.firmware_entries())
+        changes = stores.missing_entries(records, sitefiles.firmware_entries())
         if not changes or all(result.outcome not in LOST_RACE for result in records.commit(changes)):
             return
