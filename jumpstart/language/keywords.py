@@ -103,7 +103,7 @@ _DEVICE = Form(
         Arg("FS", is_.name, MAYBE),
     )
 )
-_FILE = Form((Arg("local_file", one_of("local_file")), Arg("PATH", is_.path)))
+_FILE = Form((Arg("local_file", one_of("local_file")), Arg("PATH", is_.source_path)))
 _SOURCES = (_NFS, _NFS_URL, _HTTP, _DEVICE, _FILE)
 _ADD = Arg("add|delete", one_of("add", "delete"), MAYBE)
 _AUTH = Option("auth", (Arg("basic", one_of("basic")), Arg("USER", is_.word), Arg("PASSWORD", is_.word)))

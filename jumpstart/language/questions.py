@@ -68,7 +68,7 @@ _KERBEROS = Block(
 )
 _LINK = Block(
     {
-        "hostname": Detail(is_.plain_host),
+        "hostname": Detail(is_.host),
         "ip_address": Detail(is_.ipv4),
         "netmask": Detail(is_.netmask),
         "default_route": Detail(either(is_.ipv4, _NONE)),
@@ -84,7 +84,7 @@ SYSID: Mapping[str, Question] = MappingProxyType(
         "system_locale": Question(is_.locale, "locale, as in /usr/lib/locale"),
         "timezone": Question(is_.zone_path, "time zone, as in /usr/share/lib/zoneinfo"),
         "terminal": Question(is_.terminal, "terminal type of the console"),
-        "timeserver": Question(is_.plain_host, "where the time is taken from: localhost, a host, an address"),
+        "timeserver": Question(is_.host, "where the time is taken from: localhost, a host, an address"),
         "root_password": Question(is_.crypt_hash, "hash of root's password, as in /etc/shadow"),
         "security_policy": Question(
             any_case("NONE", "kerberos"), "Kerberos or not", blocks=((any_case("kerberos"), _KERBEROS),)
@@ -99,7 +99,7 @@ SYSID: Mapping[str, Question] = MappingProxyType(
         "network_interface": Question(
             either(any_case("NONE", "PRIMARY"), is_.link),
             "a network interface; PRIMARY is the one it boots from",
-            blocks=((_NONE, Block({"hostname": Detail(is_.plain_host)})), (either(PRIMARY, is_.link), _LINK)),
+            blocks=((_NONE, Block({"hostname": Detail(is_.host)})), (either(PRIMARY, is_.link), _LINK)),
             many=True,
         ),
         "auto_reg": Question(

@@ -16,9 +16,10 @@ from typing import NamedTuple
 DISK = r"c[0-9]{1,3}(?:t(?:[0-9]{1,3}|[0-9A-Fa-f]{16,32}))?d[0-9]{1,5}"
 PLAIN = r"[A-Za-z0-9_.,:=/@%+~^!-]"
 PATH = r"/[A-Za-z0-9_.,:=/@%+~-]*"
-HOST = (
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?|\$HOST"
-)
+SOURCE = r"/(?:[A-Za-z0-9_.,:=/@%+~-]|\$HOST)*"
+"""A path where the installer puts the host's name in place of $HOST."""
+
+HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?"
 OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = rf"{OCTET}(?:\.{OCTET}){{3}}"
 NETMASKS = frozenset(str(IPv4Network((0, bits)).netmask) for bits in range(33))
@@ -84,22 +85,23 @@ size_range = Shape(_is_range, "a range of MB, the smaller first", "400-600")
 size_or_range = Shape(lambda word: read_range(word) is not None, "MB or a range of MB, the smaller first", "64-128")
 ipv4 = pattern(IPV4, "an IPv4 address", "192.168.78.21")
 quad = pattern(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", "four numbers with dots", "192.168.78.0")
-host = pattern(HOST, "a host name", "hv1")
+host = pattern(HOST, "a host name or address", "hv1")
 name = pattern(r"[A-Za-z0-9][A-Za-z0-9_.,:@+-]{0,254}", "a name", "name")
 quotable = pattern(
     r"[A-Za-z0-9][A-Za-z0-9_.,:@+()/ -]{0,254}", "a name (quoted where it holds blanks)", "'SUNW,Ultra-5'"
 )
 word = pattern(PLAIN + "{1,1024}", "one plain word", "word")
 path = pattern(PATH, "an absolute path", "/export/install")
+source_path = pattern(SOURCE, "an absolute path", "/export/install")
 file_name = pattern(
     r"(?!\.\.?(?:/|$))[A-Za-z0-9_.+@%~][A-Za-z0-9_.+@%,~-]*(?:/(?!\.\.?(?:/|$))[A-Za-z0-9_.+@%,~-]+)*",
     "a file below this directory",
     "profiles/hv1",
 )
-remote_path = pattern(rf"(?:{HOST}):{PATH}", "a server and a path", "192.168.78.14:/export/install")
-nfs_url = pattern(rf"nfs://(?:{HOST}){PATH}", "an nfs URL", "nfs://server/path")
-http_url = pattern(rf"https?://(?:{HOST})(?::{NUMBER})?{PATH}", "an http URL", "http://server/path")
-ftp_url = pattern(rf"ftp://(?:{PLAIN}+@)?(?:{HOST}){PATH}", "an ftp URL", "ftp://server/path")
+remote_path = pattern(rf"(?:{HOST}):{SOURCE}", "a server and a path", "192.168.78.14:/export/install")
+nfs_url = pattern(rf"nfs://(?:{HOST}){SOURCE}", "an nfs URL", "nfs://server/path")
+http_url = pattern(rf"https?://(?:{HOST})(?::{NUMBER})?{SOURCE}", "an http URL", "http://server/path")
+ftp_url = pattern(rf"ftp://(?:{PLAIN}+@)?(?:{HOST}){SOURCE}", "an ftp URL", "ftp://server/path")
 proxy = pattern(rf"(?:{HOST}):[0-9]{{1,5}}", "a host and a port", "proxy:8080")
 user_path = pattern(rf"{PLAIN}+@(?:{HOST}):{PATH}", "user@host:/path", "backup@server:/path")
 mount_options = pattern(r"[A-Za-z0-9_.,=+-]{1,1024}", "mount options without blanks", "ro,nosuid")
@@ -121,7 +123,6 @@ patch_ids = pattern(r"[0-9]{6}-[0-9]{2}(?:,[0-9]{6}-[0-9]{2})*", "patch numbers 
 zone_path = pattern(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*", "a time zone", "Europe/London")
 terminal = pattern(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}", "a terminal type", "vt100")
 link = pattern(r"[a-z][a-z0-9_]{0,29}[0-9]", "the name of an interface", "e1000g0")
-plain_host = pattern(HOST.removesuffix(r"|\$HOST"), "a host name or address", "hv1")
 keyboard = pattern(r"[A-Za-z][A-Za-z0-9_-]{0,63}", "a keyboard layout", "US-English")
 distinguished = pattern(r"[A-Za-z0-9_.,:=@+ -]{1,1024}", "a distinguished name", "cn=proxyagent,ou=profile")
 netmask = Shape(lambda word: word in NETMASKS, "a netmask", "255.255.255.0")
