@@ -29,7 +29,16 @@ PURE = {
     ),
     "pxe": ("content", "tftp_wire", "tftp_transfer", "tftp_options", "firmware", "bootplan", "ranges"),
     "jumpstart": (
-        *("model", "values", "hostfile", "targets/port", "targets/live_xen", "quoting"),
+        *(
+            "model",
+            "values",
+            "hostfile",
+            "targets/port",
+            "targets/live_xen",
+            "targets/nevada",
+            "targets/nevada_hooks",
+            "quoting",
+        ),
         *(f"language/{name}" for name in ("faults", "words", "shapes", "grammar", "keywords", "questions")),
         *(f"language/{name}" for name in ("rules", "profile", "sysidcfg", "okfile", "encode", "matching")),
         *(f"language/{name}" for name in ("judge", "judge_rules", "judge_profile", "judge_sysidcfg", "software")),
