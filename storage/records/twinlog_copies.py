@@ -49,7 +49,8 @@ class Copies:
         oldest = found[0] if (found := numbered(kept)) is not None else 0
         files = self._files
         there = {table: name for name in files.names() if (table := table_of(name))}
-        for table, lines in frozen.tables:
+        tables = frozen.tables
+        for table, lines in tables:
             crc = rows_crc(lines)
             data = self._read(there.get(table, ""))
             if data is not None:
@@ -57,7 +58,7 @@ class Copies:
                 if copy.is_edited or copy.number > frozen.number or (copy.crc == crc and copy.number >= oldest):
                     continue
             self._write(table, frozen.number, lines, crc, there.get(table, ""))
-        for table in there.keys() - dict(frozen.tables).keys():
+        for table in there.keys() - dict(tables).keys():
             data = self._read(there[table])
             copy = read_copy(table, data or b"")
             if data is not None and not copy.is_edited and copy.number < frozen.number:

@@ -64,10 +64,18 @@ class Table:
 
 
 class Frozen(NamedTuple):
-    """All lines after batch `number`, safe from later changes."""
+    """All lines after batch `number`, safe from later changes: by table, those of rows by key, and strays."""
 
     number: int
-    tables: tuple[tuple[str, list[bytes]], ...]
+    kept: tuple[tuple[str, dict[Key, bytes], list[bytes]], ...]
+
+    @property
+    def tables(self) -> list[tuple[str, list[bytes]]]:
+        """The lines of each table in the order of their keys, so that equal tables are equal texts.
+
+        Put in order only here: whoever freezes a large table holds others up, whoever writes it does not.
+        """
+        return [(name, [*map(lines.__getitem__, sorted(lines)), *strays]) for name, lines, strays in self.kept]
 
 
 class State:
@@ -144,7 +152,7 @@ class State:
     def frozen(self) -> Frozen:
         """The lines of all tables as they are now."""
         tables = sorted(self.tables.items())
-        return Frozen(self.number, tuple((name, [*one.lines.values(), *one.strays]) for name, one in tables))
+        return Frozen(self.number, tuple((name, one.lines.copy(), sorted(one.strays)) for name, one in tables))
 
 
 def sections_of(snapshot: Snapshot | None) -> dict[str, Section]:
