@@ -31,8 +31,9 @@ from storage.records.rows import Key, Row
 ATTEMPTS = 3
 """For a commit or a read: the first try, one on a new connection, and one more for a deadlock with an edit by hand."""
 
-BATCH_MAX = 4096
-"""Changes in one transaction. Daemons commit 128 at most; an import of 100,000 rows must not hold a lock so long."""
+BATCH_MAX = 512
+"""Changes in one transaction; daemons commit 128 at most. So many fit the buffers of a socket: a writer that is stopped
+while it sends leaves behind a whole message, or one without effect, and never a lock that the server's clock ignores."""
 
 _VERSION_BITS = 48
 

@@ -2,8 +2,9 @@
 
 Rules of the room:
 
-1. Nobody waits longer than `CALL_MAX_S` for a call, whatever has become of the server or the network between: a
-   deadline of our own ends each wait, beside the server's time limits, which a frozen server would not keep.
+1. Nobody waits longer than `CALL_MAX_S` for a call (and `CONNECT_MAX_S` for each host, where a connection must be made),
+   whatever has become of the server or the network between: a deadline of our own ends each wait, beside the
+   server's time limits, which a frozen server would not keep.
 2. A session that stands still in the middle of a transaction (a paused daemon holds the lock of a container) is ended
    by the *server* after `IDLE_MAX_S`. Its transaction is undone, the other daemons go on; whoever wakes up again finds
    the connection gone.
@@ -14,6 +15,7 @@ Rules of the room:
 """
 
 import contextlib
+import os
 import select
 import threading
 import time
@@ -188,7 +190,10 @@ def _exchange(pgconn: Any, commands: Sequence[Callable[[], None]]) -> PQGen[list
 
 
 class Link:
-    """One connection, shared by the threads of a process one call at a time."""
+    """One connection, shared by the threads of a process one call at a time; a forked process makes its own."""
+
+    _connection: _Connection | None = None
+    _made_by = 0
 
     def __init__(self, conninfo: str, *, call_max_s: float = CALL_MAX_S, retry_after_s: float = RETRY_AFTER_S) -> None:
         """Connect nowhere yet. RecordsError INVALID if `conninfo` is no connection string."""
@@ -205,10 +210,13 @@ class Link:
         self._call_max_s = call_max_s
         self._retry_after_s = retry_after_s
         self._mutex = threading.RLock()
-        self._connection: _Connection | None = None
         self._failed: RecordsError | None = None
         self._failed_s = 0.0
         self._deadline_s = 0.0
+
+    def __del__(self) -> None:
+        if self._connection is not None and self._made_by == os.getpid():
+            self._connection.close()
 
     @contextlib.contextmanager
     def call(self) -> Iterator[None]:
@@ -237,11 +245,15 @@ class Link:
                 self._connection = None
 
     def _open(self) -> _Connection:
+        if self._made_by != os.getpid():
+            self._connection = None  # our parent's, who goes on using it; the driver leaves it alone in a child
         if self._connection is not None and not self._connection.closed:
             return self._connection
         if self._failed is not None and time.monotonic() < self._failed_s + self._retry_after_s:
             raise RecordsError(self._failed.outcome, str(self._failed))
         self._connection = None
+        if time.monotonic() >= self._deadline_s:
+            raise RecordsError(Outcome.UNAVAILABLE, f"{self.location}: no answer in time: {_SEE_SERVER.text}")
         try:
             self._connection = self._connected()
         except psycopg.Error as error:
@@ -250,6 +262,7 @@ class Link:
             self._failed = self._named(error, _REFUSED if "FATAL:" in str(error) else _SILENT)
             raise self._failed from None
         self._failed = None
+        self._made_by = os.getpid()
         self.made += 1
         return self._connection
 
@@ -280,7 +293,7 @@ class Link:
 
     def _leave_no_transaction(self) -> None:
         connection = self._connection
-        if connection is None or connection.closed:
+        if connection is None or connection.closed or self._made_by != os.getpid():
             return
         if connection.info.transaction_status is not pq.TransactionStatus.IDLE:
             self.close()

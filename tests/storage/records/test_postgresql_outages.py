@@ -225,3 +225,17 @@ def test_all_that_was_reported_stored_is_there_and_one_of_the_racers_wins(mortal
     assert set(rows) == {*range(1, 1 + WRITERS * ROUNDS), 250}
     won = [int(line) for number in range(WRITERS) for line in (tmp_path / f"won.{number}").read_text().split()]
     assert sorted(won) == list(range(seed.row.signature, rows[250].signature))
+
+
+def test_a_forked_process_uses_a_connection_of_its_own(mortal, records, binding):
+    (stored,) = records.commit([Change(NET, None, binding(10))])
+    before = backend(mortal.conninfo)
+
+    def child():
+        (result,) = records.commit([Change(NET, stored.row, stored.row._replace(lease_s=5))])
+        assert result.outcome is Outcome.STORED
+
+    pid = in_child(child)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert [row.lease_s for row in records.read(NET).rows] == [5]
+    assert backend(mortal.conninfo) == before
