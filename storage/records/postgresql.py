@@ -32,8 +32,8 @@ ATTEMPTS = 3
 """For a commit or a read: the first try, one on a new connection, and one more for a deadlock with an edit by hand."""
 
 BATCH_MAX = 512
-"""Changes in one transaction; daemons commit 128 at most. So many fit the buffers of a socket: a writer that is stopped
-while it sends leaves behind a whole message, or one without effect, and never a lock that the server's clock ignores."""
+"""Changes in one transaction; daemons commit 128 at most. So many fit the buffers of a socket, as a rule: a writer that
+is stopped while it sends has then sent all or nothing that takes a lock."""
 
 _VERSION_BITS = 48
 

@@ -2,8 +2,8 @@
 
 Rules of the room:
 
-1. Nobody waits longer than `CALL_MAX_S` for a call (and `CONNECT_MAX_S` for each host, where a connection must be made),
-   whatever has become of the server or the network between: a deadline of our own ends each wait, beside the
+1. Nobody waits longer than `CALL_MAX_S` for a call (and `CONNECT_MAX_S` for each host, where a connection must be
+   made), whatever has become of the server or the network between: a deadline of our own ends each wait, beside the
    server's time limits, which a frozen server would not keep.
 2. A session that stands still in the middle of a transaction (a paused daemon holds the lock of a container) is ended
    by the *server* after `IDLE_MAX_S`. Its transaction is undone, the other daemons go on; whoever wakes up again finds
@@ -43,6 +43,8 @@ IDLE_MAX_S = 2
 RETRY_AFTER_S = 1.0
 
 SERVER_MIN = 120000
+TRANSACTION_TIMEOUT_SINCE = 170000
+"""Older servers have no clock for a client that is stopped while it sends; see `BATCH_MAX` of the adapter."""
 
 _SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
 
@@ -281,6 +283,8 @@ class Link:
             self._require(fsync == "on", "fsync is off, so a power cut loses what was acknowledged: set fsync = on")
             self._require(encoding == "UTF8", f"its encoding is {encoding}: make a database with ENCODING 'UTF8'")
             self._require(connection.info.server_version >= SERVER_MIN, "PostgreSQL 12 or newer is needed")
+            if connection.info.server_version >= TRANSACTION_TIMEOUT_SINCE:
+                connection.execute(f"SET transaction_timeout = '{STATEMENT_MAX_S}s'".encode())
             connection.start_pipeline()
         except BaseException:
             connection.close()
