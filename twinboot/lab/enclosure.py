@@ -45,6 +45,11 @@ class Program:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
 
+    @property
+    def inside_pid(self) -> int:
+        """Process id, as seen from outside, of the program itself: nsenter(1) waits for it."""
+        return _only_child(self.process.pid)
+
     def kill(self) -> None:
         """End it at once and wait for that."""
         self.signal(signal.SIGKILL)

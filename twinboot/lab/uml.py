@@ -1,6 +1,6 @@
 """Guests with a real Linux NFS client, on a machine whose own kernel may have none: User Mode Linux.
 
-A guest is one process group of ours. Its root is this machine's root, read-only (hostfs), so it runs our Python and our
+A guest is one process group. Its root is this machine's root, read-only (hostfs), so it runs our Python and our
 work tree as they are; what it writes goes to memory, to `/mnt/lab` (the lab's directory) or to the share. SIGKILL of
 the group is a power cut; SIGSTOP of its kernel stops every clock it could look at, and SIGCONT shows it a later time.
 
@@ -9,6 +9,7 @@ Source: the kernel's Documentation/virt/uml/user_mode_linux_howto_v2.rst.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -16,6 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +33,8 @@ ANSWER_TIMEOUT_S = 60.0
 MEMORY_MIB = 256
 HERE = Path(__file__).parent
 SAID_MAX = 200
+END_TIMEOUT_S = 10.0
+POLL_S = 0.02
 
 
 class Card(NamedTuple):
@@ -70,6 +74,7 @@ class Guest:
         self._enclosure, self._lab = enclosure, lab
         self._kit = kit
         self._program: Program | None = None
+        self._kernel = 0
         self._said: list[str] = []
         self._waiting: dict[int, queue.Queue[dict[str, Any]]] = {}
         self._last_id = 0
@@ -90,16 +95,26 @@ class Guest:
             self._booted.get(timeout=BOOT_TIMEOUT_S)
         except queue.Empty:
             raise LabError(f"guest {self.name} did not boot: {' / '.join(self._said[-3:]) or 'no message'}") from None
+        self._kernel = self._running.inside_pid  # it has made itself the leader of a group of its own
 
     def cut_power(self) -> None:
-        """SIGKILL: nothing is flushed, no connection is closed."""
-        if self._program:
-            self._program.signal(signal.SIGCONT)
-            self._program.kill()
-            self._program = None
+        """SIGKILL: nothing is flushed, no connection is closed. Returns when nothing of the guest holds its cables."""
+        if self._program is None:
+            return
+        group, self._kernel = self._kernel, 0
+        if group:  # else it has not booted, and is still in the group that we gave it
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        self._program.kill()
+        self._program = None
+        deadline = time.monotonic() + END_TIMEOUT_S
+        while group and _members(group):
+            if time.monotonic() > deadline:
+                raise LabError(f"guest {self.name} does not end; please report this")
+            time.sleep(POLL_S)
 
     def pause(self) -> None:
-        """Stop the guest's kernel, as a hypervisor pauses a machine."""
+        """Stop the guest's kernel, as a hypervisor pauses a machine; its programs stop with their next system call."""
         self._signal_kernel(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -157,9 +172,7 @@ class Guest:
         self.run("mountpoint", "-q", target)
 
     def _ask(self, request: dict[str, Any]) -> queue.Queue[dict[str, Any]]:
-        if not self._program:
-            raise LabError(f"guest {self.name} is off")
-        stdin = self._program.process.stdin
+        stdin = self._running.process.stdin
         assert stdin
         with self._console:
             self._last_id += 1
@@ -178,21 +191,24 @@ class Guest:
                 self._said = [*self._said, line.decode(errors="replace").strip()][-SAID_MAX:]
 
     def _signal_kernel(self, number: int) -> None:
+        if not self._kernel:
+            raise LabError(f"guest {self.name} is off")
+        os.kill(self._kernel, number)
+
+    @property
+    def _running(self) -> Program:
         if not self._program:
             raise LabError(f"guest {self.name} is off")
-        for pid in _kernels(self._program.process.pid):
-            os.kill(pid, number)
+        return self._program
 
 
-def _kernels(group: int) -> list[int]:
-    """Processes of a guest's group that are its kernel: its user processes are traced by it (ptrace(2))."""
+def _members(group: int) -> list[int]:
+    """Processes of a group that have not ended."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            status = (entry / "status").read_text()
-            is_linux = (entry / "exe").readlink().name == "linux.uml"
+            if os.getpgid(int(entry.name)) == group and "\nState:\tZ" not in (entry / "status").read_text():
+                found.append(int(entry.name))
         except OSError:
             continue  # it ended while we looked
-        if is_linux and "\nTracerPid:\t0\n" in status and os.getpgid(int(entry.name)) == group:
-            found.append(int(entry.name))
     return found

@@ -10,7 +10,7 @@ export PATH TMPDIR HOME PYTHONDONTWRITEBYTECODE
 : "${node:?}" "${fe:?}" "${be:?}" "${mods:?}" "${lab:?}" "${python:?}" "${agent:?}"
 mount -t proc proc /proc
 mount -t sysfs sys /sys
-for place in /run /mnt /dev/shm; do
+for place in /run /mnt; do
   mount -t tmpfs -o mode=755 tmpfs "$place"
 done
 mkdir -p /mnt/lab /run/state

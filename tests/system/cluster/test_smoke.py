@@ -55,11 +55,12 @@ def test_of_two_hosts_that_make_one_name_exactly_one_wins(cluster: Cluster, vers
     assert sorted([*first, *second]) == list(range(RACES))
 
 
-def test_a_pair_serves_and_keeps_what_it_acknowledged(cluster: Cluster) -> None:
-    with Trial(cluster, "smoke", resource="SUNWfiles", lease_s=600) as trial:
-        trial.begin_load(fresh_per_s=40, residents=10, fixed=5)
-        time.sleep(8)
-        verdict = trial.finish("smoke, SUNWfiles, NFS 4.1")
+@pytest.mark.parametrize("resource", ["SUNWfiles", "twinlog"])
+def test_a_pair_serves_and_keeps_what_it_acknowledged(cluster: Cluster, resource: str) -> None:
+    with Trial(cluster, f"smoke-{resource}", resource=resource) as trial:
+        trial.begin_load(fresh_per_s=60, residents=10, fixed=5)
+        time.sleep(5)
+        verdict = trial.finish(f"{resource}, no fault, NFS 4.1")
     assert verdict.faults == []
     assert verdict.acks > 50
     assert set(verdict.servers) == set(SERVERS.values())

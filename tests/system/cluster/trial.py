@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -35,10 +36,19 @@ class Trial:
     """A context manager: inside, both daemons serve and the crowd asks."""
 
     def __init__(
-        self, cluster: Cluster, name: str, *, resource: str, version: str = "4.1", export: str = "share", lease_s: int
+        self,
+        cluster: Cluster,
+        name: str,
+        *,
+        resource: str = "twinlog",
+        version: str = "4.1",
+        export: str = "share",
+        lease_s: int = 600,
+        free: int = 3000,
     ) -> None:
         self.cluster, self.name = cluster, name
-        self.export, self._resource, self._lease_s = export, resource, lease_s
+        self.export, self._words = export, (str(lease_s), str(free))
+        self._resource = resource
         self.folder = f"{MOUNTS[version, export]}/{name}"
         self.place = cluster.place / name
         self.daemons: dict[str, int] = {}
@@ -47,7 +57,7 @@ class Trial:
 
     def __enter__(self) -> "Trial":
         self.place.mkdir()
-        words = (str(HERE / "site.py"), self._resource, self.folder, f"/mnt/lab/{self.name}", str(self._lease_s))
+        words = (str(HERE / "site.py"), self._resource, self.folder, f"/mnt/lab/{self.name}", *self._words)
         self.cluster.guests["odd"].run(sys.executable, *words, env=PYTHON)
         for name in SERVERS:
             self.begin_daemon(name)
@@ -112,6 +122,10 @@ class Trial:
         path = self.place / "events"
         return path.read_text() if path.exists() else ""
 
+    def log_tails(self) -> dict[str, str]:
+        """The last words of each daemon."""
+        return {name: (self.place / f"{name}.log").read_text(errors="replace")[-1500:] for name in SERVERS}
+
     def finish(self, title: str) -> checker.Verdict:
         """End the load, stop the daemons, look at the files, judge."""
         assert self._crowd
@@ -126,8 +140,17 @@ class Trial:
             self.cluster.guests[name].wait(pid, STOP_S)
         verdict = checker.judge(self.events, self.stored())
         VERDICTS.append(verdict.line(title))
-        print(VERDICTS[-1], flush=True)
+        print(VERDICTS[-1], *verdict.faults, sep="\n", flush=True)
+        self._keep()
         return verdict
+
+    def _keep(self) -> None:
+        """Leave what the verdict was made of where TWINBOOT_CLUSTER_KEEP says, to be looked at."""
+        if os.environ.get("TWINBOOT_CLUSTER_KEEP"):
+            kept = Path(os.environ["TWINBOOT_CLUSTER_KEEP"]) / self.name
+            kept.mkdir(parents=True, exist_ok=True)
+            folder = self.cluster.storage.path(self.export, f"{self.name}/dhcp")
+            self.cluster.enclosure.run("cp", "-r", str(folder), str(self.place), str(kept))
 
     def stored(self) -> dict[str, checker.Stored]:
         """The bindings on the storage's disk."""
