@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from dnslib import DNSRecord
 
-from dhcp import svcconf
+from dhcp import relay, svcconf
+from dhcp.cli import config_pairs, exchange
 from dhcp.macros import MacroTable
 from dhcp.options import DESCRIBE_MAX_CHARS, describe
 from dhcp.wire import BOOTREPLY, BOOTREQUEST, WireError, decode, encode
@@ -119,6 +120,47 @@ def _written(table: str, body: bytes) -> Path:
     return path
 
 
+def dhcp_exchange(data: bytes) -> None:
+    """What is taken from an export file is written back as the same tables, and those bytes are the only ones."""
+    try:
+        tables = exchange.parse(data)
+    except exchange.ExchangeError as error:
+        assert str(error).splitlines()
+        return
+    written = exchange.render(tables)
+    again = exchange.parse(written)
+    assert {name: set(rows) for name, rows in again.items()} == {name: set(rows) for name, rows in tables.items()}
+    assert exchange.render(again) == written
+
+
+RELAY_LINKS = (
+    relay.Link("eth0", int(IPv4Address("10.0.0.1")), 0xFFFFFF00),
+    relay.Link("eth1", int(IPv4Address("10.1.0.1")), 0xFFFFFF00, has_clients=False),
+)
+RELAY_PLAN = relay.Plan((int(IPv4Address("10.1.0.9")),), 4, {link.address: link for link in RELAY_LINKS})
+
+
+def dhcp_relay(data: bytes) -> None:
+    for link in RELAY_LINKS:
+        decision = relay.decide(data, link, RELAY_PLAN)
+        if isinstance(decision, relay.Dropped):
+            assert decision.reason in relay.DROPPED
+        elif isinstance(decision, relay.Onward):
+            assert link.has_clients
+            assert (decision.data[:3], decision.data[28:]) == (data[:3], data[28:])
+            assert decision.data[3] == data[3] + 1 <= RELAY_PLAN.hops_max + 1
+        else:
+            assert (decision.data, RELAY_PLAN.links[decision.link].has_clients) == (data, True)
+
+
+def dhcp_parameters(data: bytes) -> None:
+    with suppress(ValueError):
+        wishes = config_pairs.read_wishes([data.decode("utf-8", "surrogateescape")])
+        if not config_pairs.check_wishes(wishes, ""):
+            changed = svcconf.set_pairs("", config_pairs.changes(wishes))
+            assert changed.count("\n") == len(svcconf.parse_pairs(changed))
+
+
 def dhcp_svcconf(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     try:
@@ -212,6 +254,10 @@ DISCOVER = (
     + bytes.fromhex("3d07 0100144f000001 3704 01030642 5d020007 340101 52060104c0a84c01 ff")
 )
 LINES = b"0100144F000001|2|192.168.76.21|192.168.76.1|0|5|s1|a host\n00|0|10.0.0.5|10.0.0.1|0|1|s|\n"
+EXCHANGE = (
+    b"# twinboot exchange 1\n[dhcptab]\nx|m|0|:a=1:\n[192.168.76.0]\n# note\n"
+    b"192.168.76.9|00|00|10.0.0.1|0|0|m|a b\n[end]\n"
+)
 TAB = b"Router1|s|1|Site,150,ASCII,1,0\nx|m|2|:Subnet=255.255.255.0:Include=y:\\\n  Router=10.0.0.1:\n#note\n"
 HOST = (
     b'name = "hv1"\nsegment = "odd"\ntarget = "live-xen"\ndom0_mem = "1G,max:2G"\nconsole = "com1=9600,8n1"\n'
@@ -242,6 +288,12 @@ TARGETS: dict[str, Target] = {
             b'ss|Vendor=SUNW.x "a b",1,NUMBER,2,0\nmSUNW.x|:s=1:BootFile="http:///boot/x":BootSrvA=10.0.0.1:',
             b"ma|:Include=b:\nmb|:Include=a:\nso|Site,150,OCTET,1,0\nmc|:o=0x0102:UTCoffst=-3600:",
         ),
+    ),
+    "dhcp_exchange": Target(dhcp_exchange, (EXCHANGE, EXCHANGE.replace(b"[dhcptab]\n", b"[dhcptab]\n" + TAB[:40]))),
+    "dhcp_relay": Target(dhcp_relay, (DISCOVER, b"\2" + DISCOVER[1:24] + b"\x0a\0\0\1" + DISCOVER[28:])),
+    "dhcp_parameters": Target(
+        dhcp_parameters,
+        (b'OWNER_IP="10.0.0.1,10.0.0.2",VERBOSE=TRUE', b"OWNER_IP=10.0.0.1,10.0.0.2,RELAY_HOPS=3,VERBOSE"),
     ),
     "storage_container": Target(storage_container, (LINES + b"\0\0" + LINES, TAB, TAB + b"\0\0" + TAB, LINES[:40])),
     "dhcp_svcconf": Target(dhcp_svcconf, (CONF, CONF + CONF)),
