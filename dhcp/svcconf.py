@@ -30,7 +30,6 @@ CONF_MAX_BYTES = 64 * 1024  # Sun's own files have a few hundred bytes
 _PASSWORD = re.compile(r"(password *= *)(?:'(?:[^'\\]|\\.)*'?|[^\s&]*)|(://[^\s/@:]*:)\S*(?=@)")
 
 
-
 class Show(Enum):
     """Who may see and set a key with `dhcpconfig -P`."""
 
