@@ -37,14 +37,17 @@ class Image(NamedTuple):
 
 
 class Site(NamedTuple):
-    """What the host's own server adds to the model: addresses as dotted quads, paths as its NFS exports them."""
+    """What the host's own server adds to the model: addresses as dotted quads, paths as its NFS exports them.
+
+    `netmasks` are by the names of networks that links have; `router` is empty where there is none.
+    """
 
     server: str
     media: str
     config: str
     image: Image
     release: str
-    netmask: str
+    netmasks: Mapping[str, str]
     router: str
     report_url: str
     timezone: str = "UTC"
@@ -119,6 +122,15 @@ def profile(host: Hypervisor, site: Site) -> str:
     )
 
 
+def netmask(link: Link, site: Site) -> str:
+    """The netmask of the network that a link is in."""
+    if link.network not in site.netmasks:
+        raise ArgumentError(
+            f"links.{link.name}: network {link.network!r} has no netmask here; name a network of the site"
+        )
+    return site.netmasks[link.network]
+
+
 def sysidcfg(host: Hypervisor, site: Site) -> str:
     """The answers to every question of the installer."""
     link = host.links[0]
@@ -129,7 +141,7 @@ def sysidcfg(host: Hypervisor, site: Site) -> str:
     interface = [
         answer("hostname", host.name),
         answer("ip_address", link.address),
-        answer("netmask", site.netmask),
+        answer("netmask", netmask(link, site)),
         answer("default_route", site.router or "NONE"),
         answer("protocol_ipv6", "no"),
     ]
@@ -193,9 +205,10 @@ def boot_links(host: Hypervisor, site: Site) -> Mapping[str, str]:
 def render(host: Hypervisor, site: Site) -> Mapping[str, str]:
     """Every text of one host by its path below the share. ArgumentError or EncodeError (both ValueError), one line."""
     place = f"jumpstart/hosts/{host.name}"
+    masks = {link.name: netmask(link, site) for link in host.links if link.address}
     return {
         f"boot/menu.lst.{client_id(host.links[0])}": menu(host, site),
         f"{place}/profile": profile(host, site),
         f"{place}/sysidcfg": sysidcfg(host, site),
-        **{f"{place}/{name}": text for name, text in scripts(host, site.release, site.report_url).items()},
+        **{f"{place}/{name}": text for name, text in scripts(host, masks, site.release, site.report_url).items()},
     }

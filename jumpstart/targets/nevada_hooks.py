@@ -4,9 +4,9 @@
 is ever pasted into a body. The bodies keep to the oldest shell: Solaris runs begin and finish scripts with the
 Bourne shell, which knows backquotes and no `$(`, and no `!` before a command.
 
-When what runs: `begin` before the install; `finish` at its end, which runs `links`, `grub` and `bootblocks` against
-the new root; `firstboot` once in the new system, which runs `links` (if it could not be done yet), `xend` and
-`services`, and then reports.
+When what runs: `begin` before the install; `finish` at its end, which runs `addresses`, `links`, `grub` and
+`bootblocks` against the new root; `firstboot` once in the new system, which runs `links` (if it could not be done
+yet), `xend` and `services`, and then reports.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from jumpstart.quoting import (
 )
 
 SCRIPTS = files("jumpstart.targets") / "nevada_scripts"
-AT_FINISH = ("links", "grub", "bootblocks")
+AT_FINISH = ("addresses", "links", "grub", "bootblocks")
 AT_FIRST_BOOT = ("links", "xend", "services")
 MENUS = ("rpool/boot/grub/menu.lst", "boot/grub/menu.lst")
 """Where a boot menu may be below the root: on a ZFS root in the pool's own dataset, on UFS in the root itself."""
@@ -38,13 +38,17 @@ HEAD = """#!/bin/sh
 """
 
 
-def scripts(host: Hypervisor, release: str, report_url: str) -> Mapping[str, str]:
-    """The text of each script by its name. ArgumentError where the model lacks or holds what they cannot have."""
+def scripts(host: Hypervisor, netmasks: Mapping[str, str], release: str, report_url: str) -> Mapping[str, str]:
+    """The text of each script by its name. ArgumentError where the model lacks or holds what they cannot have.
+
+    `netmasks` are those of the links that have an address, by the link's name.
+    """
     later = [step for step in AT_FIRST_BOOT if step != "xend" or host.relocation_address]
     values: dict[str, Mapping[str, str]] = {
         "begin": {"SLICES": " ".join(host.root_mirror)},
         "finish": {"STEPS": " ".join(AT_FINISH), "LATER": " ".join(later)},
         "firstboot": {"STEPS": " ".join(later)},
+        "addresses": {"ADDRESSES": _addresses(host, netmasks)},
         "links": {"LINKS": _links(host)},
         "grub": {"MENUS": " ".join(MENUS), "ENTRY": menu_entry(host, release)},
         "bootblocks": {"SLICES": " ".join(host.root_mirror[1:])},
@@ -83,6 +87,11 @@ def _links(host: Hypervisor) -> str:
     if missing is not None:
         raise ArgumentError(f'{host.name}: links.{missing} has no device; add device = "e1000g0", as Solaris names it')
     return " ".join(f"{link.name}={link.device}" for link in host.links)
+
+
+def _addresses(host: Hypervisor, netmasks: Mapping[str, str]) -> str:
+    others = (link for link in host.links[1:] if link.address)
+    return " ".join(f"{link.device}={link.address}/{netmasks[link.name]}" for link in others)
 
 
 def _xend(host: Hypervisor) -> Mapping[str, str]:

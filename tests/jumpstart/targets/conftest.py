@@ -40,6 +40,12 @@ def host() -> Hypervisor:
 
 
 @pytest.fixture
+def netmasks() -> dict[str, str]:
+    """By the names of links, as the scripts want them."""
+    return {"be0": "255.255.255.0", "fe0": "255.255.255.0"}
+
+
+@pytest.fixture
 def site() -> Site:
     return Site(
         server="192.168.78.14",
@@ -47,7 +53,7 @@ def site() -> Site:
         config="/jumpstart",
         image=image_of("I86PC.Solaris_11-1", DIRECT),
         release="snv_105",
-        netmask="255.255.255.0",
+        netmasks={"backend": "255.255.255.0", "public": "255.255.255.0"},
         router="192.168.78.1",
         report_url="http://192.168.78.14:8080/report/t0ken",
     )

@@ -126,6 +126,11 @@ def test_no_value_of_the_site_changes_a_line(host: Hypervisor, site: Site, field
         nevada.render(host, site._replace(**{field: given}))
 
 
+def test_a_link_of_an_unknown_network_is_refused(host: Hypervisor, site: Site) -> None:
+    with pytest.raises(ArgumentError, match="name a network of the site"):
+        nevada.render(host, site._replace(netmasks={"backend": "255.255.255.0"}))
+
+
 def test_nothing_is_left_to_ask(host: Hypervisor, site: Site, tmp_path: Path) -> None:
     (tmp_path / "rules").write_text("any - - p -\n")
     (tmp_path / "p").write_text(nevada.profile(host, site))

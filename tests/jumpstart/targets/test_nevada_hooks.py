@@ -52,7 +52,7 @@ class Machine:
             (self.config / "hosts/hv1" / name).write_text(text)
         self.menu = self.root / "rpool/boot/grub/menu.lst"
         self.menu.write_text(MENU)
-        (self.root / "etc/hostname.e1000g0").write_text("hv1-fe\n")
+        (self.root / "etc/hostname.e1000g1").write_text("hv1\n")
         (self.root / "etc/dladm/datalink.conf").write_text("#\n")
 
     def stand_in(self, tool: str, exit_code: int = 0) -> None:
@@ -76,8 +76,10 @@ class Machine:
 
 
 @pytest.fixture(params=["dash", "bash"])
-def machine(request: pytest.FixtureRequest, tmp_path: Path, host: Hypervisor, site: Site) -> Machine:
-    return Machine(tmp_path, request.param, scripts(host, site.release, site.report_url))
+def machine(
+    request: pytest.FixtureRequest, tmp_path: Path, host: Hypervisor, site: Site, netmasks: dict[str, str]
+) -> Machine:
+    return Machine(tmp_path, request.param, scripts(host, netmasks, site.release, site.report_url))
 
 
 def test_finish_does_what_can_be_done_and_leaves_the_rest(machine: Machine) -> None:
@@ -89,7 +91,8 @@ def test_finish_does_what_can_be_done_and_leaves_the_rest(machine: Machine) -> N
         "installgrub <-fm> </a/boot/grub/stage1> </a/boot/grub/stage2> </dev/rdsk/c0t1d0s0>",
         "bootadm <update-archive> <-R> </a>",
     ]
-    assert (machine.root / "etc/hostname.fe0").read_text() == "hv1-fe\n"
+    assert (machine.root / "etc/hostname.be0").read_text() == "hv1\n"
+    assert (machine.root / "etc/hostname.fe0").read_text() == "192.168.76.21 netmask 255.255.255.0 broadcast + up\n"
     assert sorted(path.name for path in (machine.root / "var/twinboot").iterdir()) == [
         "links",
         "report",
@@ -138,7 +141,7 @@ def test_no_menu_is_an_error(machine: Machine) -> None:
 def test_links_wait_for_the_first_boot_where_dladm_cannot_yet(machine: Machine) -> None:
     machine.stand_in("dladm", 1)
     assert machine.run("links").returncode == 0
-    assert (machine.root / "etc/hostname.e1000g0").exists()
+    assert (machine.root / "etc/hostname.e1000g1").exists()
     machine.calls()
     done = machine.run("finish")
     assert done.returncode == 0, done.stderr
@@ -149,7 +152,7 @@ def test_links_that_have_their_names_are_let_be(machine: Machine) -> None:
     (machine.root / "etc/dladm/datalink.conf").write_text(conf)
     assert machine.run("links").returncode == 0
     assert machine.calls() == []
-    assert (machine.root / "etc/hostname.fe0").exists()
+    assert (machine.root / "etc/hostname.be0").exists()
 
 
 def first_boot(machine: Machine) -> subprocess.CompletedProcess[str]:
@@ -224,23 +227,25 @@ def test_services_that_are_not_there_are_let_be(machine: Machine) -> None:
     assert not any("disable" in call for call in machine.calls())
 
 
-def test_without_an_address_live_migration_stays_off(host: Hypervisor, site: Site) -> None:
-    texts = scripts(replace(host, relocation_address=""), site.release, site.report_url)
+def test_without_an_address_live_migration_stays_off(host: Hypervisor, site: Site, netmasks: dict[str, str]) -> None:
+    texts = scripts(replace(host, relocation_address=""), netmasks, site.release, site.report_url)
     assert "xend" not in texts
     assert "STEPS='links services'" in texts["firstboot"]
 
 
-def test_a_hostile_value_stays_a_value(host: Hypervisor, site: Site, tmp_path: Path) -> None:
+def test_a_hostile_value_stays_a_value(host: Hypervisor, site: Site, netmasks: dict[str, str], tmp_path: Path) -> None:
     """Shapes would refuse it; if one let it through, the shell still sees one word."""
     hostile = replace(host, services_off=("x'; touch " + str(tmp_path / "harm") + "; '$(touch harm)",))
-    machine = Machine(tmp_path / "m", "dash", scripts(hostile, site.release, site.report_url))
+    machine = Machine(tmp_path / "m", "dash", scripts(hostile, netmasks, site.release, site.report_url))
     machine.run("services")
     assert not (tmp_path / "harm").exists()
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-def test_every_script_is_clean_for_shellcheck(host: Hypervisor, site: Site, tmp_path: Path) -> None:
-    texts = scripts(host, site.release, site.report_url)
+def test_every_script_is_clean_for_shellcheck(
+    host: Hypervisor, site: Site, netmasks: dict[str, str], tmp_path: Path
+) -> None:
+    texts = scripts(host, netmasks, site.release, site.report_url)
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     done = subprocess.run(
