@@ -34,6 +34,7 @@ COMMANDS = {
     "host": "twinboot.commands.host:host",
     "install": "twinboot.commands.install:install",
     "lease": "twinboot.commands.lease:lease",
+    "store": "twinboot.commands.store:store",
     "status": "twinboot.commands.status:status",
     "events": "twinboot.commands.events:events",
     "explain": "twinboot.commands.explain:explain",

@@ -211,8 +211,8 @@ class Log:
                 return None
             if read:
                 return read
-            if any(name >= snap_name(first) for name in names if name.endswith(".snap")):
-                return None
+            if first == 1 or any(name >= snap_name(first) for name in names if name.endswith(".snap")):
+                return None  # a log whose beginning is gone must not begin anew
             self._close_hole(first, wanted[0])
         return None
 

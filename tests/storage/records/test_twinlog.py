@@ -128,6 +128,13 @@ def test_a_log_without_beginning_is_refused(compacting, share, server, odd, bind
     assert caught.value.outcome is Outcome.UNAVAILABLE
 
 
+def test_a_log_without_its_first_batch_is_refused(share, server, odd, binding):
+    add(odd, binding(10))
+    share.remove(f"{FOLDER}/{log_name(1)}")
+    with pytest.raises(RecordsError, match="twinboot store check"):
+        server(share)
+
+
 def test_what_a_newer_version_wrote_stops_this_one(share, odd, binding):
     text = encode_batch(Head("new.1.1", 1.0), b"[guests]\n+ x|y\n")
     put(share, f"{FOLDER}/{log_name(2)}", text)
