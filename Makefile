@@ -4,7 +4,7 @@ PY := .venv/bin/python
 STAMP := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps venv demo test check lint bench bench-deps bench-boot bench-tftp bench-dhcp fuzz clean
+.PHONY: help deps test-deps venv demo test check lint bench bench-deps bench-boot bench-tftp bench-dhcp simulate fuzz clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-boot: bench-deps ## power-on to dom0 beside the same chain served by dnsma
 
 bench-dhcp: bench-deps ## DHCP exchanges beside Kea and ISC dhcpd (root)
 	@$(PY) benchmarks/dhcp.py
+
+simulate: $(STAMP) ## fresh seeds of the simulated cluster for SECONDS (default 300), on all processors
+	@$(PY) -m twinboot lab simulate --seconds $(or $(SECONDS),300)
 
 fuzz: $(STAMP) ## look for inputs that break a parser, SECONDS each (default 60); goes on from the last run
 	@.venv/bin/pip install --quiet --disable-pip-version-check -e '.[fuzz]'

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from dhcp import options as o
 from dhcp import wire
 from dhcp.decision import Arrival, Decision, Reply, World, unheard
+from dhcp.macros import MacroTable
 from dhcp.options import MessageType
 from dhcp.route import destination
 from dhcp.view import NetworkView
@@ -33,6 +34,7 @@ class Lease(NamedTuple):
     row: Binding
     heard_s: int
     mac: bytes
+    network: str
 
 
 def decide(request: Packet, arrival: Arrival, world: World, now_s: int) -> Decision:
@@ -51,7 +53,7 @@ def decide(request: Packet, arrival: Arrival, world: World, now_s: int) -> Decis
         return unheard(request, "query-empty")
     leases.sort(key=lambda lease: (lease.heard_s, lease.row.lease_s), reverse=True)
     kind = MessageType.LEASEACTIVE if leases else missing
-    packet = _packet(request, arrival, kind, leases[:LEASES_MAX], now_s)
+    packet = _packet(request, arrival, kind, leases[:LEASES_MAX], world.macros, now_s)
     to = destination(request, 0, world.conf.debug_port_offset)
     fields: dict[str, object] = {
         "address": ipv4_text(packet.ciaddr),
@@ -82,15 +84,19 @@ def _running(view: NetworkView, rows: list[Binding], now_s: int) -> list[Lease]:
         mac, heard_s = view.heard.get(row.client_id, (b"", 0))
         if not mac and len(row.client_id) == _MAC_ID_BYTES and row.client_id[0] == wire.ETHERNET:
             mac = row.client_id
-        leases.append(Lease(row, heard_s, mac))
+        leases.append(Lease(row, heard_s, mac, view.name))
     return leases
 
 
-def _packet(request: Packet, arrival: Arrival, kind: MessageType, leases: list[Lease], now_s: int) -> Packet:
+def _packet(
+    request: Packet, arrival: Arrival, kind: MessageType, leases: list[Lease], macros: MacroTable, now_s: int
+) -> Packet:
     options = {o.MESSAGE_TYPE: bytes((kind,)), o.SERVER_ID: arrival.server.to_bytes(4, "big")}
     wanted = request.options.get(o.PARAMETER_LIST)
     if leases:
         options |= {code: value for code, value in _told(leases, now_s).items() if not wanted or code in wanted}
+        if wanted and leases[0].heard_s:
+            options |= {code: value for code, value in _renewals(leases[0], macros, now_s).items() if code in wanted}
     mac = leases[0].mac if leases else bytes((request.htype,)) + request.chaddr
     return request._replace(
         op=wire.BOOTREPLY,
@@ -109,11 +115,23 @@ def _packet(request: Packet, arrival: Arrival, kind: MessageType, leases: list[L
 
 
 def _told(leases: list[Lease], now_s: int) -> dict[int, bytes]:
-    row, heard_s, _ = leases[0]
+    row, heard_s, _, _ = leases[0]
     left_s = FOREVER_S if row.lease_s == FOREVER_S else row.lease_s - now_s
     told = {o.LEASE_TIME: left_s.to_bytes(4, "big"), o.CLIENT_ID: row.client_id}
     if heard_s:
         told[o.LAST_TRANSACTION] = max(now_s - heard_s, 0).to_bytes(4, "big")
     if len(leases) > 1:
         told[o.ASSOCIATED_ADDRESSES] = b"".join(lease.row.address.to_bytes(4, "big") for lease in leases[1:])
+    return told
+
+
+def _renewals(lease: Lease, macros: MacroTable, now_s: int) -> dict[int, bytes]:
+    """Return the time left until the client renews (option 58) and rebinds (59), 0 where that is over."""
+    row, told = lease.row, {}
+    said = dict(macros.select("", (), lease.network, row.macro, row.client_id).options)
+    whole_s = row.lease_s - lease.heard_s
+    for code, eighths in ((o.RENEWAL_TIME, 4), (o.REBINDING_TIME, 7)):
+        after_s = int.from_bytes(said[code], "big") if code in said else whole_s * eighths // 8
+        left_s = max(lease.heard_s + min(after_s, whole_s) - now_s, 0)
+        told[code] = (FOREVER_S if row.lease_s == FOREVER_S else left_s).to_bytes(4, "big")
     return told

@@ -13,6 +13,7 @@ Rules of the room:
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,9 +21,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dhcp.names import is_name
 from storage.records import ipv4_int
 
+DESTINATIONS_MAX = 16  # of a relay; in.dhcpd takes 5
 CONF_MAX_BYTES = 64 * 1024  # Sun's own files have a few hundred bytes
+
+_PASSWORD = re.compile(r"(password *= *)(?:'(?:[^'\\]|\\.)*'?|[^\s&]*)|(://[^\s/@:]*:)\S*(?=@)")
 
 
 class Show(Enum):
@@ -85,11 +90,6 @@ def _word(*legal: str) -> Callable[[str], str]:
     return parse
 
 
-def _never(text: str) -> None:
-    """Refuse every value: a key for something that does not exist here and would be missed."""
-    raise ValueError(text)
-
-
 def _boolean(text: str) -> bool:
     if text.upper() not in {"TRUE", "FALSE"}:
         raise ValueError(text)
@@ -107,6 +107,22 @@ def _addresses(text: str) -> tuple[int, ...]:
     return addresses
 
 
+_LIKE_AN_ADDRESS = re.compile(r"[0-9.]+")
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    """Addresses or host names; names are looked up when the relay starts."""
+    hosts = tuple(dict.fromkeys(_items(text)))
+    for host in hosts:
+        if _LIKE_AN_ADDRESS.fullmatch(host):
+            ipv4_int(host)
+        elif not is_name(host):
+            raise ValueError(text)
+    if not 0 < len(hosts) <= DESTINATIONS_MAX:
+        raise ValueError(text)
+    return hosts
+
+
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(_items(text))
     if not names or any(":" in name or "/" in name or len(name) > 15 for name in names):
@@ -114,8 +130,9 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _directory(text: str) -> str:
-    if not text.startswith("/") or "\0" in text:
+def _place(text: str) -> str:
+    is_connection = "=" in text or "://" in text  # of libpq; the datastore reads it, and says more if it cannot
+    if not (text.startswith("/") or is_connection) or "\0" in text:
         raise ValueError(text)
     return text
 
@@ -125,23 +142,24 @@ _BOOL = "TRUE or FALSE"
 _JOURNAL = "no effect: every transaction is in the journal (`twinboot events`)"
 _ONE_LOOP = "no effect: one loop serves every client, nothing is kept for each"
 _HOSTS = "no effect in the daemon; `pntadm -h` writes host names there"
-_RELAY = "no relay mode here: run a relay agent such as Debian's isc-dhcp-relay beside it"
 
 # fmt: off
 KEYS: tuple[Key, ...] = (
     Key("DAEMON_ENABLED", _boolean, True, _BOOL, Show.READ_ONLY, "FALSE: `twinboot serve` starts no DHCP service"),
     Key("RESOURCE", _word("SUNWfiles", "twinlog", "postgresql"), "", "SUNWfiles (or twinlog, postgresql where built)",
         Show.READ_ONLY, "the kind of datastore", required=True),
-    Key("RUN_MODE", _word("server"), "server", f"server ({_RELAY})", Show.READ_ONLY, "server answers clients"),
-    Key("PATH", _directory, "", "an absolute directory", Show.READ_ONLY, "the shared directory of the datastore",
-        required=True),
+    Key("RUN_MODE", _word("server", "relay"), "server", "server or relay", Show.READ_ONLY,
+        "server answers clients; relay passes them on to RELAY_DESTINATIONS, and needs no datastore"),
+    Key("PATH", _place, "", "an absolute directory, or for postgresql a connection string", Show.READ_ONLY,
+        "where the datastore is: the shared directory, or the database", required=True),
     Key("CONVER", _number(1, 1), 1, "1", Show.READ_ONLY, "version of the containers", required=True),
     Key("OWNER_IP", _addresses, (), "IPv4 addresses with `,` between", Show.OPEN,
         "addresses of all servers, whose bindings are served; the server's own addresses are always meant too"),
     Key("RESCAN_INTERVAL", _number(0), 0, "minutes, 0 or more", Show.OPEN,
         "how often all is read anew and offers are forgotten; 0: at SIGHUP only. Edits are seen at once anyhow"),
     Key("INTERFACES", _names, (), "interface names with `,` between", Show.OPEN,
-        "interfaces to serve; absent: all that are up and have an IPv4 address, loopback left out"),
+        "interfaces to serve; absent: all that are up and have an IPv4 address, loopback left out. A relay hears "
+        "clients there, and takes replies from those that lead to its servers too"),
     Key("ICMP_VERIFY", _boolean, True, _BOOL, Show.OPEN,
         "before an offer of an address that its client does not hold, an ICMP echo asks who has it; only that offer "
         "waits, 1 s at most; an address that answers is marked UNUSABLE, a silent one is not asked again for 60 s"),
@@ -153,8 +171,10 @@ KEYS: tuple[Key, ...] = (
     Key("BOOTP_COMPAT", _word("automatic", "manual"), None, "automatic or manual", Show.OPEN,
         "absent: BOOTP clients get no answer; manual: those with a BOOTP binding of their own do; automatic: others "
         "are given a free BOOTP binding, for ever"),
-    Key("RELAY_HOPS", _number(0, 255), 4, "0 to 255", Show.OPEN, "packets that crossed more relays are dropped"),
-    Key("RELAY_DESTINATIONS", _never, None, f"not set ({_RELAY})", Show.OPEN, _RELAY),
+    Key("RELAY_HOPS", _number(0, 255), 4, "0 to 255", Show.OPEN,
+        "packets that crossed more relays are dropped, by a server and by a relay"),
+    Key("RELAY_DESTINATIONS", _hosts, (), f"addresses or names of 1 to {DESTINATIONS_MAX} servers, with `,` between",
+        Show.OPEN, "whom a relay passes requests on to; names are looked up at start. Without RUN_MODE: relay"),
     Key("DEBUG_PORT_OFFSET", _number(0, 65467), 0, "0 to 65467", Show.HIDDEN, "added to the ports 67 and 68 (tests)"),
     Key("CACHE_TIMEOUT", _number(0), 10, _S, Show.OPEN, "no effect: what changes in the datastore is seen at once"),
     Key("LOGGING_FACILITY", _number(0, 7), None, "0 to 7", Show.OPEN, _JOURNAL),
@@ -176,7 +196,11 @@ BY_NAME: Mapping[str, Key] = {key.name: key for key in KEYS}
 
 @dataclass(frozen=True)
 class ServiceConf:
-    """The keys that the daemon acts upon, checked. Addresses are ints, `_s` seconds, `_min` minutes."""
+    """The keys that the daemon acts upon, checked. Addresses are ints, `_s` seconds, `_min` minutes.
+
+    `relay_destinations` are addresses or names as written, of a relay; empty means a server. A relay may lack
+    `resource` and `path`.
+    """
 
     resource: str
     path: str
@@ -190,6 +214,7 @@ class ServiceConf:
     secondary_server_timeout_s: int = 20
     lease_min_lru_s: int = 60
     relay_hops: int = 4
+    relay_destinations: tuple[str, ...] = ()
     debug_port_offset: int = 0
     warnings: tuple[str, ...] = ()
 
@@ -225,6 +250,11 @@ def set_pairs(text: str, changes: Mapping[str, str | None]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
+def shown(value: str) -> str:
+    """A value as people may see it: a connection string without its password."""
+    return _PASSWORD.sub(r"\1\2***", value)
+
+
 def check_value(name: str, value: str) -> Any:
     """Return the parsed value of one key. ValueError says in one line what is legal."""
     key = BY_NAME.get(name.upper())
@@ -233,7 +263,7 @@ def check_value(name: str, value: str) -> Any:
     try:
         return key.parse(value)
     except ValueError:
-        raise ValueError(f'"{value}" is not legal; legal: {key.legal}') from None
+        raise ValueError(f'"{shown(value)}" is not legal; legal: {key.legal}') from None
 
 
 def check(text: str, file: str = "dhcpsvc.conf") -> ServiceConf:
@@ -253,14 +283,23 @@ def check(text: str, file: str = "dhcpsvc.conf") -> ServiceConf:
         except ValueError as error:
             faults.append(ConfFault(file, name, str(error)))
     written = {name for name, _ in pairs}
+    is_relay = _is_relay(values, written)
+    needed = ["RELAY_DESTINATIONS"] if is_relay else [key.name for key in KEYS if key.required]
     faults += [
-        ConfFault(file, key.name, f"missing; add a line {key.name}=, legal: {key.legal}")
-        for key in KEYS
-        if key.required and key.name not in written
+        ConfFault(file, name, f"missing; add a line {name}=, legal: {BY_NAME[name].legal}")
+        for name in needed
+        if name not in written
     ]
     if faults:
         raise ConfError(faults)
+    if not is_relay and values.pop("RELAY_DESTINATIONS", None):
+        warnings.append(f"{file}: RELAY_DESTINATIONS: no effect with RUN_MODE=server; `dhcpconfig -R` sets a relay up")
     return _conf(values, warnings, file)
+
+
+def _is_relay(values: Mapping[str, Any], written: Iterable[str]) -> bool:
+    """RUN_MODE decides where it is written; where it is not, destinations mean a relay, as for in.dhcpd -r."""
+    return values.get("RUN_MODE") == "relay" or ("RUN_MODE" not in written and "RELAY_DESTINATIONS" in written)
 
 
 def _conf(values: dict[str, Any], warnings: list[str], file: str) -> ServiceConf:
@@ -283,6 +322,7 @@ def _conf(values: dict[str, Any], warnings: list[str], file: str) -> ServiceConf
         secondary_server_timeout_s=value("SECONDARY_SERVER_TIMEOUT"),
         lease_min_lru_s=value("LEASE_MIN_LRU"),
         relay_hops=value("RELAY_HOPS"),
+        relay_destinations=value("RELAY_DESTINATIONS"),
         debug_port_offset=value("DEBUG_PORT_OFFSET"),
         warnings=tuple(warnings),
     )

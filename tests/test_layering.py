@@ -25,10 +25,28 @@ PURE = {
     "dhcp": (
         *("wire", "options", "symbols", "macros", "macrotext", "names", "networks", "view"),
         *("decision", "asking", "engine", "answers", "bootp", "leasequery", "reply", "route", "frame", "probes"),
+        "relay",
     ),
     "pxe": ("content", "tftp_wire", "tftp_transfer", "tftp_options", "firmware", "bootplan", "ranges"),
-    "jumpstart": ("model", "values", "hostfile", "targets/port", "targets/live_xen"),
-    "storage": ("records/rows", "records/port", "records/codec"),
+    "jumpstart": (
+        *(
+            "model",
+            "values",
+            "hostfile",
+            "targets/port",
+            "targets/live_xen",
+            "targets/nevada",
+            "targets/nevada_hooks",
+            "quoting",
+        ),
+        *(f"language/{name}" for name in ("faults", "words", "shapes", "grammar", "keywords", "questions")),
+        *(f"language/{name}" for name in ("rules", "profile", "sysidcfg", "okfile", "encode", "matching")),
+        *(f"language/{name}" for name in ("judge", "judge_rules", "judge_profile", "judge_sysidcfg", "software")),
+    ),
+    "storage": (
+        *("records/rows", "records/port", "records/codec"),
+        *("records/postgresql_rows", "records/postgresql_schema"),
+    ),
     "twinboot": ("explain", "sentences", "dnsguard", "dnsanswer", "names", "leases", "lab/view"),
 }
 """Values and decisions: no clock, no sockets, no files, no processes, no randomness."""

@@ -34,10 +34,12 @@ COMMANDS = {
     "host": "twinboot.commands.host:host",
     "install": "twinboot.commands.install:install",
     "lease": "twinboot.commands.lease:lease",
+    "store": "twinboot.commands.store:store",
     "status": "twinboot.commands.status:status",
     "events": "twinboot.commands.events:events",
     "explain": "twinboot.commands.explain:explain",
     "media": "twinboot.commands.media:media",
+    "jumpstart": "twinboot.commands.jumpstart:jumpstart",
     "lab": "twinboot.commands.lab:lab",
     "version": "twinboot.commands.version:version",
 }

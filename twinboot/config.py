@@ -80,7 +80,7 @@ KEYS: tuple[Key, ...] = (
         "interfaces",
         values.devices,
         (),
-        "devices to serve; else INTERFACES of dhcpsvc.conf, else those with an address in a network",
+        "devices to serve; else INTERFACES of dhcpsvc.conf, else those with an address in a network below, else all",
     ),
     Key("server", "tftp_port", PORT, 69, "UDP port of TFTP"),
     Key("server", "http_port", PORT, 80, "TCP port of HTTP"),
@@ -258,8 +258,8 @@ class _Reader:
 
     def networks(self, document: Mapping[str, Any]) -> Iterator[Network]:
         table = document.get("networks", {})
-        if not isinstance(table, dict) or not table:
-            self.fault("networks", "no network: add a section such as [networks.public] with its subnet")
+        if not isinstance(table, dict):
+            self.fault("networks", "must be a section: write [networks.public]")
             return
         keys = [key for key in KEYS if key.section == "networks.*"]
         for name, body in table.items():
@@ -324,7 +324,7 @@ def _names_faults(
 
 
 def _warnings(file: str, networks: tuple[Network, ...], address: IPv4Address) -> Iterator[Fault]:
-    if not any(address in net.subnet for net in networks):
+    if networks and not any(address in net.subnet for net in networks):
         yield Fault(
             file, "server.address", f"{address} is in no network of this file: only relayed machines will be served"
         )

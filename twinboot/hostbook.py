@@ -2,6 +2,9 @@
 
 Adding writes bindings and macros first and the file last; removing takes the file first. The file makes the host
 known, so whatever a crash leaves behind is harmless, and repeating the command finishes the work.
+
+A reservation bears the host's name as its comment: the DNS and the macro flag Hostname take it from there. Removing a
+host gives an address that has a neighbour in the pool back to the pool, and takes any other out of the table.
 """
 
 from __future__ import annotations
@@ -13,18 +16,16 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from jumpstart.hostfile import to_toml
-from jumpstart.model import Hypervisor
+from jumpstart.model import Hypervisor, Link
 from pxe.firmware import GRUB_MENU_SYMBOL, host_macros
-from storage.records import FREE_ID, MACRO, MANUAL, SYMBOL, Binding, Change, Records, TabEntry
+from storage.records import BOOTP, FREE_ID, MACRO, MANUAL, SYMBOL, Binding, Change, Records, TabEntry
 from twinboot import stores
 from twinboot.config import Config
 from twinboot.faults import Stop
 
 __all__ = ["add", "client_id", "remove"]
 
-KEPT = "reserved by twinboot host add"
-ADDED = "added by twinboot host add"
-"""Comments of a binding: one that was free before goes back to being free, one that we added goes away."""
+COMMENT_BYTES_MAX = 48  # a longer name is only in the host file
 
 
 def client_id(mac: str) -> bytes:
@@ -69,11 +70,11 @@ def _binding_changes(config: Config, records: Records, host: Hypervisor) -> list
     for link in host.links:
         if not link.address:
             continue
-        table = stores.container(config, IPv4Address(link.address))
+        table = stores.container(config, records, IPv4Address(link.address))
         bound = {row.address: row for row in stores.rows(records, table, Binding)}
         old = bound.get(int(IPv4Address(link.address)))
-        new = _reservation(config, old, link.mac, link.address)
-        if old and old.client_id == new.client_id and old.flags == new.flags:
+        new = _reservation(config, old, link, _comment(host, link))
+        if new == old:
             continue
         if old and old.client_id not in (FREE_ID, new.client_id):
             wrong.append(f"{link.address} is bound to client {old.client_id.hex().upper()}: choose a free address")
@@ -83,10 +84,19 @@ def _binding_changes(config: Config, records: Records, host: Hypervisor) -> list
     return changes
 
 
-def _reservation(config: Config, old: Binding | None, mac: str, address: str) -> Binding:
-    fresh = Binding(int(IPv4Address(address)), FREE_ID, 0, int(config.address), 0, 0, config.server, ADDED)
-    base = old._replace(comment=old.comment or KEPT) if old else fresh
-    return base._replace(client_id=client_id(mac), flags=MANUAL, lease_s=0)
+def _comment(host: Hypervisor, link: Link) -> str:
+    """The name of a link's address, as in the DNS: the host's for its first address, `hv1-be0` for others."""
+    main = next(one for one in host.links if one.address)
+    name = host.name if link is main else f"{host.name}-{link.name}"
+    return name if len(name.encode()) <= COMMENT_BYTES_MAX else ""
+
+
+def _reservation(config: Config, old: Binding | None, link: Link, comment: str) -> Binding:
+    if old and (old.client_id, old.flags) == (client_id(link.mac), MANUAL):
+        return old._replace(comment=old.comment or comment)
+    base = old or Binding(int(IPv4Address(link.address)), FREE_ID, 0, int(config.address), 0, 0, config.server, "")
+    comment = base.comment or comment  # what people have written there stays
+    return base._replace(client_id=client_id(link.mac), flags=MANUAL, lease_s=0, comment=comment)
 
 
 def _write_new(path: Path, text: str) -> None:
@@ -113,16 +123,24 @@ def remove(config: Config, records: Records, name: str, host: Hypervisor | None)
         (config.hosts_dir / f"{name}.toml").unlink()
     if host is None:
         return
-    tables = [str(net.subnet.network_address) for net in config.networks]
-    found = stores.reservations(records, tables, [client_id(link.mac) for link in host.links])
-    changes = [Change(table, row, _freed(row)) for table, row in found]
+    found = stores.reservations(records, stores.containers(records), [client_id(link.mac) for link in host.links])
+    names = {host.name, *(f"{host.name}-{link.name}" for link in host.links)}
+    pools = {table: _pool(records, table) for table, _ in found}
+    changes = [Change(table, row, _freed(row, names, pools[table])) for table, row in found]
     macros = {name for name, _ in host_macros(host)}
     entries = stores.rows(records, stores.DHCPTAB, TabEntry)
     changes += [Change(stores.DHCPTAB, row, None) for row in entries if row.kind == MACRO and row.name in macros]
     stores.commit(records, changes)
 
 
-def _freed(row: Binding) -> Binding | None:
-    if row.comment == ADDED:
-        return None
-    return row._replace(client_id=FREE_ID, flags=0, lease_s=0, comment="" if row.comment == KEPT else row.comment)
+def _pool(records: Records, table: str) -> set[int]:
+    return {row.address for row in stores.rows(records, table, Binding) if not row.flags & (MANUAL | BOOTP)}
+
+
+def _freed(row: Binding, names: set[str], pool: set[int]) -> Binding | None:
+    """The binding once its host is gone; None: it goes as well."""
+    if row.comment and row.comment not in names:
+        return row._replace(client_id=FREE_ID, flags=0, lease_s=0)
+    if row.address - 1 in pool or row.address + 1 in pool:
+        return row._replace(client_id=FREE_ID, flags=0, lease_s=0, comment="")
+    return None

@@ -243,7 +243,7 @@ def _lay_share(plan: Plan) -> Done:
     before = tuple(name for name in dhcp.tables() if name != stores.DHCPTAB)
     owners = tuple(sitefiles.owners(dhcp, before))
     entries = [*sitefiles.firmware_entries(), sitefiles.server_macro(names.server)]
-    stores.commit(dhcp, stores.entry_changes(dhcp, entries))
+    stores.commit(dhcp, stores.missing_entries(dhcp, entries))
     taken = {int(names.address), int(network.router or 0)}
     free = sitefiles.free_rows(plan.first, plan.last, names.address, names.server)
     rows = [row for row in free if row.address not in taken]

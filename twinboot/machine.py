@@ -21,6 +21,7 @@ __all__ = ["SHARE_DIRECTORIES", "addresses", "check", "prepare_state", "served",
 
 SHARE_S = 10.0
 SHARE_DIRECTORIES = ("dhcp", "hosts", "jumpstart", "boot", "state", "volumes")
+SHARELESS = ("journal", "dhcp")  # of a relay: all that a host needs to run which does nothing else
 NEEDED = ("dhcp", "hosts", "boot", "state")
 T = TypeVar("T")
 
@@ -64,14 +65,14 @@ def addresses(config: Config, conf: svcconf.ServiceConf) -> list[str]:
     return list(dict.fromkeys([str(config.address), *(str(IPv4Address(one.address)) for one in served(config, conf))]))
 
 
-def check(config: Config) -> list[str]:
-    """Everything that keeps this machine from serving, one line each."""
+def check(config: Config, service: str = "") -> list[str]:
+    """Everything that keeps this machine from serving, or from running one service, one line each."""
     faults: list[str] = []
     try:
         account(config.user)
     except Stop as stop:
         faults += [f"{config.path}: {line}" for line in stop.lines]
-    if fault := share_fault(config):
+    if not (service in SHARELESS and _relays(config)) and (fault := share_fault(config)):
         faults.append(str(fault))
     try:
         served(config, svcconf.load(config.dhcpsvc))
@@ -82,6 +83,13 @@ def check(config: Config) -> list[str]:
     if not faults:
         faults += _state_faults(config)
     return faults
+
+
+def _relays(config: Config) -> bool:
+    try:
+        return bool(svcconf.load(config.dhcpsvc).relay_destinations)
+    except svcconf.ConfError:
+        return False  # its faults are told elsewhere
 
 
 def _state_faults(config: Config) -> list[str]:

@@ -21,6 +21,8 @@ SENTENCES: Mapping[str, str] = {
     "dhcp.leasequery": "lease query about {address}: {state}",
     "dhcp.totals": "DHCP packets since the start: {detail}",
     "dhcp.conflict": "{address} answers a ping, so another machine has it; it is set aside",
+    "dhcp.relayed": "request passed on to {server}",
+    "dhcp.returned": "reply for {address} passed back to its client",
     "dhcp.silent": "no answer ({reason}): {detail}",
     "tftp.start": "{file} by TFTP, begun",
     "tftp.progress": "{file} by TFTP, {size} so far",

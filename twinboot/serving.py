@@ -19,13 +19,13 @@ from storage.records import RecordsError
 from twinboot import machine
 from twinboot.config import Config
 from twinboot.events import Emitter
-from twinboot.faults import Stop
+from twinboot.faults import ConfigError, Stop
 from twinboot.journal import JournalError
 from twinboot.privileges import die_with_parent, drop
 from twinboot.services import load, wanted
 from twinboot.supervise import PARENT_VARIABLE, STATUS_VARIABLE, Supervisor
 
-__all__ = ["notify_systemd", "serve_all", "serve_one"]
+__all__ = ["may_start", "notify_systemd", "serve_all", "serve_one"]
 
 
 def notify_systemd(state: str) -> None:
@@ -48,8 +48,8 @@ def _announce(config: Config, whats: list[str]) -> None:
     notify_systemd("READY=1")
 
 
-def _check(config: Config) -> None:
-    faults = machine.check(config)
+def _check(config: Config, service: str = "") -> None:
+    faults = machine.check(config, service)
     if faults:
         raise Stop(*faults)
     for fault in config.warnings:
@@ -57,10 +57,26 @@ def _check(config: Config) -> None:
 
 
 def _is_enabled(config: Config, name: str) -> bool:
-    if name != "dhcp" or svcconf.load(config.dhcpsvc).daemon_enabled:
+    """Tell whether dhcpsvc.conf lets a service run; say so if not."""
+    why = ""
+    if name in ("dhcp", "dns"):
+        conf = svcconf.load(config.dhcpsvc)
+        if name == "dhcp" and not conf.daemon_enabled:
+            why = "DAEMON_ENABLED=FALSE: DHCP is not served; `dhcpconfig -S -e` enables it"
+        if name == "dns" and conf.relay_destinations:
+            why = "RUN_MODE=relay: names are not served; they are where the bindings are, on the servers"
+    if why:
+        warn(f"{config.dhcpsvc}: {why}")
+    return not why
+
+
+def may_start(configured: Callable[[], Config], name: str) -> bool:
+    """Tell whether the configuration wants `name` to run. A faulty one does: the service itself tells its faults."""
+    try:
+        config = configured()
+        return name in wanted(config) and _is_enabled(config, name)
+    except (ConfigError, ConfError):
         return True
-    warn(f"{config.dhcpsvc}: DAEMON_ENABLED=FALSE: DHCP is not served; `dhcpconfig -S -e` enables it")
-    return False
 
 
 def serve_all(config: Config) -> None:
@@ -82,7 +98,7 @@ def serve_one(config: Config, name: str) -> None:
     status = os.environ.pop(STATUS_VARIABLE, "")
     parent = int(os.environ.pop(PARENT_VARIABLE, "0"))
     if not status:
-        _check(config)
+        _check(config, name)
         if not _is_enabled(config, name):
             return
         _serve(config, name, 0, lambda what: _announce(config, [what]))

@@ -7,6 +7,10 @@ from ipaddress import IPv4Address
 from typing import TypeVar
 
 from dhcp import svcconf
+from dhcp.macros import MacroTable
+from dhcp.netmasks import Learned, learn, read_netmasks
+from dhcp.networks import network
+from dhcp.sockets import list_interfaces
 from jumpstart.hosts import Hosts, load_hosts
 from storage.records import (
     FREE_ID,
@@ -27,9 +31,12 @@ __all__ = [
     "DHCPTAB",
     "commit",
     "container",
+    "containers",
     "dhcp_records",
     "entry_changes",
     "hosts",
+    "missing_entries",
+    "networks",
     "reservations",
     "rows",
     "state_records",
@@ -41,8 +48,10 @@ R = TypeVar("R", bound=Row)
 
 
 def dhcp_records(config: Config) -> Records:
-    """Bindings and macros, where dhcpsvc.conf says. ConfError, RecordsError."""
+    """Bindings and macros, where dhcpsvc.conf says. ConfError, RecordsError; Stop where only a relay runs."""
     conf = svcconf.load(config.dhcpsvc)
+    if not conf.resource:
+        raise Stop(f"{config.dhcpsvc}: RUN_MODE=relay: bindings and macros are on the servers; use the command there")
     return open_records(conf.resource, conf.path)
 
 
@@ -56,12 +65,24 @@ def hosts(config: Config) -> Hosts:
     return load_hosts(config.hosts_dir)
 
 
-def container(config: Config, address: IPv4Address) -> str:
-    """Name of the network container that holds `address`. Stop if no network of the configuration does."""
-    network = config.network_of(address)
-    if network is None:
-        raise Stop(f"{address} is in no network of {config.path}: add a [networks.NAME] section or correct the address")
-    return str(network.subnet.network_address)
+def networks(config: Config, records: Records) -> Learned:
+    """The networks that are served: those of the configuration, and those of the containers. RecordsError."""
+    known = [network(str(net.subnet)) for net in config.networks]
+    macros = MacroTable.load(rows(records, DHCPTAB, TabEntry))
+    return learn(known, containers(records), macros, read_netmasks(), list_interfaces())
+
+
+def containers(records: Records) -> list[str]:
+    """Names of the network containers. RecordsError."""
+    return [table for table in records.tables() if table[:1].isdigit()]
+
+
+def container(config: Config, records: Records, address: IPv4Address) -> str:
+    """Name of the network container that holds `address`. Stop if there is no such network; RecordsError."""
+    found = next((net for net in networks(config, records).networks if int(address) in net), None)
+    if found is None:
+        raise Stop(f"{address} is in no network here: `dhcpconfig -N` adds one, or correct the address")
+    return found.name
 
 
 def rows(records: Records, table: str, kind: type[R]) -> list[R]:
@@ -103,6 +124,12 @@ def entry_changes(records: Records, wanted: Sequence[TabEntry]) -> list[Change]:
         for entry in wanted
         if entry.key not in stored or stored[entry.key].value != entry.value
     ]
+
+
+def missing_entries(records: Records, wanted: Sequence[TabEntry]) -> list[Change]:
+    """What to add to the dhcptab so that it has an entry of each of these names; those that are there stay."""
+    stored = {row.key for row in rows(records, DHCPTAB, TabEntry)}
+    return [Change(DHCPTAB, None, entry) for entry in wanted if entry.key not in stored]
 
 
 def reservations(records: Records, tables: Sequence[str], client_ids: Sequence[bytes]) -> list[tuple[str, Binding]]:

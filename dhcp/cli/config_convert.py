@@ -3,7 +3,9 @@
 Nothing is lost on the way: a damaged row stops the conversion before it begins, the copy is read back and compared,
 and the old datastore is read once more afterwards; if somebody has changed it meanwhile, the old one stays in force.
 The service here is stopped meanwhile; those of other servers are for the operator to stop. Comments that people wrote
-between the rows of a text container are not rows and stay behind.
+between the rows of a text container are not rows and stay behind, and a row that some other tool wrote beyond what
+commands accept is named and stops the conversion. Signatures are not carried over: they are the new datastore's own,
+and whoever still holds a row of the old one collides instead of writing over a newer one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +15,7 @@ from pathlib import Path
 from dhcp import svcconf
 from dhcp.cli import service
 from dhcp.cli.common import CommandError, Options, Place, Session, find_place
-from dhcp.cli.config_file import configured, confirm, edit, explained
+from dhcp.cli.config_file import configured, confirm, edit, explained, warn
 from dhcp.cli.config_machine import own_by_services
 from dhcp.cli.config_tables import DHCPTAB, commit_whole, drop_unchanged, first_lines
 from dhcp.cli.edits import fault_lines
@@ -25,6 +27,9 @@ stopped, the data stores converted, and the DHCP service restarted.
 
 Are you SURE you want to convert the DHCP data stores?"""
 
+DATABASE = "postgresql"
+"""The one kind of datastore whose PATH is no directory."""
+
 Copy = dict[str, tuple[Row, ...]]
 
 
@@ -34,14 +39,15 @@ def convert(options: Options, session: Session) -> int:
     conf_option = {name: value for name, value in options.values.items() if len(name) > 1}
     old = find_place(Options(conf_option))
     new = Place(options.values["r"], options.values["p"])
-    _check(old, new)
+    _check(session, old, new)
     _read_all(session, old)
     if "f" not in options:
         confirm(QUESTION)
-    with explained(Path(new.path)):
-        if not Path(new.path).is_dir():
-            Path(new.path).mkdir(parents=True)
-            own_by_services(Path(new.path))
+    if _in_directory(new):
+        with explained(Path(new.path)):
+            if not Path(new.path).is_dir():
+                Path(new.path).mkdir(parents=True)
+                own_by_services(Path(new.path))
     with _stopped(path) as changes:
         before = _read_all(session, old)
         _copy(session, new, before)
@@ -71,16 +77,34 @@ def _stopped(path: Path) -> Iterator[dict[str, str | None]]:
             print("DHCP server started." if service.start(service.port(text)) else "`twinboot serve` starts it again.")
 
 
-def _check(old: Place, new: Place) -> None:
+def _in_directory(place: Place) -> bool:
+    return place.path.startswith("/")
+
+
+def _check(session: Session, old: Place, new: Place) -> None:
     for name, value in (("RESOURCE", new.resource), ("PATH", new.path)):
         try:
             svcconf.check_value(name, value)
         except ValueError as error:
             raise CommandError(f"{name}: {error}") from None
+        if not value.isprintable():
+            raise CommandError(f"{name}: the value holds a control character")
     if new.resource not in ADAPTERS:
         raise CommandError(f"{new.resource} is not a valid resource here: use {', '.join(sorted(ADAPTERS))}")
-    if Path(old.path).resolve() == Path(new.path).resolve():
+    if new.resource != DATABASE and not _in_directory(new):
+        raise CommandError(f"-p {svcconf.shown(new.path)}: {new.resource} needs an absolute directory")
+    if _is_one(session, old, new):
         raise CommandError("the source data store is the same as destination data store: give another -p")
+    if svcconf.shown(new.path) != new.path:
+        warn("the password in PATH may be read by all users of this host: use passfile=FILE instead")
+
+
+def _is_one(session: Session, old: Place, new: Place) -> bool:
+    """Two directories of one real path, or two connection strings that lead to one database."""
+    if _in_directory(old) or _in_directory(new):
+        return Path(old.path).resolve() == Path(new.path).resolve()
+    with session.records(_options(old)) as source, session.records(_options(new)) as target:
+        return source.location == target.location
 
 
 def _options(place: Place) -> Options:
@@ -102,17 +126,23 @@ def _copy(session: Session, place: Place, tables: Mapping[str, Sequence[Row]]) -
     with session.records(_options(place)) as records:
         there = sorted(tables.keys() & set(records.tables()))
         if there:
-            raise CommandError(f"{place.path} has tables already ({', '.join(there)}): give an empty place")
+            raise CommandError(f"{records.location} has tables already ({', '.join(there)}): give an empty place")
         made: list[str] = []
         try:
             for table, rows in tables.items():
                 records.create(table)
                 made.append(table)
                 commit_whole(records, table, [Change(table, None, row) for row in rows])
-                print("Converted dhcptab." if table == DHCPTAB else f"Converted table for network {table}.")
+                print(f"Converted {_named(table)}.")
         except (CommandError, RecordsError):
             _drop(records, made)
             raise
+
+
+def _named(table: str) -> str:
+    if table == DHCPTAB:
+        return table
+    return f"table for network {table}" if table[:1].isdigit() else f"table of {table}"
 
 
 def _drop(records: Records, tables: Sequence[str]) -> None:
@@ -142,4 +172,4 @@ def _delete(session: Session, place: Place, tables: Copy) -> None:
     with session.records(_options(place)) as records:
         for table, rows in tables.items():
             drop_unchanged(records, table, rows)
-            print("Deleted old dhcptab table." if table == DHCPTAB else f"Deleted old table for network {table}.")
+            print("Deleted old dhcptab table." if table == DHCPTAB else f"Deleted old {_named(table)}.")

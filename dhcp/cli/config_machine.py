@@ -12,16 +12,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from dhcp.networks import Network, network
+from dhcp import netmasks
+from dhcp.networks import Network
 from dhcp.sockets import list_interfaces
-from storage.records import ipv4_int, ipv4_text
+from storage.records import ipv4_int
 
 RESOLV_CONF = Path("/etc/resolv.conf")
-NETMASKS = Path("/etc/netmasks")
+NETMASKS = netmasks.NETMASKS
 ACCOUNTS = ("twinboot", "nobody")
 """Whom a new datastore belongs to, the first that exists: whom services run as unless `server.user` names another."""
-
-OCTET_PREFIXES = (8, 16, 24)
 
 
 class Machine(NamedTuple):
@@ -82,23 +81,9 @@ def _address(text: str) -> int | None:
 
 
 def find_netmask(number: str) -> tuple[Network, bool]:
-    """The network of this number, and whether its mask is a guess. ValueError if no mask fits.
-
-    The mask is that of netmasks(4), else of an interface in that network, else the one of its class, made longer by
-    whole octets until the number fits: 120.30.171.0 is taken for a /24.
-    """
-    address = ipv4_int(number)
-    for words in _lines(NETMASKS):
-        if words[0] == number and len(words) > 1:
-            return network(f"{number}/{words[1]}"), False
-    for one in list_interfaces():
-        if one.address & one.mask == address:
-            return network(f"{number}/{ipv4_text(one.mask)}"), False
-    natural = 8 if address >> 31 == 0 else 16 if address >> 30 == 0b10 else 24
-    fitting = [prefix for prefix in OCTET_PREFIXES if prefix >= natural and not address & (0xFFFFFFFF >> prefix)]
-    if not fitting:
-        raise ValueError(f"{number} is not the number of a network: give its mask with -m")
-    return network(f"{number}/{fitting[0]}"), True
+    """The network of this number, by netmasks(4), an interface, or its class: a guess. ValueError if no mask fits."""
+    net, place = netmasks.find(number, "", netmasks.read_netmasks(NETMASKS), list_interfaces())
+    return net, place == netmasks.CLASS
 
 
 def own_by_services(path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from dhcp import svcconf
 from dhcp.svcconf import BY_NAME, Show
 
-LISTS = frozenset({"OWNER_IP", "INTERFACES"})
+LISTS = frozenset({"OWNER_IP", "INTERFACES", "RELAY_DESTINATIONS"})
 """Parameters with several values: read with commas or blanks, written with commas."""
 
 CHANGED_BY = {"DAEMON_ENABLED": "-S", "RUN_MODE": "-R", "RESOURCE": "-C", "PATH": "-C", "RESOURCE_CONFIG": "-C"}
@@ -110,4 +110,4 @@ def changes(wishes: Iterable[Wish]) -> dict[str, str | None]:
 def listing(text: str) -> Mapping[str, str]:
     """What plain -P shows: every parameter of the file but the hidden ones, in the order of the file."""
     hidden = {name for name, key in BY_NAME.items() if key.show is Show.HIDDEN}
-    return {name: value for name, value in svcconf.parse_pairs(text) if name not in hidden}
+    return {name: svcconf.shown(value) for name, value in svcconf.parse_pairs(text) if name not in hidden}

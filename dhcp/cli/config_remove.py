@@ -8,6 +8,7 @@ from dhcp.cli import hostsfile, service
 from dhcp.cli.common import CommandError, Options, Session
 from dhcp.cli.config_file import configured, confirm, edit, explained, warn
 from dhcp.cli.config_machine import look
+from dhcp.cli.config_relay import is_relay
 from dhcp.cli.config_tables import DHCPTAB, networks, require_stored
 from storage.records import FREE_ID, MACRO, Binding, Change, Records
 
@@ -15,6 +16,8 @@ from storage.records import FREE_ID, MACRO, Binding, Change, Records
 def unconfigure(options: Options, session: Session) -> int:
     """-U: stop the service and remove dhcpsvc.conf; with -x the datastore's tables too. CommandError, RecordsError."""
     path = configured(options)
+    if is_relay(svcconf.read_text(path)):
+        return _end_relay(options, path)
     addresses = _named_addresses(options, session, path)
     if "f" not in options:
         print("Unconfigure will stop the DHCP service and remove the DHCP configuration file.")
@@ -30,10 +33,26 @@ def unconfigure(options: Options, session: Session) -> int:
             _drop_all(records)
         else:
             _drop_server_macro(records, look().name)
+    _delete(path)
+    return 0
+
+
+def _end_relay(options: Options, path: Path) -> int:
+    strange = [letter for letter in "xh" if letter in options]
+    if strange:
+        raise CommandError(f"-{strange[0]}: this is a relay agent, which has no tables: leave it out")
+    if "f" not in options:
+        print("Unconfigure will stop the relay agent and remove the DHCP configuration file.")
+        confirm("Are you SURE you want to unconfigure the relay agent?")
+    stop_for_good(path)
+    _delete(path)
+    return 0
+
+
+def _delete(path: Path) -> None:
     with explained(path):
         path.unlink()
     print("Deleted the DHCP configuration file.")
-    return 0
 
 
 def _named_addresses(options: Options, session: Session, path: Path) -> list[int]:

@@ -18,6 +18,7 @@ from storage.records import ADAPTERS, MACRO, TabEntry, ipv4_text
 LOCALE = "Locale"
 DEFAULT_LEASE_S = 86400
 LEASE_MAX_S = 0xFFFFFFFE
+IN_DIRECTORIES = ("SUNWfiles", "twinlog")
 HOSTS_WITH_DOMAIN = ("dns", "nisplus")
 
 
@@ -32,9 +33,10 @@ def configure(options: Options, session: Session) -> int:
         TabEntry(LOCALE, MACRO, 0, macro_text([("UTCoffst", str(host.utc_offset_s))])),
         TabEntry(host.name, MACRO, 0, _server_macro(options, host)),
     ]
-    place = Path(options.values["p"])
-    with explained(place):
-        _make_place(place)
+    if _is_directory(options.values["p"]):
+        place = Path(options.values["p"])
+        with explained(place):
+            _make_place(place)
     with session.records(options) as records:
         records.tables()
     with explained(path):
@@ -75,6 +77,8 @@ def _conf_pairs(options: Options) -> dict[str, str | None]:
             faults.append(f"{name}: the value holds a control character")
     if options.values["r"] not in ADAPTERS and not faults:
         faults.append(f"{options.values['r']} is not a valid resource here: use {', '.join(sorted(ADAPTERS))}")
+    if options.values["r"] in IN_DIRECTORIES and not _is_directory(options.values["p"]) and not faults:
+        faults.append(f"-p {options.values['p']}: {options.values['r']} needs an absolute directory")
     resource, domain = options.get("h"), options.get("y")
     if domain is not None and resource not in HOSTS_WITH_DOMAIN:
         faults.append(f"-y: a host domain needs -h dns or -h nisplus, not {resource or 'nothing'}")
@@ -83,6 +87,10 @@ def _conf_pairs(options: Options) -> dict[str, str | None]:
     if faults:
         raise CommandError("\n".join(faults))
     return pairs
+
+
+def _is_directory(path: str) -> bool:
+    return path.startswith("/")
 
 
 def _server_macro(options: Options, host: Machine) -> str:

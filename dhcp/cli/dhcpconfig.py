@@ -28,6 +28,7 @@ from dhcp.cli.config_exchange import export_data, import_data
 from dhcp.cli.config_file import PROGRAM, configured, edit, warn
 from dhcp.cli.config_network import add_network
 from dhcp.cli.config_pairs import changes, check_wishes, listing, read_wishes
+from dhcp.cli.config_relay import configure_relay
 from dhcp.cli.config_remove import unconfigure
 from dhcp.cli.config_setup import configure
 from dhcp.svcconf import ConfError
@@ -54,6 +55,7 @@ dhcpconfig [--config-file dhcpsvc.conf] function
 -D -r resource -p path   configure the DHCP service:
                              [-l seconds] [-n] [-d domain -a servers]
                              [-h files|dns|nisplus [-y domain]] [-u text]
+-R servers               configure a relay agent instead: addresses or names of servers, with , between
 -N network               configure one more network:
                              [-m netmask] [-t routers] [-b] [-y nisdomain -a servers] [-g]
 -U [-f] [-x] [-h]        unconfigure the service; -x deletes its tables
@@ -65,7 +67,6 @@ dhcpconfig [--config-file dhcpsvc.conf] function
 -P name                  print one parameter
 -P name=value,...        set parameters; an empty value deletes one
 -S {-e|-d|-r|-q}         enable, disable, restart or query the service
--R servers               (relay mode: not supported)
 
 -f asks nothing, -g makes the service read everything anew"""
 
@@ -89,7 +90,7 @@ def _parameters(options: Options, session: Session) -> int:
     if wanted:
         text = edit(path, lambda old: svcconf.set_pairs(old, wanted))
         _tell_consequences(text, set(wanted))
-    asked = {wish.name: svcconf.get(text, wish.name) or "" for wish in wishes if wish.value is None}
+    asked = {wish.name: svcconf.shown(svcconf.get(text, wish.name) or "") for wish in wishes if wish.value is None}
     if "json" in options:
         _print_all(asked, as_document=True)
     else:
@@ -152,15 +153,9 @@ def _query(text: str, *, as_document: bool) -> int:
     return enabled + 2 * running
 
 
-def _refuse_relay(options: Options, session: Session) -> int:
-    """-R: there is no relay mode."""
-    del session
-    raise CommandError(f"-R {options.values['R']}: {svcconf.BY_NAME['RELAY_DESTINATIONS'].effect}")
-
-
 RUN: Mapping[str, Callable[[Options, Session], int]] = {
     "D": configure,
-    "R": _refuse_relay,
+    "R": configure_relay,
     "U": unconfigure,
     "N": add_network,
     "C": convert,

@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from jumpstart.model import Hypervisor
+from jumpstart.quoting import ArgumentError
+
+__all__ = ["ArgumentError", "BootContext", "BootEntry", "Payload", "Target", "words"]
 
 # Letters that GRUB's shell, iPXE, Xen and Linux all pass on untouched: no space, quote, backslash, $, ;, {}, &, |,
 # <>, #, nor the wildcards * ? [ ] which GRUB expands once its regexp module is loaded.
 SAFE_WORD = re.compile(r"[A-Za-z0-9_.,:=/@%+~^()-]+")
-
-
-class ArgumentError(ValueError):
-    """A value that would change the meaning of a boot line."""
 
 
 class Payload(NamedTuple):

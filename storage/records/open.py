@@ -5,9 +5,25 @@ from pathlib import Path
 
 from storage.records.port import Outcome, Records, RecordsError
 from storage.records.sunwfiles import SunwFiles
+from storage.records.twinlog import open_twinlog
+
+
+def _postgresql(path: str | Path) -> Records:
+    """Loaded when it is asked for: its driver is an optional part, and costs more time to load than Sun's commands."""
+    try:
+        from storage.records.postgresql import PostgresRecords  # noqa: PLC0415
+    except ImportError as error:
+        raise RecordsError(
+            Outcome.UNAVAILABLE,
+            f"RESOURCE=postgresql needs psycopg ({error}): install it with pip install 'twinboot[postgresql]'",
+        ) from error
+    return PostgresRecords(path)
+
 
 ADAPTERS: dict[str, Callable[[str | Path], Records]] = {
     "SUNWfiles": SunwFiles,
+    "postgresql": _postgresql,
+    "twinlog": open_twinlog,
 }
 """A new datastore is one module and one line here."""
 

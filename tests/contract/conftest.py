@@ -1,14 +1,20 @@
 """Makers of every adapter, so that one suite states what all of them do."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from storage.records import MemoryRecords, Records, Row, SunwFiles
+from storage.records import MemoryRecords, Records, Row, SunwFiles, ipv4_text, open_records
 from storage.records.codec import codec_for
 from storage.records.container import container_name, empty_container
+from storage.records.files import LocalFiles
+from storage.records.postgresql_rows import KINDS, escape
+from storage.records.twinlog import SystemClock, TwinLog
+from storage.records.twinlog_log import Log
+from storage.records.twinlog_text import FOLDER, log_name, section_line
 
 
 class Store(NamedTuple):
@@ -31,6 +37,57 @@ def _sunwfiles(path: Path) -> Store:
     return Store(SunwFiles(path, lock_timeout_s=1.0), edit)
 
 
-@pytest.fixture(params=[_memory, _sunwfiles], ids=["memory", "SUNWfiles"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return request.param(tmp_path)
+def _twinlog(path: Path) -> Store:
+    def edit(table: str, rows: Iterable[Row]) -> None:
+        """Commit a batch as another server would that chose these very signatures."""
+        log = Log(files, SystemClock(), "other.0")
+        with suppress(FileExistsError):
+            files.make(FOLDER)
+        log.follow()
+        known = log.state.tables.get(table)
+        body = [section_line(table)]
+        body += [b"- " + line + b"\n" for line in known.lines.values()] if known else [b"created\n"]
+        body += [b"+ " + codec_for(table).render(row) + b"\n" for row in rows]
+        tmp, _ = log.write(b"".join(body))
+        files.rename(f"{FOLDER}/{tmp}", f"{FOLDER}/{log_name(log.state.number + 1)}")
+
+    files = LocalFiles(path)
+    return Store(TwinLog(files, look_s=0.0), edit)
+
+
+def _postgresql(database: str) -> Store:
+    import psycopg  # noqa: PLC0415 - the driver is optional
+
+    records = open_records("postgresql", database)
+
+    def literal(value: object) -> object:
+        return escape(value) if isinstance(value, str) else value
+
+    def edit(table: str, rows: Iterable[Row]) -> None:
+        """Type it, as a person would in psql."""
+        if table not in records.tables():
+            records.create(table)
+        with psycopg.connect(database) as connection:
+            for row in rows:
+                kind = KINDS[type(row)]
+                place = [table] if "network" in kind.keys else []
+                values = [ipv4_text(row[i]) if name in ADDRESSES else row[i] for i, name in enumerate(row._fields)]
+                marks = ", ".join(["%s"] * len(place + values))
+                if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+                    connection.execute(f"DELETE FROM {kind.table} r WHERE {kind.container} = %s", [table])
+                connection.execute(f"INSERT INTO {kind.table} VALUES ({marks})", [*place, *map(literal, values)])
+
+    return Store(records, edit)
+
+
+ADDRESSES = {"address", "owner", "server"}
+
+
+@pytest.fixture(params=["memory", "SUNWfiles", "twinlog", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "postgresql":
+        made = _postgresql(request.getfixturevalue("database"))
+        yield made
+        made.records.close()
+    else:
+        yield {"memory": _memory, "SUNWfiles": _sunwfiles, "twinlog": _twinlog}[request.param](tmp_path)

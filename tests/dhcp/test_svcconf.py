@@ -49,8 +49,11 @@ def test_all_faults_come_together_with_file_and_key() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "RUN_MODE=relay",
-        "RELAY_DESTINATIONS=10.0.0.9",
+        "RUN_MODE=proxy",
+        "RELAY_DESTINATIONS=",
+        "RELAY_DESTINATIONS=10.0.0.256",
+        "RELAY_DESTINATIONS=bad_name",
+        "RELAY_DESTINATIONS=" + ",".join(f"10.0.0.{host}" for host in range(1, 18)),
         "BOOTP_COMPAT=always",
         "OWNER_IP=",
         "OWNER_IP=0.0.0.0",
@@ -75,6 +78,27 @@ def test_values_are_taken_as_sun_takes_them() -> None:
     assert not conf.icmp_verify
     assert conf.bootp_compat == "manual"
     assert conf.relay_hops == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "destinations"),
+    [
+        ("RUN_MODE=relay\nRELAY_DESTINATIONS=10.0.0.9,boston.example.com\n", ("10.0.0.9", "boston.example.com")),
+        ("RELAY_DESTINATIONS=10.0.0.9,10.0.0.9\n", ("10.0.0.9",)),
+        (NODE.replace("server", "RELAY") + "RELAY_DESTINATIONS=10.0.0.9\n", ("10.0.0.9",)),
+    ],
+)
+def test_a_relay_needs_destinations_and_no_datastore(text: str, destinations: tuple[str, ...]) -> None:
+    conf = check(text + "RELAY_HOPS=2\n")
+    assert (conf.relay_destinations, conf.relay_hops, conf.warnings) == (destinations, 2, ())
+
+
+def test_what_a_relay_and_a_server_lack_is_told() -> None:
+    assert set(faults_of("RUN_MODE=relay\n")) == {"RELAY_DESTINATIONS"}
+    assert set(faults_of("RUN_MODE=server\nRELAY_DESTINATIONS=10.0.0.9\n")) == {"RESOURCE", "PATH", "CONVER"}
+    conf = check(NODE + "RELAY_DESTINATIONS=10.0.0.9\n")
+    assert conf.relay_destinations == ()
+    assert "no effect with RUN_MODE=server" in conf.warnings[0]
 
 
 def test_unknown_and_double_keys_are_warnings_and_the_last_line_needs_no_line_feed() -> None:

@@ -19,11 +19,21 @@ from typing import NamedTuple
 
 from dnslib import DNSRecord
 
-from dhcp import svcconf
+from dhcp import relay, svcconf
+from dhcp.cli import config_pairs, exchange
 from dhcp.macros import MacroTable
 from dhcp.options import DESCRIBE_MAX_CHARS, describe
 from dhcp.wire import BOOTREPLY, BOOTREQUEST, WireError, decode, encode
 from jumpstart.hostfile import HostError, from_toml, to_toml
+from jumpstart.language.encode import EncodeError, encode_rules, encode_sysidcfg
+from jumpstart.language.faults import Faults
+from jumpstart.language.judge_profile import judge_profile
+from jumpstart.language.judge_rules import judge_rules
+from jumpstart.language.judge_sysidcfg import judge_sysidcfg
+from jumpstart.language.okfile import fault_of, rules_ok, stripped
+from jumpstart.language.profile import parse_profile
+from jumpstart.language.rules import parse_rules
+from jumpstart.language.sysidcfg import parse_sysidcfg
 from pxe import report, tftp_wire
 from storage.records import MANUAL, Binding, Delta, SunwFiles, TabEntry
 from storage.records.container import container_name, empty_container
@@ -110,6 +120,47 @@ def _written(table: str, body: bytes) -> Path:
     return path
 
 
+def dhcp_exchange(data: bytes) -> None:
+    """What is taken from an export file is written back as the same tables, and those bytes are the only ones."""
+    try:
+        tables = exchange.parse(data)
+    except exchange.ExchangeError as error:
+        assert str(error).splitlines()
+        return
+    written = exchange.render(tables)
+    again = exchange.parse(written)
+    assert {name: set(rows) for name, rows in again.items()} == {name: set(rows) for name, rows in tables.items()}
+    assert exchange.render(again) == written
+
+
+RELAY_LINKS = (
+    relay.Link("eth0", int(IPv4Address("10.0.0.1")), 0xFFFFFF00),
+    relay.Link("eth1", int(IPv4Address("10.1.0.1")), 0xFFFFFF00, has_clients=False),
+)
+RELAY_PLAN = relay.Plan((int(IPv4Address("10.1.0.9")),), 4, {link.address: link for link in RELAY_LINKS})
+
+
+def dhcp_relay(data: bytes) -> None:
+    for link in RELAY_LINKS:
+        decision = relay.decide(data, link, RELAY_PLAN)
+        if isinstance(decision, relay.Dropped):
+            assert decision.reason in relay.DROPPED
+        elif isinstance(decision, relay.Onward):
+            assert link.has_clients
+            assert (decision.data[:3], decision.data[28:]) == (data[:3], data[28:])
+            assert decision.data[3] == data[3] + 1 <= RELAY_PLAN.hops_max + 1
+        else:
+            assert (decision.data, RELAY_PLAN.links[decision.link].has_clients) == (data, True)
+
+
+def dhcp_parameters(data: bytes) -> None:
+    with suppress(ValueError):
+        wishes = config_pairs.read_wishes([data.decode("utf-8", "surrogateescape")])
+        if not config_pairs.check_wishes(wishes, ""):
+            changed = svcconf.set_pairs("", config_pairs.changes(wishes))
+            assert changed.count("\n") == len(svcconf.parse_pairs(changed))
+
+
 def dhcp_svcconf(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     try:
@@ -169,6 +220,24 @@ def host_file(data: bytes) -> None:
     assert from_toml(to_toml(host), "hv1.toml") == host
 
 
+def jumpstart(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    faults = Faults("file")
+    judge_rules(parse_rules(text, faults), faults)
+    judge_profile(parse_profile(text, faults), faults)
+    judge_sysidcfg(parse_sysidcfg(text, faults), faults)
+    assert all(str(fault).isprintable() for fault in faults.all())
+    made = rules_ok(data)
+    assert fault_of(made, data) == ""
+    rules = parse_rules(text, Faults("rules"))
+    assert parse_rules(stripped(data).decode("utf-8", "surrogateescape"), Faults("rules")) == rules
+    with suppress(EncodeError):
+        assert parse_rules(encode_rules(rules), Faults("rules")) == rules
+    answers = parse_sysidcfg(text, Faults("sysidcfg"))
+    with suppress(EncodeError):
+        assert parse_sysidcfg(encode_sysidcfg(answers), Faults("sysidcfg")) == answers
+
+
 def install_report(data: bytes) -> None:
     with suppress(report.ReportError):
         parsed = report.parse(data)
@@ -185,6 +254,10 @@ DISCOVER = (
     + bytes.fromhex("3d07 0100144f000001 3704 01030642 5d020007 340101 52060104c0a84c01 ff")
 )
 LINES = b"0100144F000001|2|192.168.76.21|192.168.76.1|0|5|s1|a host\n00|0|10.0.0.5|10.0.0.1|0|1|s|\n"
+EXCHANGE = (
+    b"# twinboot exchange 1\n[dhcptab]\nx|m|0|:a=1:\n[192.168.76.0]\n# note\n"
+    b"192.168.76.9|00|00|10.0.0.1|0|0|m|a b\n[end]\n"
+)
 TAB = b"Router1|s|1|Site,150,ASCII,1,0\nx|m|2|:Subnet=255.255.255.0:Include=y:\\\n  Router=10.0.0.1:\n#note\n"
 HOST = (
     b'name = "hv1"\nsegment = "odd"\ntarget = "live-xen"\ndom0_mem = "1G,max:2G"\nconsole = "com1=9600,8n1"\n'
@@ -193,6 +266,12 @@ HOST = (
 CONF = (
     b"DAEMON_ENABLED=TRUE\nRESOURCE=SUNWfiles\nRUN_MODE=server\nPATH=/var/dhcp\nCONVER=1\n"
     b"OWNER_IP=192.168.78.14,192.168.78.16\nRESCAN_INTERVAL=1\n# note\n"
+)
+RULES = b"probe memsize\n! hostname a && \\\n model 'Sun, 1' b p f # x\nmemsize 1-9 && arch i386 - p -\nany - b = -\n"
+PROFILE = b"install_type initial_install\npool rpool auto 2g 2g mirror c0t0d0s0 c0t1d0s0\ncluster SUNWCall add\n"
+SYSIDCFG = (
+    b"timezone=UTC\nname_service=DNS {domain_name=a.com name_server=10.0.0.1,10.0.0.2}\n"
+    b"network_interface=PRIMARY {hostname='a' ip_address=10.0.0.5 netmask=255.0.0.0 primary}\n"
 )
 QUESTION = bytes(DNSRecord.question("ip-10-0-0-50.example.com").pack())
 EDNS = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 12) + struct.pack("!HH", 10, 8) + b"12345678"
@@ -210,6 +289,12 @@ TARGETS: dict[str, Target] = {
             b"ma|:Include=b:\nmb|:Include=a:\nso|Site,150,OCTET,1,0\nmc|:o=0x0102:UTCoffst=-3600:",
         ),
     ),
+    "dhcp_exchange": Target(dhcp_exchange, (EXCHANGE, EXCHANGE.replace(b"[dhcptab]\n", b"[dhcptab]\n" + TAB[:40]))),
+    "dhcp_relay": Target(dhcp_relay, (DISCOVER, b"\2" + DISCOVER[1:24] + b"\x0a\0\0\1" + DISCOVER[28:])),
+    "dhcp_parameters": Target(
+        dhcp_parameters,
+        (b'OWNER_IP="10.0.0.1,10.0.0.2",VERBOSE=TRUE', b"OWNER_IP=10.0.0.1,10.0.0.2,RELAY_HOPS=3,VERBOSE"),
+    ),
     "storage_container": Target(storage_container, (LINES + b"\0\0" + LINES, TAB, TAB + b"\0\0" + TAB, LINES[:40])),
     "dhcp_svcconf": Target(dhcp_svcconf, (CONF, CONF + CONF)),
     "tftp_wire": Target(tftp, (b"\0\1a/b\0octet\0blksize\x001428\0tsize\x000\0", b"\0\4\0\1", b"\0\5\0\1no\0")),
@@ -223,5 +308,6 @@ TARGETS: dict[str, Target] = {
         ),
     ),
     "host_file": Target(host_file, (HOST,)),
+    "jumpstart": Target(jumpstart, (RULES, PROFILE, SYSIDCFG, RULES + PROFILE + SYSIDCFG)),
     "install_report": Target(install_report, (b"outcome=failed\nreason=no disk\nlink=fe0 \xc3\xa9\r\n",)),
 }

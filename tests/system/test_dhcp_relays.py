@@ -4,6 +4,7 @@ import contextlib
 import re
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +15,20 @@ from tests.system.test_dhcp_clients import needs, udhcpc
 
 pytestmark = pytest.mark.root
 
+OURS = """
+import sys
+from dhcp.relayd import open_relay, resolve, serve
+from dhcp.svcconf import load
+
+conf = load(sys.argv[1])
+ports, plan = open_relay(conf, resolve(conf.relay_destinations))
+assert [link.has_clients for link in plan.links.values()] == [True, False], plan
+serve(plan, ports, lambda kind, **fields: print(kind, fields, flush=True))
+"""
+"""A relay as `twinboot serve dhcp` runs it with RUN_MODE=relay; clients on eth1, the server beyond eth0."""
+
 RELAYS = {
+    "twinboot": [sys.executable, "-c", OURS, "dhcpsvc-relay.conf"],
     "dhcrelay": ["dhcrelay", "-4", "-d", "-a", "-iu", "eth0", "-id", "eth1", SERVER],
     "dnsmasq": ["dnsmasq", "-k", "-p", "0", "-C", "/dev/null", "-x", "", f"--dhcp-relay={RELAY_FAR},{SERVER}"],
 }
@@ -29,17 +43,21 @@ def relay(wire: Wire, program: str) -> Iterator[None]:
     for name, link in ((wire.client, "eth1"), (wire.far, "eth0")):
         ip("-n", name, "link", "set", link, "up")
     wire.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-    with wire.running(*RELAYS[program]):
+    conf = wire.folder / "dhcpsvc-relay.conf"
+    conf.write_text(f"RUN_MODE=relay\nRELAY_DESTINATIONS={SERVER}\nINTERFACES=eth1\n")
+    words = [str(conf) if word == conf.name else word for word in RELAYS[program]]
+    with wire.running(*words):
         wire.wait_until(lambda: ":67" in wire.run("ss", "-lnu"))
         yield
 
 
 @needs("udhcpc", "udhcpc")
+@pytest.mark.parametrize("flags", [[], ["-B"]], ids=["frame", "broadcast"])
 @pytest.mark.parametrize("program", RELAYS)
-def test_a_client_behind_a_relay_leases_renews_and_releases(wire: Wire, program: str) -> None:
-    if not shutil.which(program):
+def test_a_client_behind_a_relay_leases_renews_and_releases(wire: Wire, program: str, flags: list[str]) -> None:
+    if not shutil.which(RELAYS[program][0]):
         pytest.skip(f"{program} is not installed")
-    with relay(wire, program), udhcpc(wire, "-R", where=wire.far) as client:
+    with relay(wire, program), udhcpc(wire, "-R", *flags, where=wire.far) as client:
         wire.wait_until(lambda: "192.168.77.50" in wire.addresses(wire.far))
         ip("-n", wire.far, "route", "add", "default", "via", RELAY_FAR)
         client.send_signal(signal.SIGUSR1)

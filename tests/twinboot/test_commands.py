@@ -121,6 +121,7 @@ def test_a_host_is_added_shown_and_removed(ready_site) -> None:
     site = ready_site
     site.add_host("--address", "fe0=10.77.0.70", "--dom0-mem", "512M", "--console", "com1=9600")
     assert bindings(site)[70].client_id.hex() == "0100144f000001"
+    assert bindings(site)[70].comment == "hv1"  # the name that option 12 and the DNS have
     assert macros(site)["0100144F000001"] == ':GrubMenu="grub/grub.cfg-01-00-14-4f-00-00-01":'
     listed = json.loads(site.ok("host", "list", "--json"))
     assert listed[0]["dom0_mem"] == "512M"
@@ -140,6 +141,22 @@ def test_an_address_of_the_pool_is_reserved_and_then_free_again(ready_site) -> N
     assert bindings(ready_site)[50].flags == MANUAL
     ready_site.ok("host", "remove", "hv1")
     assert bindings(ready_site)[50]._replace(signature=0) == before._replace(signature=0)
+
+
+def test_each_address_is_named_as_in_the_dns(ready_site) -> None:
+    macs, addresses = f"fe0={MAC},be0={OTHER}", "fe0=10.77.0.70,be0=10.77.0.71"
+    ready_site.ok("host", "add", "hv1", "--mac", macs, "--address", addresses)
+    assert [bindings(ready_site)[host].comment for host in (70, 71)] == ["hv1", "hv1-be0"]
+
+
+def test_a_comment_that_was_there_stays(ready_site) -> None:
+    store = open_records("SUNWfiles", ready_site.share / "dhcp")
+    old = bindings(ready_site)[51]
+    store.commit([Change("10.77.0.0", old, old._replace(comment="rack 3"))])
+    ready_site.add_host("--address", "fe0=10.77.0.51")
+    assert bindings(ready_site)[51].comment == "rack 3"
+    ready_site.ok("host", "remove", "hv1")
+    assert (bindings(ready_site)[51].comment, bindings(ready_site)[51].client_id) == ("rack 3", b"\0")
 
 
 @pytest.mark.parametrize(
@@ -296,3 +313,29 @@ def test_a_missing_configuration_says_what_to_type(site) -> None:
     for words in (["status"], ["host", "list"], ["serve"], ["install", "hv1"], ["media", "build", "live-xen"]):
         assert "twinboot init" in site.fails(*words)[0]
     assert "twinboot" in site.ok("version")
+
+
+# -- what systemd asks before it starts a unit
+
+
+@pytest.mark.parametrize(
+    ("service", "dhcpsvc", "code"),
+    [
+        ("dhcp", {}, 0),
+        ("dhcp", {"DAEMON_ENABLED=TRUE": "DAEMON_ENABLED=FALSE"}, 1),
+        ("tftp", {"DAEMON_ENABLED=TRUE": "DAEMON_ENABLED=FALSE"}, 0),
+        ("dns", {}, 1),  # there is no domain
+        ("dhcp", {"CONVER=1": "CONVER=9"}, 0),  # the start itself tells the fault
+    ],
+)
+def test_a_unit_that_is_switched_off_is_skipped(site, service: str, dhcpsvc: dict[str, str], code: int) -> None:
+    site.init()
+    text = site.dhcpsvc.read_text()
+    for old, new in dhcpsvc.items():
+        text = text.replace(old, new)
+    site.dhcpsvc.write_text(text)
+    assert site.run("serve", "--ask", service).exit_code == code
+
+
+def test_a_faulty_configuration_is_no_reason_to_skip(site) -> None:
+    assert site.run("serve", "--ask", "dhcp").exit_code == 0  # there is no file

@@ -117,9 +117,16 @@ def test_a_missing_file_says_what_to_type(tmp_path: Path) -> None:
     assert "twinboot init" in faults_of(tmp_path / "none.toml")[0]
 
 
-def test_no_network_and_a_value_in_the_place_of_a_section(written) -> None:
+def test_networks_may_be_left_to_the_containers(written) -> None:
     head, _, _ = SITE.partition("[networks.public]")
-    assert faults_of(written(head))[0].startswith("networks: no network")
+    config = load(written(head))
+    assert (config.networks, config.warnings) == ((), ())
+
+
+def test_a_value_in_the_place_of_a_section(written) -> None:
+    assert faults_of(written("networks = 1\n" + SITE.partition("[networks.public]")[0]))[0].startswith(
+        "networks: must be"
+    )
     assert "must be a section" in faults_of(written("boot = 1\n" + SITE))[0]
 
 

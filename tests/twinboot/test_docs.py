@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,3 +41,16 @@ def test_the_units_start_what_exists() -> None:
     units = Path(__file__).parents[2] / "packaging" / "systemd"
     assert "twinboot serve\n" in (units / "twinboot.service").read_text()
     assert "twinboot serve %i\n" in (units / "twinboot@.service").read_text()
+    assert "twinboot serve --ask %i\n" in (units / "twinboot@.service").read_text()
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+@pytest.mark.parametrize("name", ["twinboot.service", "twinboot@.service"])
+def test_systemd_finds_nothing_wrong_with_the_units(name: str, tmp_path: Path) -> None:
+    for unit in (Path(__file__).parents[2] / "packaging" / "systemd").iterdir():
+        (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/twinboot/bin/twinboot", "/bin/true"))
+    unit_name = name.replace("@.", "@dhcp.")
+    (tmp_path / unit_name).write_text((tmp_path / name).read_text())
+    command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(tmp_path / unit_name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -281,3 +281,47 @@ def test_without_permission_every_port_says_what_to_do(loopback_site) -> None:
     assert done.returncode == 1
     assert [line.split(":")[1].strip() for line in lines] == ["dhcp", "tftp", "http"]
     assert all("root" in line for line in lines)
+
+
+def test_a_relay_runs_without_a_share(loopback_site) -> None:
+    loopback_site.dhcpsvc.write_text(
+        "RUN_MODE=relay\nRELAY_DESTINATIONS=127.0.0.1\nINTERFACES=lo\n"
+        f"DEBUG_PORT_OFFSET={loopback_site.dhcp_port - 67}\n"
+    )
+    shutil.rmtree(loopback_site.share)
+    with loopback_site.serving("dhcp") as process:
+        _, said = process.communicate(timeout=30)
+    assert said.startswith("twinboot: dhcp: RELAY_DESTINATIONS: 127.0.0.1: 127.0.0.1 is no server's address")
+    assert said.count("\n") == 1
+    text = loopback_site.dhcpsvc.read_text().replace("DESTINATIONS=127.0.0.1", "DESTINATIONS=192.0.2.1")
+    loopback_site.dhcpsvc.write_text(text)
+    with loopback_site.serving("dhcp") as process:
+        assert f"ready (dhcp relay {loopback_site.dhcp_port};" in process.stdout.readline()
+    assert process.returncode == 0
+
+
+def test_names_and_bindings_of_a_relay_are_on_its_servers(loopback_site) -> None:
+    loopback_site.dhcpsvc.write_text("RUN_MODE=relay\nRELAY_DESTINATIONS=192.0.2.1\n")
+    (line,) = loopback_site.fails("lease", "list")
+    assert "RUN_MODE=relay" in line
+
+
+def test_a_network_made_by_sun_s_commands_is_served(loopback_site) -> None:
+    text = loopback_site.config.read_text()
+    loopback_site.config.write_text(text.partition("[networks.")[0])
+    (loopback_site.share / "dhcp" / "SUNWfiles1_127_0_0_0").unlink()
+    for line in (
+        "dhtadm -D -m 127.0.0.0",
+        "dhcpconfig -N 127.0.0.0 -m 255.255.0.0",
+        "pntadm -A 127.0.0.70 -m s1 -s 127.0.0.1 127.0.0.0",
+    ):
+        program, *words = line.split()
+        command = [sys.executable, "-c", f"import sys; from dhcp.cli.{program} import main; sys.exit(main())"]
+        subprocess.run([*command, *words, "--config-file", str(loopback_site.dhcpsvc)], check=True, capture_output=True)
+    with loopback_site.serving() as process:
+        assert "ready" in process.stdout.readline()
+        assert dhcp_offer(loopback_site)[16:20] == socket.inet_aton("127.0.0.70")
+        told = json.loads(loopback_site.run("status", "--json").stdout)
+        assert told["networks"] == [
+            {"name": "127.0.0.0", "subnet": "127.0.0.0/16", "free": 1, "used": 0, "unusable": 0}
+        ]

@@ -149,9 +149,9 @@ def host_show(app: App, name: str, as_document: bool) -> None:
     for text in (config.hosts_dir / f"{name}.toml").read_text().splitlines():
         say(text)
     say(f"install: {install.state} {install.target} {install.detail}".rstrip() if install else "install: never armed")
-    tables = [str(net.subnet.network_address) for net in config.networks]
     ids = [hostbook.client_id(link.mac) for link in one.links]
-    for network, row in stores.reservations(stores.dhcp_records(config), tables, ids):
+    records = stores.dhcp_records(config)
+    for network, row in stores.reservations(records, stores.containers(records), ids):
         say(f"reserved: {IPv4Address(row.address)} in {network} for {row.client_id.hex().upper()}")
 
 

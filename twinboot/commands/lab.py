@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -21,7 +22,9 @@ from rich.console import Console
 from twinboot.lab import demo as play
 from twinboot.lab import isolate
 from twinboot.lab.rack import Rack
+from twinboot.show import as_json
 
+FRESH_SEEDS = 10**9  # seeds that nobody names are drawn below this
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "twinboot"
 
 
@@ -62,6 +65,36 @@ def up(accel: str) -> None:
             out.print(f"  {machine.spec.name} is on; its console: less +F {machine.serial}", highlight=False)
         out.print("This is a shell on the install server; its end is the end of the lab.", highlight=False)
         subprocess.run(rack.on_server(os.environ.get("SHELL", "/bin/sh")), env=rack.environment, check=False)
+
+
+@lab.command()
+@click.option("--seed", type=click.IntRange(0), help="The first seed (default: a fresh one).")
+@click.option("--seeds", type=click.IntRange(1), help="How many, in order (default 1).")
+@click.option("--hours", type=click.FloatRange(0.02, 1000), default=1.0, show_default=True, help="Of faults, in each.")
+@click.option("--seconds", type=click.FloatRange(1), help="Instead of --seeds: begin seeds for so long.")
+@click.option("--jobs", type=click.IntRange(0), default=0, help="Processors to use (default: all).")
+@click.option("--json", "json_", is_flag=True, help="Print the result as JSON.")
+def simulate(seed: int | None, seeds: int | None, hours: float, seconds: float | None, jobs: int, json_: bool) -> None:
+    """Run clusters of simulated servers, share and clients through faults; exit 1 if a rule was violated.
+
+    One seed decides everything that happens in a run, so a failure can be run again by its number.
+    """
+    if seeds and seconds:
+        raise click.UsageError("--seeds or --seconds, not both")
+    try:
+        from twinboot.lab.simulate import many, tell  # noqa: PLC0415 - needs a package that only developers have
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is missing: pip install {error.name}") from error
+    first = random.SystemRandom().randrange(FRESH_SEEDS) if seed is None else seed
+    count = None if seconds else seeds or 1
+    progress = tell.Progress(count, seconds or 0.0)
+    total = many.run_many(first, count, hours, jobs=jobs, limit_s=seconds or 0.0, told=progress)
+    progress.end()
+    if json_:
+        as_json(many.as_json(total))
+    else:
+        click.echo(tell.verdict(total))
+    sys.exit(1 if total.violated else 0)
 
 
 def _outside(out: Console, keep: Path | None) -> int:

@@ -64,7 +64,7 @@ def _all(config: Config, records: Records, network: str = "") -> list[Lease]:
 
 
 def _containers(config: Config, records: Records, network: str) -> list[str]:
-    names = [name for name in records.tables() if name[:1].isdigit()]
+    names = stores.containers(records)
     if not network:
         return names
     number = next(

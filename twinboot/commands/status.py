@@ -93,13 +93,15 @@ def _share_facts(config: Config, facts: dict[str, Any]) -> list[str]:
 
 def _networks(config: Config) -> tuple[list[dict[str, Any]], list[str]]:
     records = stores.dhcp_records(config)
-    listed, faults = [], []
-    for net in config.networks:
-        name = str(net.subnet.network_address)
-        if name not in records.tables():
-            faults.append(
-                f"networks.{net.name}: no container {name} yet: `twinboot serve` or `pntadm -C {name}` makes it"
-            )
+    listed: list[dict[str, Any]] = []
+    learned = stores.networks(config, records)
+    faults = [f"{name}: {reason}" for name, reason in learned.faults]
+    labels = {str(net.subnet.network_address): net.name for net in config.networks}
+    tables = records.tables()
+    for net in learned.networks:
+        name, label = net.name, labels.get(net.name, net.name)
+        if name not in tables:
+            faults.append(f"networks.{label}: no container {name} yet: `twinboot serve` or `pntadm -C {name}` makes it")
             continue
         delta = records.read(name)
         faults += [f"{name} line {fault.line}: {fault.reason}" for fault in delta.faults]
@@ -107,7 +109,7 @@ def _networks(config: Config) -> tuple[list[dict[str, Any]], list[str]]:
         free = sum(row.client_id == FREE_ID and not row.flags & UNUSABLE for row in bound)
         unusable = sum(bool(row.flags & UNUSABLE) for row in bound)
         listed.append(
-            {"name": net.name, "subnet": str(net.subnet), "free": free, "used": len(bound) - free - unusable}
+            {"name": label, "subnet": f"{name}/{net.prefix}", "free": free, "used": len(bound) - free - unusable}
             | {"unusable": unusable}
         )
     return listed, faults

@@ -1,17 +1,18 @@
-"""The DHCP service: gives out addresses, and says in the dhcptab what each firmware boots."""
+"""The DHCP service: gives out addresses, and says in the dhcptab what each firmware boots; or relays to servers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from dhcp import daemon, svcconf
-from dhcp.networks import network
+from dhcp import daemon, relayd, svcconf
 from dhcp.sockets import SERVER_PORT, SocketError, open_sockets
+from dhcp.svcconf import ServiceConf
 from storage.records import Outcome, Records, RecordsError
 from twinboot import machine, sitefiles, stores
 from twinboot.config import Config
 from twinboot.events import Emitter
 from twinboot.faults import Stop
+from twinboot.services.networks import served
 from twinboot.services.port import Bound, Ready
 
 __all__ = ["bind", "publish"]
@@ -23,6 +24,8 @@ LOST_RACE = frozenset({Outcome.COLLISION, Outcome.EXISTS, Outcome.NOT_FOUND})
 def bind(config: Config, emit: Emitter) -> Bound:
     """Give out addresses."""
     conf = svcconf.load(config.dhcpsvc)
+    if conf.relay_destinations:
+        return _bind_relay(config, conf, emit)
     try:
         ports = open_sockets(conf, [one.name for one in machine.served(config, conf)])
     except SocketError as error:
@@ -31,18 +34,28 @@ def bind(config: Config, emit: Emitter) -> Bound:
     def serve(ready: Ready) -> None:
         records = stores.dhcp_records(config)
         publish(config, records, emit)
-        networks = [network(str(net.subnet)) for net in config.networks]
-        daemon.serve(conf, ports, records, networks, emit, ready)
+        daemon.serve(conf, ports, records, served(config, records, emit), emit, ready)
 
     return Bound(f"dhcp {SERVER_PORT + conf.debug_port_offset}", serve)
 
 
-def publish(config: Config, records: Records, emit: Callable[..., None]) -> None:
-    """Bring the dhcptab's firmware macros up to date and make what is missing for a network of the configuration.
+def _bind_relay(config: Config, conf: ServiceConf, emit: Emitter) -> Bound:
+    try:
+        ports, plan = relayd.open_relay(conf, relayd.resolve(conf.relay_destinations), config.interfaces)
+    except SocketError as error:
+        raise Stop(*(f"dhcp: {line}" for line in str(error).splitlines())) from error
+    return Bound(
+        f"dhcp relay {SERVER_PORT + conf.debug_port_offset}", lambda ready: relayd.serve(plan, ports, emit, ready)
+    )
 
-    A store that refuses is reported: what is there still serves.
+
+def publish(config: Config, records: Records, emit: Callable[..., None]) -> None:
+    """Make what is missing: tables, the dhcptab's firmware macros, and what a network of the configuration needs.
+
+    What is there stays, for it may be the site's own. A store that refuses is reported: what is there still serves.
     """
     try:
+        sitefiles.lay_tables(records, stores.state_records(config))
         _publish_firmware(records)
         for net in config.networks:
             sitefiles.lay_network(records, net, config.domain, config.name_server)
@@ -52,6 +65,6 @@ def publish(config: Config, records: Records, emit: Callable[..., None]) -> None
 
 def _publish_firmware(records: Records) -> None:
     for _ in range(PUBLISH_ATTEMPTS):
-        changes = stores.entry_changes(records, sitefiles.firmware_entries())
+        changes = stores.missing_entries(records, sitefiles.firmware_entries())
         if not changes or all(result.outcome not in LOST_RACE for result in records.commit(changes)):
             return

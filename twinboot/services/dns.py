@@ -6,6 +6,7 @@ import asyncio
 import encodings.idna  # noqa: F401 - loaded at the first look-up of a name otherwise
 import errno
 import signal
+from ipaddress import IPv4Network
 
 from dhcp import svcconf
 from dhcp.sockets import SocketError
@@ -17,6 +18,7 @@ from twinboot.dnszone import Sources, ZoneKeeper
 from twinboot.events import Emitter
 from twinboot.faults import Stop
 from twinboot.names import Zone
+from twinboot.services.networks import served
 from twinboot.services.port import Bound, Ready
 
 __all__ = ["bind"]
@@ -38,9 +40,8 @@ def bind(config: Config, emit: Emitter) -> Bound:
         where = machine.addresses(config, svcconf.load(config.dhcpsvc))
     except SocketError as error:
         raise Stop(f"dns: {error}") from error
+    domain = config.domain
     sockets = [_bound(address, config.dns_port) for address in where]
-    networks = [net.subnet for net in config.networks]
-    zone = Zone(config.domain, config.server, config.address, networks)
     refusals = dnsd.Refusals(emit)
     forwarder = Forwarder([(str(address), FORWARD_PORT) for address in config.forward], refusals)
 
@@ -50,7 +51,10 @@ def bind(config: Config, emit: Emitter) -> Bound:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
-        sources = Sources(HostsCache(config.hosts_dir), stores.dhcp_records(config), zone.tables)
+        records = stores.dhcp_records(config)
+        networks = [IPv4Network(f"{net.name}/{net.prefix}") for net in served(config, records, emit)]
+        zone = Zone(domain, config.server, config.address, networks)
+        sources = Sources(HostsCache(config.hosts_dir), records, zone.tables)
         keeper = ZoneKeeper(zone, sources, emit)
         keeper.load()
         await dnsd.DnsServer(keeper, forwarder, refusals, networks).run(sockets, ready, stop)

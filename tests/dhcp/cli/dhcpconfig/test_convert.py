@@ -4,7 +4,19 @@ import pytest
 
 from dhcp.cli import config_convert, service
 from dhcp.cli.service import Daemon
-from storage.records import ADAPTERS, Binding, Change, MemoryRecords, Outcome, Result, SunwFiles, ipv4_int
+from storage.records import (
+    ADAPTERS,
+    Binding,
+    Change,
+    Install,
+    MemoryRecords,
+    Outcome,
+    Result,
+    SunwFiles,
+    TabEntry,
+    ipv4_int,
+    open_records,
+)
 
 NET = "192.168.76.0"
 QUESTION = """
@@ -75,7 +87,8 @@ def test_no_is_no(full) -> None:
     ("line", "reason"),
     [
         ("-r SUNWbinfiles -p @/new", 'RESOURCE: "SUNWbinfiles" is not legal'),
-        ("-r postgresql -p @/new", "postgresql is not a valid resource here"),
+        ("-r SUNWfiles -p 'host=x password=geheim'", "-p host=x password=***: SUNWfiles needs an absolute directory"),
+        ("-r postgresql -p @/new", "PATH is no connection string"),
         ("-r SUNWfiles -p new", 'PATH: "new" is not legal'),
         ("-r SUNWfiles -p @/dhcp/../dhcp", "the source data store is the same as destination data store"),
         ("-r SUNWfiles -p @/file/dhcp", "@/file/dhcp: Not a directory"),
@@ -170,3 +183,72 @@ def test_the_service_is_stopped_meanwhile_and_started_again(full, monkeypatch: p
 def test_a_service_that_cannot_be_stopped_stops_the_conversion(full) -> None:
     full.daemon = Daemon(4711, supervised=True)
     assert "runs under `twinboot serve`" in full.refused("-C -r SUNWfiles -p @/new -f")
+
+
+FOREIGN = [
+    binding(100)._replace(client_id=bytes(range(64)), flags=15, comment="caf\udce9 \\o/ a|b"),
+    binding(101)._replace(client_id=b"\0", lease_s=0, flags=4, macro="gr\u00fc\u00dfe|x", comment=""),
+]
+ENTRIES = [
+    TabEntry("a|b", "m", 0, ':Rootpath="/x|y":Include=caf\udce9:'),
+    TabEntry("a|b", "s", 0, "Site,150,ASCII,1,0"),
+    TabEntry("empty", "m", 0, ""),
+]
+INSTALL = Install("hv1", "armed", "live-xen", "t|oken", 2**40, 1, 0, "caf\udce9 \\ |")
+
+
+@pytest.fixture
+def foreign(full):
+    """Return the server, with rows of every kind and texts in several encodings."""
+    records = SunwFiles(full.store)
+    records.create("installs")
+    changes = [Change(NET, None, row) for row in FOREIGN]
+    changes += [Change("dhcptab", None, row) for row in ENTRIES] + [Change("installs", None, INSTALL)]
+    assert {result.outcome for result in records.commit(changes)} == {Outcome.STORED}
+    return full
+
+
+def contents(resource: str, path: str) -> dict[str, set]:
+    records = open_records(resource, path)
+    return {table: rows(records, table) for table in records.tables()}
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        ("postgresql", "SUNWfiles"),
+        ("twinlog", "SUNWfiles"),
+        ("postgresql", "twinlog", "SUNWfiles"),
+        ("twinlog", "postgresql", "SUNWfiles"),
+    ],
+)
+def test_nothing_is_lost_on_the_way_through_every_kind_and_back(foreign, database, way) -> None:
+    before = contents("SUNWfiles", str(foreign.store))
+    assert len(before[NET]) == 52
+    for resource in way:
+        place = database if resource == "postgresql" else f"@/{resource}"
+        foreign.ok(f"-C -r {resource} -p '{place}' -f")
+        assert contents(resource, place.replace("@", str(foreign.root))) == before
+        assert f"RESOURCE {resource}\nRUN_MODE server\nPATH {place}\n" in foreign.ok("-P")
+    assert open_records("postgresql", database).tables() == []
+    assert SunwFiles(foreign.store).tables() == []
+
+
+def test_one_database_is_not_converted_into_itself(foreign, database) -> None:
+    foreign.ok(f"-C -r postgresql -p '{database}' -f")
+    again = f"{database} application_name=other"
+    assert "same as destination" in foreign.refused(f"-C -r postgresql -p '{again}' -f")
+
+
+def test_a_password_is_warned_of_and_not_shown(full, database) -> None:
+    assert full(f"-C -r postgresql -p '{database} password=geheim' -f -k") == 0
+    assert "use passfile=FILE instead" in full.err
+    assert "geheim" not in full.out + full.err + full.ok("-P") + full.ok("-P PATH")
+    assert "password=geheim" in full.conf.read_text()
+
+
+def test_a_server_that_is_down_leaves_all_as_it_was(full, tmp_path) -> None:
+    before = full.files()
+    assert full(f"-C -r postgresql -p 'host={tmp_path} dbname=x' -f") == 255
+    assert "start PostgreSQL there, or correct PATH" in full.err
+    assert full.files() == before

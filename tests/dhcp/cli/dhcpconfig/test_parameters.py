@@ -168,7 +168,7 @@ def test_comments_stay_and_the_order_too(cluster) -> None:
         ("ICMP_VERIFY=yes", "legal: TRUE or FALSE"),
         ("BOOTP_COMPAT=always", "legal: automatic or manual"),
         ("RELAY_HOPS=256", "legal: 0 to 255"),
-        ("RELAY_DESTINATIONS=10.0.0.1", "no relay mode here"),
+        ("RELAY_DESTINATIONS=10.0.0.256", "legal: addresses or names of 1 to 16 servers"),
         ("DAEMON_ENABLED=FALSE", "DAEMON_ENABLED cannot be changed: dhcpconfig -S sets it"),
         ("RUN_MODE=relay", "RUN_MODE cannot be changed: dhcpconfig -R sets it"),
         ("RESOURCE=SUNWbinfiles", "RESOURCE cannot be changed: dhcpconfig -C sets it"),
@@ -195,7 +195,12 @@ def test_a_file_that_solaris_8_left_can_be_read_and_mended(server) -> None:
     server.configure(UPGRADED)
     assert server.ok("-P") == UPGRADED.replace("=", " ")
     assert server("-P OFFER_CACHE_TIMEOUT=10,RELAY_DESTINATIONS=") == 0
-    assert {line.split(": ")[3] for line in server.err.splitlines()} == {"RESOURCE", "PATH", "CONVER", "RUN_MODE"}
+    assert {line.split(": ")[3] for line in server.err.splitlines()} == {
+        "RESOURCE",
+        "PATH",
+        "CONVER",
+        "RELAY_DESTINATIONS",
+    }
     assert "RELAY_DESTINATIONS" not in server.conf.read_text()
 
 

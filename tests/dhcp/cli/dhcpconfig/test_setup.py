@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dhcp.cli import config_machine, hostsfile
+from dhcp.cli import config_machine, config_setup, hostsfile
 from dhcp.cli.dhcpconfig import USAGE
 from dhcp.cli.service import Daemon
 from dhcp.sockets import Interface
@@ -110,8 +110,8 @@ def test_d_that_fails_half_way_can_be_repeated(server) -> None:
     ("line", "reason"),
     [
         ("-D -r SUNWbinfiles -p @/dhcp", 'RESOURCE: "SUNWbinfiles" is not legal; legal: SUNWfiles'),
-        ("-D -r postgresql -p @/dhcp", "postgresql is not a valid resource here: use SUNWfiles"),
         ("-D -r SUNWfiles -p dhcp", 'PATH: "dhcp" is not legal; legal: an absolute directory'),
+        ("-D -r SUNWfiles -p host=/run/postgresql", "-p host=/run/postgresql: SUNWfiles needs an absolute directory"),
         ("-D -r SUNWfiles -p '@/a\nOWNER_IP=1.2.3.4'", "PATH: the value holds a control character"),
         ("-D -r SUNWfiles -p @/dhcp -l 0", "-l 0: the lease value is not valid"),
         ("-D -r SUNWfiles -p @/dhcp -l 1e3", "-l 1e3: the lease value is not valid"),
@@ -124,7 +124,11 @@ def test_d_that_fails_half_way_can_be_repeated(server) -> None:
         ("-D -r SUNWfiles -p @/dhcp -h files -y acme.eng", "-y: a host domain needs -h dns or -h nisplus, not files"),
         ("-D -r SUNWfiles -p @/dhcp -h dns", "-h dns requires a host domain"),
         ("-D -r SUNWfiles -p @/file/dhcp", "@/file/dhcp: Not a directory"),
-        ("-R 120.30.33.7,120.30.42.132", "no relay mode here: run a relay agent"),
+        ("-R ,", '-R: "" is not legal; legal: addresses or names of 1 to 16 servers'),
+        ("-R 120.30.33.7,120.30.42.256", "-R: '120.30.42.256' is not a dotted IPv4 address"),
+        ("-R 127.0.0.1", "-R: 127.0.0.1 is no server's address"),
+        ("-R 120.30.255.255,255.255.255.255", "-R: 255.255.255.255 is no server's address"),
+        ("-R no-such-host.invalid", "no host of that name is known"),
         (
             "-N 192.168.0.0",
             "DHCP service is not configured on this server (@/etc/dhcpsvc.conf): execute `dhcpconfig -D`",
@@ -135,6 +139,12 @@ def test_what_is_refused_before_anything_is_written(server, line: str, reason: s
     (server.root / "file").touch()
     assert reason in server.refused(line)
     assert not server.conf.exists()
+
+
+def test_a_datastore_that_is_not_here_is_no_valid_resource(server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_setup, "ADAPTERS", {"SUNWfiles": SunwFiles})
+    said = server.refused("-D -r postgresql -p host=/run/postgresql")
+    assert said == "postgresql is not a valid resource here: use SUNWfiles"
 
 
 @pytest.mark.parametrize(

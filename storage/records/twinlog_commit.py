@@ -1,0 +1,161 @@
+"""Being first at a number: the commit protocol of the twinlog.
+
+Rules, each with its reason (the other half is `twinlog_log`):
+
+1. Whoever links its batch to number N+1 first has committed it. The file system decides; a loser reads the winner's
+   batch, judges its own again and tries the next number. No lock, no clock and no idea of who is alive takes part.
+2. The batch is on the disk before it is linked, and its name before anybody is told.
+3. A link that "exists already" may be our own, done although the reply was lost: whose file it is tells its id.
+4. Who slept for hours may get a number that compaction made free again. Hence the look after the link: if a snapshot
+   stands at or above the number, the batch counts only as far as that snapshot holds its rows.
+5. Whatever else fails after a link was tried: the outcome is "unavailable", the draft is undone, and the next look at
+   the log finds out what became of it, as with anybody's batch.
+
+A crash between any two calls leaves a temporary file at most, which is swept when it has aged.
+"""
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from storage.records.port import Outcome, RecordsError
+from storage.records.twinlog_log import Log, again
+from storage.records.twinlog_state import Draft
+from storage.records.twinlog_text import FOLDER, log_name, snap_name
+
+ATTEMPTS_MAX = 1000
+"""Numbers lost in a row before a commit gives up; each one is a commit of somebody else's."""
+
+
+@dataclass
+class Commit:
+    """One batch on its way. `wish` drafts it against the tables as they are, as often as others are first.
+
+    `settle` is called if the log was compacted past our number while we tried: the draft is undone, the tables are
+    those of a snapshot, and it alters the draft's results by what those hold.
+    """
+
+    log: Log
+    wish: Callable[[], Draft]
+    settle: Callable[[Draft], None]
+    draft: Draft = field(init=False)
+    done: bool = False
+    """Whether a batch of ours got a number for good."""
+    _in_place: bool = False  # the draft's changes are in the tables
+    _tmp: str = ""
+    _body: bytes = b""
+    _ids: set[str] = field(default_factory=set)
+
+    def run(self) -> RecordsError | None:
+        """Commit; what kept the draft from being stored, if anything did: then the tables are as before.
+
+        Errors of `wish` are returned as well.
+        """
+        log = self.log
+        pause_s = log.turns.pause_s(log.clock.now())
+        if pause_s:
+            log.clock.sleep(pause_s)
+        began = log.clock.now()
+        try:
+            self._draft()
+            if self.draft.refused:  # is it still so? What we know may be old
+                self._undo()
+                log.follow()
+                self._draft()
+            self._race()
+        except RecordsError as error:
+            self._undo()
+            return error
+        except OSError as error:
+            self._undo()
+            return log.error(error)
+        finally:
+            self._drop_tmp()
+        if self.done:
+            now = log.clock.now()
+            log.turns.committed(now, now - began)
+        return None
+
+    def _draft(self) -> None:
+        self.draft = self.wish()
+        self._in_place = True
+
+    def _undo(self) -> None:
+        if self._in_place:
+            self.draft.undo()
+            self._in_place = False
+
+    def _drop_tmp(self) -> None:
+        if self._tmp:
+            self.log.discard(self._tmp)
+            self._tmp = ""
+
+    def _race(self) -> None:
+        for _ in range(ATTEMPTS_MAX):
+            body = self.draft.body()
+            if not body or self._try(body):
+                return
+        raise RecordsError(
+            Outcome.BUSY, f"{self.log.place()}: other servers were first {ATTEMPTS_MAX} times in a row: try again"
+        )
+
+    def _try(self, body: bytes) -> bool:
+        """Try to get the next number; True if the outcome is known."""
+        if body != self._body:
+            self._drop_tmp()
+        if not self._tmp:
+            self._tmp, writer = self.log.write(body)
+            self._body = body
+            self._ids.add(writer)
+        number = self.log.state.number + 1
+        try:
+            self.log.files.link(f"{FOLDER}/{self._tmp}", f"{FOLDER}/{log_name(number)}")
+        except FileExistsError:
+            return self._lost()
+        except FileNotFoundError:  # swept, for we slept; or the folder is gone, which writing will tell
+            self._tmp = ""
+            return False
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            return False  # again: if it was done, the file bears our id
+        return self._linked(number)
+
+    def _lost(self) -> bool:
+        log = self.log
+        news = log.news()
+        if news is None:
+            self._slept()
+            return True
+        if any(batch is not None and batch.head.writer in self._ids for _, batch in news):
+            self._undo()  # it is ours, the reply was lost: it is made with the others, in their order
+            log.apply(news)
+            again(lambda: log.files.sync(FOLDER))
+            self.done = True
+            return True
+        if any(batch is not None and self.draft.meets(batch) for _, batch in news):
+            self._undo()
+            log.apply(news)
+            self._draft()
+        else:
+            log.apply(news)
+        return False
+
+    def _linked(self, number: int) -> bool:
+        log = self.log
+        began = log.clock.now()
+        names = log.names()
+        if any(name >= snap_name(number) for name in names if name.endswith(".snap")):
+            self._slept()
+            return True
+        self._drop_tmp()
+        again(lambda: log.files.sync(FOLDER))
+        log.committed(number, len(self._body), began, names)
+        self.draft.keep()
+        self.done = True
+        return True
+
+    def _slept(self) -> None:
+        """The log was compacted past our number while we tried: ours counts as far as the snapshot holds it."""
+        self._undo()
+        self.log.reload(lambda: self.settle(self.draft))

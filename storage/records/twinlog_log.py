@@ -1,0 +1,355 @@
+"""Following the log: reading numbered files that nobody overwrites, in order, as others add them.
+
+Rules, each with its reason (the other half is `twinlog_commit`):
+
+1. Names are listed, never tried: an NFS client remembers for half a minute that a name was not there. Files are opened
+   anew, because that makes the client ask the server.
+2. Compaction removes batches at or below the *previous* snapshot. Such a number is free again, and a process that
+   slept through two snapshots may take it. So what was read counts only if a listing made after the reading shows
+   that its number cannot have been removed before: fewer than two snapshots stand at or above it. Else the newest
+   snapshot is loaded.
+3. A file that stays unreadable is skipped, kept and named. A batch that is missing is closed by an empty one, so that
+   nobody can take its number. If neither mends the order, reading fails and says so: a state that may be wrong would
+   give addresses out twice.
+"""
+
+import errno
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from storage.records.durable import records_error
+from storage.records.files import Files, Stamp
+from storage.records.port import Fault, Outcome, RecordsError
+from storage.records.twinlog_state import State, sections_of
+from storage.records.twinlog_text import (
+    FOLDER,
+    NUMBER_DIGITS,
+    TMP_PREFIX,
+    Batch,
+    DamagedError,
+    ForeignError,
+    Head,
+    decode_batch,
+    decode_snapshot,
+    encode_batch,
+    log_name,
+    numbered,
+    snap_name,
+)
+from storage.records.twinlog_turns import Growth, Turns
+
+READ_TRIES = 3
+"""Looks at a file that seems damaged or was replaced meanwhile, before that is believed."""
+
+RELOADS_MAX = 8
+"""Loads begun anew because the log was compacted meanwhile, before giving up."""
+
+HOLES_MAX = 16
+"""Missing batches that are closed by empty ones; more is no accident of a file but a lost store."""
+
+LOOK_S = 0.002
+"""What a listing showed is believed for so long: the reads of one batch of packets share it."""
+
+TICK_S = 0.05
+WHOLE_SECOND_TICK_S = 2.0
+"""Longest time in which a folder can change without its time stamps, for fine stamps and for whole seconds."""
+
+
+class Clock(Protocol):
+    """Time as the log needs it. Nothing is decided by it but when to look, to wait, and what people are shown."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+
+    def today(self) -> float:
+        """Seconds since 1970."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+@dataclass
+class Peer:
+    """What the log tells of another process: its last batch, by its own clock, and when we read it by ours."""
+
+    number: int
+    at_s: float
+    heard_s: float
+
+
+@dataclass
+class Log:
+    """One process's view of the log in `.twinlog`. Callers lock."""
+
+    files: Files
+    clock: Clock
+    writer: str
+    """`server.process`, unique: every batch id begins with it."""
+    look_s: float = LOOK_S
+    state: State = field(default_factory=State)
+    turns: Turns = field(default_factory=Turns)
+    peers: dict[str, Peer] = field(default_factory=dict)
+    """By server name; the others' and our own other processes'."""
+    damage: dict[str, str] = field(default_factory=dict)
+    """Files that could not be read, and why: kept, skipped and named."""
+    base: int = 0
+    """Number of the newest snapshot seen."""
+    base_bytes: int = 0
+    grown_bytes: int = 0
+    latest_bytes: int = 0
+    """Size of the last batch of our own."""
+    _count: int = 0
+    _looked_s: float = float("-inf")
+    _stamp: Stamp | None = None
+    _seen_s: float = 0.0
+    _sure: bool = False
+
+    # -- following
+
+    def look(self) -> None:
+        """Apply what others have committed, if the folder may have changed; RecordsError.
+
+        Where a stat is current, an unchanged stamp tells that nothing was added, provided that the last listing
+        began a tick after the stamp was first seen. Elsewhere only a listing tells.
+        """
+        now = self.clock.now()
+        if now - self._looked_s < self.look_s:
+            return
+        try:
+            sure = False
+            if self.files.stat_is_current:
+                stamp = self.files.stat(FOLDER)
+                if stamp == self._stamp and self._sure:
+                    return
+                if stamp != self._stamp:
+                    self._stamp, self._seen_s = stamp, now
+                sure = now - self._seen_s >= (TICK_S if stamp.mtime_ns % 1_000_000_000 else WHOLE_SECOND_TICK_S)
+            self._sure = False
+            self.follow()
+        except FileNotFoundError:
+            self._absent()
+        except OSError as error:
+            raise self.error(error) from error
+        else:
+            self._looked_s, self._sure = now, sure
+
+    def follow(self) -> None:
+        """Apply what others have committed; RecordsError, OSError."""
+        try:
+            news = self.news()
+        except FileNotFoundError:
+            self._absent()
+            return
+        if news is None:
+            self.reload()
+        else:
+            self.apply(news)
+
+    def reload(self, judge: Callable[[], None] | None = None) -> None:
+        """Start from the newest readable snapshot; `judge` is called when that is in place. RecordsError, OSError."""
+        for _ in range(RELOADS_MAX):
+            names = self.names()
+            snapshots = sorted(name for name in names if name.endswith(".snap"))
+            self.grown_bytes = 0
+            try:
+                self._load(snapshots)
+            except FileNotFoundError:
+                continue  # compacted meanwhile
+            if judge is not None:
+                judge()
+            news = self.news()
+            if news is not None:
+                self.apply(news)
+                return
+        named = "; ".join(f"{name} {reason}" for name, reason in sorted(self.damage.items()))
+        raise RecordsError(
+            Outcome.UNAVAILABLE,
+            f"{self.place()}: the log has no beginning that fits its end"
+            f"{' (' + named + ')' if named else ''}: `twinboot store check` tells more",
+        )
+
+    def _load(self, snapshots: Sequence[str]) -> None:
+        for name in reversed(snapshots):
+            try:
+                data = self._read(name)
+                snapshot = decode_snapshot(data)
+            except DamagedError as error:
+                self.damage[name] = str(error)
+                continue
+            except ForeignError as error:
+                raise RecordsError(Outcome.UNAVAILABLE, f"{self.place()}/{name} {error}") from error
+            number = numbered(name)
+            assert number is not None
+            self.state.load(number[0], sections_of(snapshot))
+            self.base_bytes = snapshot.size
+            return
+        self.state.load(0, sections_of(None))
+
+    def news(self) -> list[tuple[int, Batch | None]] | None:
+        """The batches after ours, read but not applied; None if they cannot be had or believed: reload.
+
+        RecordsError, OSError.
+        """
+        for _ in range(HOLES_MAX):
+            names = self.names()
+            first = self.state.number + 1
+            if self._beyond_reach(first, names):
+                return None
+            wanted = sorted(name for name in names if name.endswith(".log") and name >= log_name(first))
+            read: list[tuple[int, Batch | None]] = []
+            try:
+                for number, name in enumerate(wanted, first):
+                    if name != log_name(number):
+                        break
+                    read.append((number, self._batch(name)))
+            except FileNotFoundError:
+                return None
+            if not wanted:
+                return read
+            if self._beyond_reach(first, [*names, *self.names()]):
+                return None
+            if read:
+                return read
+            if first == 1 or any(name >= snap_name(first) for name in names if name.endswith(".snap")):
+                return None  # a log whose beginning is gone must not begin anew
+            self._close_hole(first, wanted[0])
+        return None
+
+    def _beyond_reach(self, first: int, names: list[str]) -> bool:
+        """Whether batch `first` may have been removed: two snapshots stand at or above it, or ours is not the log."""
+        snapshots = sorted({name for name in names if name.endswith(".snap")})
+        if snapshots:
+            newest = int(snapshots[-1][:NUMBER_DIGITS])
+            if newest != self.base:
+                self.base, self.grown_bytes = newest, 0
+                self.damage = {name: reason for name, reason in self.damage.items() if name in names}
+        if len(snapshots) > 1 and snapshots[-2] >= snap_name(first):
+            return True
+        if first == 1 or log_name(first - 1) in names:
+            return False
+        # what we came from is gone: the store was put back to an earlier state, or is another one
+        return not any(name >= snap_name(first - 1) for name in snapshots)
+
+    def apply(self, news: list[tuple[int, Batch | None]]) -> None:
+        """Make what `news` gave."""
+        for number, batch in news:
+            self.state.apply(number, batch)
+            if batch is not None:
+                self.grown_bytes += batch.size
+                self._heard(number, batch.head)
+
+    def _heard(self, number: int, head: Head) -> None:
+        now = self.clock.now()
+        if not head.writer.startswith(self.writer + "."):
+            self.turns.heard(now)
+            self.peers[head.server] = Peer(number, head.at_s, self.clock.today())
+
+    def names(self) -> list[str]:
+        """Names in the log's folder; OSError."""
+        return again(lambda: self.files.names(FOLDER))
+
+    def _read(self, name: str) -> bytes:
+        return again(lambda: self.files.read(f"{FOLDER}/{name}"))
+
+    def _batch(self, name: str) -> Batch | None:
+        """Read a batch; None, and a note, if it is damaged for good. FileNotFoundError, RecordsError."""
+        for _ in range(READ_TRIES):
+            try:
+                return decode_batch(self._read(name))
+            except DamagedError as error:
+                self.damage[name] = str(error)
+            except ForeignError as error:
+                raise RecordsError(Outcome.UNAVAILABLE, f"{self.place()}/{name} {error}") from error
+        return None
+
+    def _close_hole(self, first: int, next_name: str) -> None:
+        """Put an empty batch where one is missing although there are later ones.
+
+        Else a sleeper could take the number. If it was only our listing that missed it, the link says so.
+        """
+        if int(next_name[:NUMBER_DIGITS]) - first > HOLES_MAX:
+            raise RecordsError(
+                Outcome.UNAVAILABLE,
+                f"{self.place()}: the batches from {log_name(first)} to below {next_name} are missing: "
+                "restore them, or let `twinboot store repair` go on without",
+            )
+        tmp, _ = self.write(b"")
+        try:
+            self.files.link(f"{FOLDER}/{tmp}", f"{FOLDER}/{log_name(first)}")
+            self.damage[log_name(first)] = "was missing: closed by an empty batch, its changes are lost"
+        except FileExistsError:
+            pass
+        finally:
+            self.discard(tmp)
+
+    # -- for those who write
+
+    def write(self, body: bytes) -> tuple[str, str]:
+        """Write a batch under a temporary name; that, and its id."""
+        writer = self.next_writer()
+        name = f"{TMP_PREFIX}{writer}"
+        self.files.write(f"{FOLDER}/{name}", [encode_batch(Head(writer, self.clock.today()), body)])
+        return name, writer
+
+    def committed(self, number: int, size: int, looked_s: float, names: Sequence[str]) -> None:
+        """A batch of ours has its number; after that, at `looked_s`, these names were there."""
+        self.state.number = number
+        self.grown_bytes += size
+        self.latest_bytes = size
+        if not any(name > log_name(number) for name in names if name.endswith(".log")):
+            self._looked_s = looked_s
+
+    def next_writer(self) -> str:
+        """A fresh unique id."""
+        self._count += 1
+        return f"{self.writer}.{self._count}"
+
+    def growth(self) -> Growth:
+        """What stands above the newest snapshot seen."""
+        return Growth(self.state.number - self.base, self.grown_bytes, self.base_bytes)
+
+    def faults(self, table: str) -> list[Fault]:
+        """What is wrong with the log, as faults of a table."""
+        return [Fault(table, 0, f"{FOLDER}/{name}", reason) for name, reason in sorted(self.damage.items())]
+
+    def discard(self, tmp: str) -> None:
+        """Remove a temporary file, if it can be had."""
+        try:
+            self.files.remove(f"{FOLDER}/{tmp}")
+        except OSError:
+            return  # harmless, and swept some day
+
+    def _absent(self) -> None:
+        """The folder is not there: nothing has been made yet, unless we know better."""
+        try:
+            self.files.names()
+        except OSError as error:
+            raise self.error(error) from error
+        if self.state.number:
+            raise RecordsError(Outcome.UNAVAILABLE, f"{self.place()}: no such directory: mount the share")
+
+    def place(self) -> str:
+        """The log's folder, for people."""
+        return f"{self.files.location}/{FOLDER}"
+
+    def error(self, error: OSError) -> RecordsError:
+        """What a failed operation means to callers."""
+        known = records_error(error, self.place())
+        if known.outcome in (Outcome.EXISTS, Outcome.NOT_FOUND):
+            return RecordsError(Outcome.UNAVAILABLE, str(known))
+        return known
+
+
+T = TypeVar("T")
+
+
+def again(call: Callable[[], T]) -> T:
+    """Call, and once more for each ESTALE (replaced on the server meanwhile), a bounded number of times. OSError."""
+    for _ in range(READ_TRIES - 1):
+        try:
+            return call()
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+    return call()

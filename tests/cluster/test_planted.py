@@ -1,0 +1,89 @@
+"""Bugs that would double or lose addresses, planted into the real code: the simulator must find each one soon.
+
+Every hunt is given the faults that its bug is about, and finds nothing in the same seed without the bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from storage.records import twinlog_turns
+from storage.records.twinlog_commit import Commit
+from storage.records.twinlog_state import Draft
+from twinboot.lab.simulate import faults
+from twinboot.lab.simulate.cluster import Cluster, Parts
+from twinboot.lab.simulate.scenario import Scenario, draw
+from twinboot.lab.simulate.server import Process, Work
+
+SEEDS_MAX = 40
+HOURS = 0.1
+
+
+def scenario(seed: int, **altered: object) -> Scenario:
+    return draw(seed, HOURS)._replace(clients=40, reserved=0, is_local=False, **altered)  # type: ignore[arg-type]
+
+
+def hunt(scenarios: Iterable[Scenario], parts: Parts) -> Scenario:
+    """The first scenario in which the bug shows."""
+    for one in scenarios:
+        if Cluster(one, parts).run().violations:
+            return one
+    pytest.fail(f"{SEEDS_MAX} seeds without finding the bug")
+
+
+def only(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(faults, "FAULTS", {kind: faults.FAULTS[kind]})
+
+
+def test_a_batch_that_is_not_judged_again_after_a_lost_race(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, "packets late")
+    tight = {"addresses": 8, "lease_s": 60, "fault_every_s": 100.0, "travel_s": 0.005, "deadline_s": 0.0}
+    with monkeypatch.context() as planted:
+        planted.setattr(Draft, "meets", lambda draft, batch: False)
+        found = hunt((scenario(seed, **tight) for seed in range(3, 3 + SEEDS_MAX)), Parts())
+    assert not Cluster(found, Parts()).run().violations
+
+
+class Hasty(Process):
+    """Answers first and stores then."""
+
+    def _store(self) -> list[Work]:
+        for work in self._pending:
+            super()._finish(work)
+        super()._store()
+        return []
+
+    def _finish(self, work: Work) -> None:
+        if work.decision.change is None:
+            super()._finish(work)
+
+
+def test_an_ack_that_leaves_before_its_batch_has_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, "kill at an operation")
+    roomy = {"addresses": 45, "lease_s": 600, "fault_every_s": 10.0}
+    found = hunt((scenario(seed, **roomy) for seed in range(SEEDS_MAX)), Parts(process=Hasty))
+    assert not Cluster(found, Parts()).run().violations
+
+
+def linked_without_a_look(commit: Commit, number: int) -> bool:
+    """What Commit does once its link succeeded, but for the look whether the number was one that compaction freed."""
+    log = commit.log
+    began, names = log.clock.now(), log.names()
+    log.committed(number, len(commit._body), began, names)
+    commit.draft.keep()
+    commit.done = True
+    return True
+
+
+def test_a_number_that_is_used_again_after_compaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, "pause at an operation")
+    monkeypatch.setattr(faults, "PAUSES_S", (60.0, 200.0))
+    monkeypatch.setattr(twinlog_turns, "BATCHES_MIN", 8)
+    monkeypatch.setattr(twinlog_turns, "BATCHES_MAX", 16)
+    roomy = {"addresses": 45, "lease_s": 600, "fault_every_s": 30.0}
+    with monkeypatch.context() as planted:
+        planted.setattr(Commit, "_linked", linked_without_a_look)
+        found = hunt((scenario(seed, **roomy) for seed in range(6, 6 + SEEDS_MAX)), Parts())
+    assert not Cluster(found, Parts()).run().violations

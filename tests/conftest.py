@@ -1,0 +1,29 @@
+"""What tests of several rooms share: the one PostgreSQL server of a run, started by the first test that asks for it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.postgresql_server import Server, programs
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """Return a PostgreSQL server that lives as long as the run."""
+    bin_dir = programs()
+    if bin_dir is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    server = Server(bin_dir)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def database(postgresql: Server) -> str:
+    """Return the connection string of a database without our schema."""
+    import psycopg  # noqa: PLC0415 - the driver is optional
+
+    with psycopg.connect(postgresql.conninfo, autocommit=True) as connection:
+        connection.execute("SET client_min_messages = warning")
+        connection.execute("DROP SCHEMA IF EXISTS twinboot CASCADE")
+    return postgresql.conninfo
