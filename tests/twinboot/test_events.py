@@ -101,6 +101,11 @@ def test_any_datagram_is_an_event_or_nothing(data: bytes) -> None:
     assert event is None or isinstance(event["kind"], str)
 
 
+@pytest.mark.parametrize("opening", [b"[", b'{"kind":', b'{"at":1,"kind":"x","detail":['])
+def test_deep_nesting_is_no_event(opening: bytes) -> None:
+    assert decode((opening * 8000)[: events.EVENT_BYTES_MAX]) is None
+
+
 @pytest.mark.parametrize("at", ["1", True, None, float("nan")])
 def test_a_datagram_without_a_time_is_refused(at: object) -> None:
     assert decode(json.dumps({"kind": "x", "at": at}).encode()) is None

@@ -52,8 +52,8 @@ class Cluster:
         self.guests = {name: self._guest(name, last) for name, last in SERVERS.items()}
 
     def _guest(self, name: str, last: int) -> Guest:
-        fe = Card(f"{name}-fe", f"10.98.0.{last}/16", f"02:00:0a:62:00:{last}")
-        be = Card(f"{name}-be", f"10.77.1.{last}/24", f"02:00:0a:4d:01:{last}")
+        fe = Card(f"{name}-fe", "fe", f"10.98.0.{last}/16", f"02:00:0a:62:00:{last}")
+        be = Card(f"{name}-be", "be", f"10.77.1.{last}/24", f"02:00:0a:4d:01:{last}")
         return Guest(self.enclosure, self._kit, name, fe, be, self.place)
 
     def __enter__(self) -> Cluster:
@@ -93,9 +93,7 @@ class Cluster:
     def _lay_wires(self) -> None:
         heads = [wires.Server(head, {"be": f"{STORAGE_ADDRESS}/24"}) for head in HEADS]
         clients = wires.Server(CLIENTS, {"fe": CLIENTS_ADDRESS})
-        cards = [(guest.fe, "fe") for guest in self.guests.values()]
-        cards += [(guest.be, "be") for guest in self.guests.values()]
-        plugs = [wires.Plug(card.tap, role) for card, role in cards]
+        plugs = [wires.Plug(card.tap, card.role) for guest in self.guests.values() for card in (guest.fe, guest.be)]
         for step in wires.plan([*heads, clients], plugs):
             self.enclosure.run("ip", *step)
         self.enclosure.run("ip", "link", "set", "be0", "down", namespace=HEADS[1])

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from twinboot.lab.enclosure import Enclosure, Program
 from twinboot.lab.isolate import LabError
 from twinboot.lab.kit import Kit
+from twinboot.lab.wires import ROLES
 
 __all__ = ["Card", "Guest", "arguments"]
 
@@ -38,9 +39,12 @@ POLL_S = 0.02
 
 
 class Card(NamedTuple):
-    """A guest's network card: the tap that is its cable, its address with prefix length, its MAC."""
+    """A guest's network card: the tap that is its cable, the role of the link (`wires.ROLES`), its address with prefix
+    length, its MAC.
+    """
 
     tap: str
+    role: str
     address: str
     mac: str
 
@@ -122,8 +126,12 @@ class Guest:
         self._signal_kernel(signal.SIGCONT)
 
     def plug(self, card: Card, *, is_in: bool) -> None:
-        """Pull the cable of one of its cards, or put it back."""
-        self._enclosure.run("ip", "link", "set", card.tap, "up" if is_in else "down")
+        """Pull the cable of one of its cards out of the switch, or put it back.
+
+        The tap itself stays up: a guest's driver does not use one again that failed it.
+        """
+        port = ("master", ROLES[card.role]) if is_in else ("nomaster",)
+        self._enclosure.run("ip", "link", "set", card.tap, *port)
 
     def run(
         self, *argv: str, env: Mapping[str, str] | None = None, timeout_s: float = ANSWER_TIMEOUT_S, check: bool = True

@@ -13,7 +13,8 @@ from twinboot.lab.uml import Card, arguments
 @pytest.fixture
 def words(tmp_path: Path) -> list[str]:
     (tmp_path / "usr/lib/uml/modules/6.1.0/kernel").mkdir(parents=True)
-    fe, be = Card("odd-fe", "10.98.0.11/16", "02:00:0a:62:00:11"), Card("odd-be", "10.77.1.11/24", "02:00:0a:4d:01:11")
+    fe = Card("odd-fe", "fe", "10.98.0.11/16", "02:00:0a:62:00:11")
+    be = Card("odd-be", "be", "10.77.1.11/24", "02:00:0a:4d:01:11")
     return arguments(Kit(tmp_path), "odd", fe, be, Path("/lab"))
 
 

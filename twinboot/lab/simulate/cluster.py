@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dhcp.networks import Network, network
 from dhcp.svcconf import ServiceConf
 from storage.records import FREE_ID, MANUAL, Binding, Change, Records, TabEntry
-from twinboot.lab.simulate import faults, packets
+from twinboot.lab.simulate import faults, packets, visitors
 from twinboot.lab.simulate.checker import Checker, Stored, Violation
 from twinboot.lab.simulate.client import RETRY_LAST_S, Client, Habits, settle
 from twinboot.lab.simulate.clockwork import EPOCH_S, Clockwork, Task
@@ -162,7 +162,9 @@ class Cluster:
         for client in self.clients:
             clockwork.after(1.0 + rng.random() * SWITCHED_ON_WITHIN_S, client.switch_on)
         names = tuple(self._stations.values())
-        place = faults.Place(self._rng("faults"), clockwork, self.disk, self.wire, self.servers, names, self.scenario)
+        place = faults.Place(
+            self._rng("faults"), clockwork, self.disk, self.wire, self.servers, names, self.scenario, self._operate
+        )
         faults.begin(place, self._fault)
         clockwork.after(AUDIT_EVERY_S, self._audit)
         clockwork.run(scenario.faults_s)
@@ -185,7 +187,11 @@ class Cluster:
 
     def _as_visitor(self, work: Callable[[Records], None]) -> None:
         """Let a process with a mount of its own, such as one of the commands, do something with the store."""
-        weather = Weather(is_local=self.scenario.is_local, travel_s=self.scenario.travel_s)
+        self._visit(lambda visitor: work(self._parts.open_records(visitor)))
+
+    def _visit(self, work: Callable[[Server], None]) -> None:
+        scenario = self.scenario
+        weather = Weather(is_local=scenario.is_local, travel_s=scenario.travel_s)
         mount = Mount(self.disk, self.clockwork, self._rng(f"visitor/{self.clockwork.now_s}"), weather)
         visitor = Server("visitor", SERVERS_AT - 1, self._site, mount, Clock(self.clockwork))
 
@@ -193,7 +199,21 @@ class Cluster:
             if error is not None:
                 self._crashed("a visitor", error)
 
-        visitor.task = Task(self.clockwork, lambda: work(self._parts.open_records(visitor)), ended)
+        visitor.task = Task(self.clockwork, lambda: work(visitor), ended)
+
+    def _operate(self) -> str:
+        """Let an operator do one thing to the store."""
+        table, rng, open_records = NETWORK.name, self._rng(f"operator/{self.clockwork.now_s}"), self._parts.open_records
+        lease_s = rng.choice((self.scenario.lease_s, self.scenario.lease_s // 2))
+        what, work = rng.choice(
+            (
+                ("frees declined addresses", lambda visitor: visitors.free_declined(open_records(visitor), table)),
+                (f"sets leases of {lease_s} s", lambda one: visitors.alter_lease(open_records(one), table, lease_s)),
+                ("edits a published copy", lambda visitor: visitors.edit_copy(visitor.mount, table, rng)),
+            )
+        )
+        self._visit(work)
+        return f"an operator {what}"
 
     def _set_up(self, records: Records) -> None:
         scenario = self.scenario

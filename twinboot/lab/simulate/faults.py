@@ -28,6 +28,7 @@ class Place(NamedTuple):
     servers: Sequence[Server]
     clients: Sequence[str]  # the names of their stations
     scenario: Scenario
+    operate: Callable[[], str]  # somebody does something to the store; tells what
 
     @property
     def left_s(self) -> float:
@@ -152,6 +153,10 @@ def _cut_client(place: Place, server: Server) -> str:
     return f"and {client} do not hear one another for {for_s:.0f} s"
 
 
+def _operator(place: Place, _: Server) -> str:
+    return f"looks on: {place.operate()}"
+
+
 FAULTS: Final[Mapping[str, Callable[[Place, Server], str]]] = {
     "kill": _kill,
     "kill at an operation": _kill_at_operation,
@@ -171,6 +176,7 @@ FAULTS: Final[Mapping[str, Callable[[Place, Server], str]]] = {
     "packets late": _wire("late_s", 0.01, 2.5),
     "server cut off": _cut_server,
     "client cut off": _cut_client,
+    "operator": _operator,
 }
 
 
