@@ -5,44 +5,75 @@ its binding: option 12 by the macro flag Hostname, option 81 for clients that se
 back (RFC 3011), and the relay's address as server id where the relay asks for that (RFC 5107).
 """
 
-from dhcp import names, reply
+from typing import Final
+
+from dhcp import names, reply, wire
 from dhcp import options as o
 from dhcp.decision import Asked, Decision, answered
 from dhcp.macros import Selected
 from dhcp.options import MessageType
-from dhcp.wire import Packet
+from dhcp.reply import Plan
 from storage.records import MANUAL, Binding
 
+PXE_CLASSES: Final = (b"PXEClient", b"HTTPClient")  # firmware compares the answer with the bare word
 
-def select(asked: Asked, macro: str) -> Selected:
-    """Return what the macros say for this client and an address's macro ("" for none)."""
+
+def plan_for(asked: Asked, macro: str) -> Plan:
+    """Return what is the same in all answers to clients like this one; `macro` is the address's, "" for none."""
+    found = asked.request.options
+    key = (
+        found.get(o.CLASS_ID, b""),
+        found.get(o.USER_CLASS, b""),
+        found.get(o.PARAMETER_LIST, b""),
+        macro,
+        asked.client_id if asked.client_id in asked.world.macros.clients else b"",
+        asked.arrival.server,
+        asked.view.network,
+    )
+    plans = asked.world.plans
+    return plans.get(key) or plans.keep(key, _plan(asked, macro))
+
+
+def _plan(asked: Asked, macro: str) -> Plan:
     found = asked.request.options
     class_id, user_class = found.get(o.CLASS_ID), found.get(o.USER_CLASS)
-    return asked.world.macros.select(
+    selected = asked.world.macros.select(
         class_id.decode("latin-1") if class_id else "",
         o.user_classes(user_class) if user_class else (),
         asked.view.name,
         macro,
-        asked.client_id.hex().upper(),
+        asked.client_id,
     )
+    return reply.make_plan(selected, asked.view.network, asked.arrival.server, found.get(o.PARAMETER_LIST, b""))
 
 
-def answer(asked: Asked, kind: MessageType, selected: Selected, row: Binding | None, lease_s: int | None) -> Packet:
-    """Return an OFFER or ACK of a binding; without one and without lease, the ACK of an INFORM."""
-    found = asked.request.options
-    wanted = found.get(o.PARAMETER_LIST, b"")
-    plan = asked.world.plans.get(selected, asked.view.network, asked.arrival.server, wanted)
+def answer(asked: Asked, kind: MessageType, plan: Plan, row: Binding | None, lease_s: int | None) -> bytes:
+    """Return an OFFER or ACK of a binding; without one and without lease, the ACK of an INFORM. WireError: no room."""
+    request, (_, server), *_ = asked
+    extra = _extra(asked, plan, row)
     address = 0 if row is None else row.address
-    packet = reply.answer(asked.request, kind, asked.arrival.server, plan, address, lease_s)
-    name = host_name(selected, row)
-    if name:
-        packet.options[o.HOST_NAME] = name
+    data = None if lease_s is None else reply.quick(request, kind, plan, address, lease_s, extra)
+    if data is not None:
+        return data
+    packet = reply.answer(request, kind, server, plan, address, lease_s, extra)
+    return wire.encode(packet, reply.limit_bytes(request))
+
+
+def _extra(asked: Asked, plan: Plan, row: Binding | None) -> dict[int, bytes]:
+    """Return the options that depend on the client or its binding, besides 61 and 82."""
+    found, selected = asked.request.options, plan.selected
+    extra: dict[int, bytes] = {}
+    if selected.echo_class and o.CLASS_ID in found:
+        word = found[o.CLASS_ID].partition(b":")[0]
+        extra[o.CLASS_ID] = word if word in PXE_CLASSES else found[o.CLASS_ID]
+    if selected.hostname and (name := host_name(selected, row)):
+        extra[o.HOST_NAME] = name
     if o.CLIENT_FQDN in found:
-        domain = packet.options.get(o.DOMAIN_NAME, b"")
-        fqdn = names.fqdn_reply(found[o.CLIENT_FQDN], name, domain)
+        name = extra.get(o.HOST_NAME, b"")
+        fqdn = names.fqdn_reply(found[o.CLIENT_FQDN], name, plan.informed.get(o.DOMAIN_NAME, b""))
         if fqdn is not None:
-            packet.options[o.CLIENT_FQDN] = fqdn
-    return _echo(asked, packet)
+            extra[o.CLIENT_FQDN] = fqdn
+    return given_back(asked, extra)
 
 
 def host_name(selected: Selected, row: Binding | None) -> bytes:
@@ -57,15 +88,18 @@ def host_name(selected: Selected, row: Binding | None) -> bytes:
 
 def nak(asked: Asked, text: str, state: str) -> Decision:
     """Return the decision to refuse an address."""
-    packet = _echo(asked, reply.refusal(asked.request, asked.arrival.server, text))
-    return answered(asked, "dhcp.nak", packet, asked.request.ciaddr or asked.wanted or 0, state=state, reason=text)
+    packet = reply.refusal(asked.request, asked.arrival.server, text)
+    given_back(asked, packet.options)
+    data = wire.encode(packet, reply.limit_bytes(asked.request))
+    address = asked.request.ciaddr or asked.wanted or 0
+    return answered(asked, "dhcp.nak", data, address, state=state, reason=text)
 
 
-def _echo(asked: Asked, packet: Packet) -> Packet:
-    """Give back what a relay or a client wants to see again besides options 61 and 82."""
-    request = asked.request
-    if o.SUBNET_SELECTION in request.options:
-        packet.options[o.SUBNET_SELECTION] = request.options[o.SUBNET_SELECTION]
+def given_back(asked: Asked, extra: dict[int, bytes]) -> dict[int, bytes]:
+    """Add what a relay or a client wants to see again besides options 60, 61 and 82; return `extra`."""
+    found = asked.request.options
+    if o.SUBNET_SELECTION in found:
+        extra[o.SUBNET_SELECTION] = found[o.SUBNET_SELECTION]
     if asked.server_id != asked.arrival.server:
-        packet.options[o.SERVER_ID] = asked.server_id.to_bytes(4, "big")
-    return packet
+        extra[o.SERVER_ID] = asked.server_id.to_bytes(4, "big")
+    return extra

@@ -17,24 +17,28 @@ def view_of(request: Packet, arrival: Arrival, networks: Networks) -> NetworkVie
     """Find the client's network: by its own address if it has one, else by what its relay or it selects (RFC 3527,
     RFC 3011), else by its relay's address, else by that of the interface. None for networks that are not ours.
     """
-    if request.ciaddr and request.message_type != MessageType.DISCOVER:
-        return networks.find(request.ciaddr)
-    if request.message_type is MessageType.LEASEQUERY:
+    kind = request.message_type
+    if kind is MessageType.LEASEQUERY:
         return None  # it may be about any network
-    selected = request.options.get(o.SUBNET_SELECTION, b"")
-    link = relay_says(request, o.RELAY_LINK_SELECTION) or (
-        int.from_bytes(selected, "big") if len(selected) == ADDRESS_BYTES else 0
-    )
-    return networks.find(link or request.giaddr or arrival.server)
+    if request.ciaddr and kind is not MessageType.DISCOVER:
+        return networks.find(request.ciaddr)
+    options, giaddr = request.options, request.giaddr
+    link = relay_says(request, o.RELAY_LINK_SELECTION) if o.RELAY_INFO in options else 0
+    if not link and o.SUBNET_SELECTION in options and len(options[o.SUBNET_SELECTION]) == ADDRESS_BYTES:
+        link = int.from_bytes(options[o.SUBNET_SELECTION], "big")
+    return networks.find(link or giaddr or arrival.server)
 
 
 def ask(request: Packet, arrival: Arrival, world: World, view: NetworkView, now_s: int) -> Asked:
     """Gather what is known about a request before its message type is looked at."""
-    option_50 = request.options.get(o.REQUESTED_ADDRESS)
+    options = request.options
+    option_50 = options.get(o.REQUESTED_ADDRESS)
     wanted = int.from_bytes(option_50, "big") if option_50 else None
-    mac = bytes((request.htype,)) + request.chaddr
+    mac = request.mac_id
     client_id, is_clone = identify(request, view, mac, request.ciaddr or wanted or 0, now_s)
-    return Asked(request, arrival, world, view, now_s, client_id, mac, is_clone, wanted)
+    server_id = relay_says(request, o.RELAY_SERVER_ID) if o.RELAY_INFO in options else 0
+    server_id = server_id or arrival.server
+    return Asked(request, arrival, world, view, now_s, client_id, mac, is_clone, wanted, server_id)
 
 
 def identify(request: Packet, view: NetworkView, mac: bytes, named: int, now_s: int) -> tuple[bytes, bool]:

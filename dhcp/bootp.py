@@ -18,7 +18,6 @@ from dhcp.macros import Selected
 from dhcp.options import MessageType
 from dhcp.verify import probe
 from dhcp.view import Offer
-from dhcp.wire import Packet
 from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, UNUSABLE, Binding
 
 AUTOMATIC: Final = "automatic"
@@ -48,13 +47,13 @@ def _is_free(row: Binding) -> bool:
 
 
 def _give(asked: Asked, row: Binding) -> Decision:
-    selected = asked.world.macros.select("", (), asked.view.name, row.macro, asked.client_id.hex().upper())
+    selected = asked.world.macros.select("", (), asked.view.name, row.macro, asked.client_id)
     new = row._replace(client_id=asked.client_id, lease_s=FOREVER_S)
     is_new = row.client_id != asked.client_id
     return answered(
         asked,
         "dhcp.bootp",
-        _packet(asked, selected, row),
+        _encoded(asked, selected, row),
         row.address,
         change=None if new == row else (row, new),
         needs_store=is_new,
@@ -63,15 +62,15 @@ def _give(asked: Asked, row: Binding) -> Decision:
     )
 
 
-def _packet(asked: Asked, selected: Selected, row: Binding) -> Packet:
+def _encoded(asked: Asked, selected: Selected, row: Binding) -> bytes:
     request = asked.request
-    plan = asked.world.plans.get(selected, asked.view.network, asked.arrival.server, b"")
-    packet = reply.answer(request, MessageType.ACK, asked.arrival.server, plan, row.address, None)
+    plan = reply.make_plan(selected, asked.view.network, asked.arrival.server, b"")
+    packet = reply.answer(request, MessageType.ACK, asked.arrival.server, plan, row.address, None, {})
     options = {code: packet.options[code] for code in packet.options if code not in (o.MESSAGE_TYPE, o.SERVER_ID)}
     name = answers.host_name(selected, row)
     if name:
         options[o.HOST_NAME] = name
-    return packet._replace(options=_fitting(options), has_cookie=request.has_cookie)
+    return wire.encode(packet._replace(options=_fitting(options), has_cookie=request.has_cookie))
 
 
 def _fitting(options: dict[int, bytes]) -> dict[int, bytes]:

@@ -4,17 +4,17 @@ Every result is built here, so that each carries its event: which client, which 
 `SILENCE` is the table of all reasons for not answering, with the sentence that people read.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from dhcp import names, reply, wire
+from dhcp import names, reply
 from dhcp import options as o
 from dhcp.macros import MacroTable
-from dhcp.route import CLIENT_PORT, SERVER_PORT, Destination, destination
+from dhcp.route import Destination, destination
 from dhcp.svcconf import ServiceConf
 from dhcp.view import NetworkView, Offer
-from dhcp.wire import Packet, WireError
+from dhcp.wire import Packet
 from storage.records import BOOTP, Binding, Change, ipv4_text
 
 ADDRESS_BYTES = 4
@@ -47,6 +47,8 @@ SILENCE: Final[Mapping[str, str]] = {
 
 
 BINDS = frozenset({"dhcp.ack", "dhcp.bootp"})  # kinds of event after which an address is the client's
+FOUND_MAX = 16384  # addresses whose network is remembered; forgotten all together when there are more
+GIVES = BINDS | {"dhcp.offer"}  # kinds of answer that give an address
 CLASS_SHOWN_MAX = 64  # characters of option 60 in an event
 CLONE = "another machine sends the same client id: served under its hardware address"
 
@@ -64,15 +66,19 @@ class Networks:
     def __init__(self, views: Iterable[NetworkView]) -> None:
         self.views = tuple(views)
         self._by_number = {(view.network.mask, view.network.number): view for view in self.views}
+        self._found: dict[int, NetworkView | None] = {}  # what was looked for: mostly the same few relays
         self._masks = tuple(sorted({view.network.mask for view in self.views}, reverse=True))
 
     def find(self, address: int) -> NetworkView | None:
         """Return the view of the network that an address is in."""
-        for mask in self._masks:
-            view = self._by_number.get((mask, address & mask))
-            if view is not None:
-                return view
-        return None
+        if address in self._found:
+            return self._found[address]
+        tried = (self._by_number.get((mask, address & mask)) for mask in self._masks)
+        view = next((one for one in tried if one is not None), None)
+        if len(self._found) >= FOUND_MAX:
+            self._found.clear()
+        self._found[address] = view
+        return view
 
 
 class World(NamedTuple):
@@ -93,10 +99,14 @@ class Reply(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What to do about one packet; see the module's text for the order."""
+    """What to do about one packet; see `dhcp.service` for the order.
+
+    Of a flood most answers are only counted, so their events are worded when `fields` is looked at: `facts` is either
+    the fields or what they are made from.
+    """
 
     kind: str  # of the event
-    fields: Mapping[str, object]
+    facts: "Mapping[str, object] | Facts"
     view: NetworkView | None = None
     change: Change | None = None
     reply: Reply | None = None
@@ -105,6 +115,11 @@ class Decision(NamedTuple):
     forget: bytes | None = None  # the offer to this client id ends, once the change is stored
     heard: tuple[bytes, bytes, int] | None = None  # (client id, mac, time) to remember, once the change is stored
     probe: int = 0  # the address that must not answer an ICMP echo before this is done
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        """The event's fields."""
+        return _worded(self.kind, self.facts) if isinstance(self.facts, Facts) else self.facts
 
 
 class Asked(NamedTuple):
@@ -119,15 +134,11 @@ class Asked(NamedTuple):
     mac: bytes  # htype + chaddr
     is_clone: bool
     wanted: int | None  # option 50
+    server_id: int  # the address that the client is to know the server by: its relay's, where the relay asks for that
 
     def owns(self, row: Binding) -> bool:
         """Tell whether a binding is this client's and of use to a DHCP client."""
         return row.client_id == self.client_id and not row.flags & BOOTP
-
-    @property
-    def server_id(self) -> int:
-        """The address that the client is to know the server by: its relay's, where the relay asks for that."""
-        return relay_says(self.request, o.RELAY_SERVER_ID) or self.arrival.server
 
     def is_to_us(self, server_id: bytes) -> bool:
         """Tell whether option 54 names this server, by its own address or by the relay's in its place."""
@@ -175,30 +186,19 @@ def unheard(request: Packet, reason: str, **fields: object) -> Decision:
     )
 
 
-class Facts(Mapping[str, object]):
-    """The fields of an answer's event, worded when first looked at: of a flood, most answers are only counted."""
+class Facts(NamedTuple):
+    """What the event of an answer tells of: who asked, the address, and more fields."""
 
-    __slots__ = ("_address", "_asked", "_more", "_worded")
+    asked: Asked
+    address: int
+    more: Mapping[str, object]
 
-    def __init__(self, asked: Asked, address: int, more: Mapping[str, object]) -> None:
-        self._asked = asked
-        self._address = address
-        self._more = more
-        self._worded: dict[str, object] | None = None
 
-    def _all(self) -> dict[str, object]:
-        if self._worded is None:
-            self._worded = {**_fields(self._asked, self._address), **self._more}
-        return self._worded
-
-    def __getitem__(self, name: str) -> object:
-        return self._all()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
+def _worded(kind: str, facts: Facts) -> dict[str, object]:
+    fields = {**_fields(facts.asked, facts.address), **facts.more}
+    if kind in BINDS and (name := names.sent_by(facts.asked.request)):
+        fields["client_name"] = name
+    return fields
 
 
 def _fields(asked: Asked, address: int) -> dict[str, object]:
@@ -221,7 +221,7 @@ def _fields(asked: Asked, address: int) -> dict[str, object]:
 def answered(
     asked: Asked,
     kind: str,
-    packet: Packet,
+    data: bytes,
     address: int,
     *,
     change: tuple[Binding, Binding] | None = None,
@@ -230,36 +230,28 @@ def answered(
     probe: int = 0,
     **fields: object,
 ) -> Decision:
-    """Return the decision to send `packet`, once `change` (old, new) is stored where there is one."""
-    try:
-        data = wire.encode(packet, reply.limit_bytes(asked.request))
-    except WireError as error:
-        return silent(asked, "no-room", text=str(error))
+    """Return the decision to send `data`, once `change` (old, new) is stored where there is one.
+
+    `address` is the one that it is about; the packet gives it to the client if its kind is in `GIVES`.
+    """
+    request, arrival, world, view, now_s, client_id, mac, *_ = asked
+    if kind == "dhcp.nak":
+        is_local = arrival.server in view.network
+        to = destination(request, 0, world.conf.debug_port_offset, refused=True, ciaddr_is_local=is_local)
+    else:
+        to = destination(request, address if kind in GIVES else 0, world.conf.debug_port_offset)
     done = kind in BINDS
-    if done and (name := names.sent_by(asked.request)):
-        fields["client_name"] = name
     return Decision(
         kind,
         Facts(asked, address, fields),
-        asked.view,
-        None if change is None else Change(asked.view.name, *change),
-        Reply(data, _destination(asked, packet)),
+        view,
+        None if change is None else Change(view.name, *change),
+        Reply(data, to),
         needs_store,
         remember,
-        asked.client_id if done else None,
-        (asked.client_id, asked.mac, asked.now_s) if done else None,
+        client_id if done else None,
+        (client_id, mac, now_s) if done else None,
         probe,
-    )
-
-
-def _destination(asked: Asked, packet: Packet) -> Destination:
-    offset = asked.world.conf.debug_port_offset
-    return destination(
-        asked.request,
-        packet,
-        server_port=SERVER_PORT + offset,
-        client_port=CLIENT_PORT + offset,
-        ciaddr_is_local=asked.arrival.server in asked.view.network,
     )
 
 

@@ -24,7 +24,7 @@ from typing import Final
 
 from dhcp import bootp, leasequery
 from dhcp import options as o
-from dhcp.answers import answer, nak, select
+from dhcp.answers import answer, nak, plan_for
 from dhcp.asking import ask, is_fixed, runs
 from dhcp.decision import (
     CLIENT_ID_MAX_BYTES,
@@ -39,9 +39,10 @@ from dhcp.decision import (
 )
 from dhcp.macros import Selected
 from dhcp.options import MessageType
+from dhcp.reply import Plan
 from dhcp.verify import probe
 from dhcp.view import NetworkView, Offer
-from dhcp.wire import Packet
+from dhcp.wire import Packet, WireError
 from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, ipv4_text
 
 SEVERAL = "it has several reservations in this network; delete all but one"
@@ -65,7 +66,10 @@ def decide(request: Packet, arrival: Arrival, world: World, view: NetworkView | 
         return unheard(request, "no-network", giaddr=ipv4_text(request.giaddr))
     if len(request.client_id) > CLIENT_ID_MAX_BYTES:
         return unheard(request, "client-id-long")
-    return handler(ask(request, arrival, world, view, now_s))
+    try:
+        return handler(ask(request, arrival, world, view, now_s))
+    except WireError as error:
+        return unheard(request, "no-room", text=str(error))
 
 
 # -- DISCOVER
@@ -81,7 +85,7 @@ def _discover(asked: Asked) -> Decision:
             return silent(asked, "blocked")
         decision = _offer(asked, reservation)
         if len(view.reservations_of(client_id)) > 1:
-            decision = decision._replace(fields={**decision.fields, "detail": SEVERAL})
+            decision = decision._replace(facts={**decision.fields, "detail": SEVERAL})
         return decision
     row = _offered_already(asked) or _held_already(asked) or _wished_for(asked)
     row = row or view.free_for(client_id) or view.ended_before(asked.now_s - asked.world.conf.lease_min_lru_s)
@@ -97,7 +101,9 @@ def _offered_already(asked: Asked) -> Binding | None:
 def _held_already(asked: Asked) -> Binding | None:
     """Find the client's own binding, the one it asks for first, then one whose lease runs."""
     usable = [row for row in asked.view.bindings_of(asked.client_id) if _is_available(asked, row)]
-    return max(usable, key=lambda row: (row.address == asked.wanted, runs(row, asked.now_s)), default=None)
+    if not usable:
+        return None
+    return max(usable, key=lambda row: (row.address == asked.wanted, runs(row, asked.now_s)))
 
 
 def _wished_for(asked: Asked) -> Binding | None:
@@ -119,12 +125,12 @@ def _is_available(asked: Asked, row: Binding) -> bool:
 
 
 def _offer(asked: Asked, row: Binding) -> Decision:
-    selected = select(asked, row.macro)
-    lease_s = _lease(asked, row, selected, negotiable=True)
+    plan = plan_for(asked, row.macro)
+    lease_s = _lease(asked, row, plan.selected, negotiable=True)
     return answered(
         asked,
         "dhcp.offer",
-        answer(asked, MessageType.OFFER, selected, row, lease_s),
+        answer(asked, MessageType.OFFER, plan, row, lease_s),
         row.address,
         lease_s=lease_s,
         remember=Offer(asked.client_id, asked.mac, row.address, lease_s),
@@ -161,9 +167,9 @@ def _selecting(asked: Asked, server_id: bytes) -> Decision:
         return silent(asked, "no-offer")
     if row is None or not _is_available(asked, row):
         return silent(asked, "taken", forget=asked.client_id)
-    selected = select(asked, row.macro)
-    lease_s = offer.lease_s or _lease(asked, row, selected, negotiable=selected.lease_negotiable)
-    return _ack(asked, row, selected, lease_s, "selecting")
+    plan = plan_for(asked, row.macro)
+    lease_s = offer.lease_s or _lease(asked, row, plan.selected, negotiable=plan.selected.lease_negotiable)
+    return _ack(asked, row, plan, lease_s, "selecting")
 
 
 def _rebooting(asked: Asked, wanted: int) -> Decision:
@@ -196,19 +202,20 @@ def _extend(asked: Asked, row: Binding, state: str) -> Decision:
         return silent(asked, "unusable")
     if not is_fixed(row) and not runs(row, asked.now_s):
         return nak(asked, "Lease has expired.", state)
-    selected = select(asked, row.macro)
-    lease_s = _lease(asked, row, selected, negotiable=selected.lease_negotiable)
-    return _ack(asked, row, selected, lease_s, state)
+    plan = plan_for(asked, row.macro)
+    lease_s = _lease(asked, row, plan.selected, negotiable=plan.selected.lease_negotiable)
+    return _ack(asked, row, plan, lease_s, state)
 
 
-def _ack(asked: Asked, row: Binding, selected: Selected, lease_s: int, state: str) -> Decision:
+def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> Decision:
     """Acknowledge, storing client id and end of the lease first; what is stored already is not stored again."""
     end_s = FOREVER_S if lease_s == FOREVER_S else min(asked.now_s + lease_s, FOREVER_S - 1)
-    new = row._replace(client_id=asked.client_id, lease_s=end_s)
+    address, _, flags, owner, _, signature, macro, comment = row
+    new = Binding(address, asked.client_id, flags, owner, end_s, signature, macro, comment)
     return answered(
         asked,
         "dhcp.ack",
-        answer(asked, MessageType.ACK, selected, row, lease_s),
+        answer(asked, MessageType.ACK, plan, row, lease_s),
         row.address,
         lease_s=lease_s,
         state=state,
@@ -269,9 +276,8 @@ def _inform(asked: Asked) -> Decision:
     """INFORM: options only, for a client that has an address by other means; no binding is needed."""
     if not asked.request.ciaddr:
         return silent(asked, "no-address")
-    selected = select(asked, "")
-    packet = answer(asked, MessageType.ACK, selected, None, None)
-    return answered(asked, "dhcp.inform", packet, asked.request.ciaddr)
+    data = answer(asked, MessageType.ACK, plan_for(asked, ""), None, None)
+    return answered(asked, "dhcp.inform", data, asked.request.ciaddr)
 
 
 HANDLERS: Final[Mapping[MessageType | None, Callable[[Asked], Decision]]] = {

@@ -19,7 +19,7 @@ from dhcp import wire
 from dhcp.decision import Arrival, Decision, Reply, World, unheard
 from dhcp.macros import MacroTable
 from dhcp.options import MessageType
-from dhcp.route import CLIENT_PORT, SERVER_PORT, destination
+from dhcp.route import destination
 from dhcp.view import NetworkView
 from dhcp.wire import Packet
 from storage.records import FOREVER_S, FREE_ID, UNUSABLE, Binding, ipv4_text
@@ -54,8 +54,7 @@ def decide(request: Packet, arrival: Arrival, world: World, now_s: int) -> Decis
     leases.sort(key=lambda lease: (lease.heard_s, lease.row.lease_s), reverse=True)
     kind = MessageType.LEASEACTIVE if leases else missing
     packet = _packet(request, arrival, kind, leases[:LEASES_MAX], world.macros, now_s)
-    offset = world.conf.debug_port_offset
-    to = destination(request, packet, server_port=SERVER_PORT + offset, client_port=CLIENT_PORT + offset)
+    to = destination(request, 0, world.conf.debug_port_offset)
     fields: dict[str, object] = {
         "address": ipv4_text(packet.ciaddr),
         "mac": packet.mac,
@@ -129,7 +128,7 @@ def _told(leases: list[Lease], now_s: int) -> dict[int, bytes]:
 def _renewals(lease: Lease, macros: MacroTable, now_s: int) -> dict[int, bytes]:
     """Return the time left until the client renews (option 58) and rebinds (59), 0 where that is over."""
     row, told = lease.row, {}
-    said = dict(macros.select("", (), lease.network, row.macro, row.client_id.hex().upper()).options)
+    said = dict(macros.select("", (), lease.network, row.macro, row.client_id).options)
     whole_s = row.lease_s - lease.heard_s
     for code, eighths in ((o.RENEWAL_TIME, 4), (o.REBINDING_TIME, 7)):
         after_s = int.from_bytes(said[code], "big") if code in said else whole_s * eighths // 8

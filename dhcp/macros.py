@@ -13,6 +13,7 @@ Supersets of Solaris: the class macro is the one with the longest prefix of the 
 of user class `iPXE` get the macro `iPXE`. Not copied: an including macro there loses included vendor options.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -28,6 +29,8 @@ INCLUDE_DEPTH_MAX: Final = 20
 SELECT_CACHE_ENTRIES: Final = 8192
 VENDOR_AREA_BYTES: Final = 255
 USER_CLASS_MACROS: Final = frozenset({"iPXE"})
+
+_CLIENT_MACRO: Final = re.compile("(?:[0-9A-F]{2})+")
 
 _FIELD_CODES: Final = {name: BUILT_IN[name].code for name in ("BootSrvA", "BootSrvN", "BootFile")}
 _INTERNAL_CODES: Final = {row.name: row.code for row in BUILT_IN.values() if row.category is Category.INTERNAL}
@@ -115,6 +118,9 @@ class MacroTable:
         self._disabled = frozenset(fault.name for fault in faults if fault.kind == "m")
         self._vendor_classes = frozenset(name for bundle in bundles.values() for name in bundle.vendor)
         self._names = self._bundles.keys() | self._disabled
+        self.clients: Mapping[bytes, str] = {
+            bytes.fromhex(name): name for name in self._names if _CLIENT_MACRO.fullmatch(name)
+        }
         self._compose: Callable[..., Selected] = lru_cache(SELECT_CACHE_ENTRIES)(self._composed)
 
     @classmethod
@@ -144,12 +150,14 @@ class MacroTable:
         """Whether a macro of this name is in force."""
         return name in self._bundles
 
-    def select(self, class_id: str, user_classes: Sequence[str], network: str, macro: str, client_id: str) -> Selected:
+    def select(
+        self, class_id: str, user_classes: Sequence[str], network: str, macro: str, client_id: bytes
+    ) -> Selected:
         """Merge the macros that apply to one client.
 
-        `class_id` is option 60's text, `network` a network number, `macro` the binding's macro, `client_id` upper-case
-        hexadecimal; names without a macro count for nothing. The answers are cached by what has an effect only, so
-        that clients cannot wear the cache out with words of their own.
+        `class_id` is option 60's text, `network` a network number, `macro` the binding's macro; a client's macro is
+        named by its id in upper-case hexadecimal. Names without a macro count for nothing. The answers are cached by
+        what has an effect only, so that clients cannot wear the cache out with words of their own.
         """
         class_macro = self._class_macro(class_id) if class_id else ""
         users = tuple(name for name in user_classes if name in USER_CLASS_MACROS) if user_classes else ()
@@ -160,7 +168,7 @@ class MacroTable:
             users,
             network if network in names else "",
             macro if macro in names else "",
-            client_id if client_id in names else "",
+            self.clients.get(client_id, ""),
         )
 
     def _class_macro(self, class_id: str) -> str:

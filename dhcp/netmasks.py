@@ -74,7 +74,7 @@ def find(number: str, macro_mask: str, masks: Mapping[str, str], interfaces: Ite
 
 def macro_mask(macros: MacroTable, number: str) -> str:
     """Return option Subnet of a network's own macro, dotted; "" if it sets none or is disabled."""
-    value = dict(macros.select("", (), number, "", "").options).get(SUBNET_MASK, b"")
+    value = dict(macros.select("", (), number, "", b"").options).get(SUBNET_MASK, b"")
     return ipv4_text(int.from_bytes(value, "big")) if value else ""
 
 

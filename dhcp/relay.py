@@ -17,7 +17,8 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from dhcp import wire
-from dhcp.route import CLIENT_PORT, SERVER_PORT, Destination, destination
+from dhcp.options import MessageType
+from dhcp.route import SERVER_PORT, Destination, destination
 from dhcp.wire import Packet
 from storage.records import ipv4_text
 
@@ -127,5 +128,5 @@ def _reply(data: bytes, head: Packet, plan: Plan) -> Homeward | Dropped:
     if link is None or not link.has_clients:
         return _drop(head, "not-ours")
     direct = head._replace(giaddr=0)  # the last relay is to the client what a server on its network would be
-    to = destination(direct, direct, client_port=CLIENT_PORT + plan.port_offset)
+    to = destination(direct, head.yiaddr, plan.port_offset, refused=head.message_type is MessageType.NAK)
     return Homeward(data, link.address, to, head)

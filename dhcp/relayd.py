@@ -89,6 +89,7 @@ class RelayAgent:
 
     def __init__(self, plan: Plan, ports: Sequence[Port], emit: Emit) -> None:
         self.tally = Tally(emit)
+        self._emit = emit
         self._plan = plan
         self._ports = {port.udp.fileno(): port for port in ports}
         self._by_address = {port.interface.address: port for port in ports}
@@ -156,13 +157,17 @@ class RelayAgent:
             to = ipv4_text(server)
             if self._sent(to, sender.sendto, onward.data, (to, onward.port)):
                 head = onward.head
-                self.tally.routine("dhcp.relayed", {"mac": head.mac, "xid": f"{head.xid:08x}", "server": to})
+                self._tell("dhcp.relayed", mac=head.mac, xid=f"{head.xid:08x}", server=to)
 
     def _send_homeward(self, homeward: Homeward) -> None:
         port, head = self._by_address[homeward.link], homeward.head
         if self._sent(head.mac, self._deliver, port, homeward.data, homeward.to):
-            fields = {"mac": head.mac, "xid": f"{head.xid:08x}", "address": ipv4_text(head.yiaddr or head.ciaddr)}
-            self.tally.routine("dhcp.returned", fields)
+            address = ipv4_text(head.yiaddr or head.ciaddr)
+            self._tell("dhcp.returned", mac=head.mac, xid=f"{head.xid:08x}", address=address)
+
+    def _tell(self, kind: str, **fields: object) -> None:
+        if self.tally.tells(kind):
+            self._emit(kind, **fields)
 
     def _deliver(self, port: Port, data: bytes, to: Destination) -> None:
         if to.via is Via.FRAME and port.raw is not None and len(data) <= frame.MAX_PAYLOAD_BYTES:

@@ -3,8 +3,11 @@
 Rules of the room:
 
 * A *plan* is everything about a reply that does not depend on the client's own packet: the options of the macros in
-  Sun's order, what the network fills in, boot server, boot file, names. Plans are kept for each (Selected, network,
-  server, parameter list), so the path of one packet only adds message type, lease, and what is echoed.
+  Sun's order, what the network fills in, boot server, boot file, names. Plans are kept by what they are made from, so
+  the path of one packet only adds message type, lease, and what is echoed.
+* A plan also holds its options encoded, as they stand before and after the lease time. The usual answer is those bytes
+  with a header before and the echoes after them (`quick`); whatever is out of the ordinary is put together option by
+  option (`answer`). Both give the same packet: a test holds them together.
 * Everything the macros set is sent, whatever the client's parameter list (option 55) says, as Sun has it. The list
   only adds: 28 from the network, and 66 and 67 for clients that read those instead of the header fields.
 * Boot file and server name go to their header fields; one too long for its field goes to option 67 or 66 alone.
@@ -24,14 +27,16 @@ from dhcp.wire import Packet
 from storage.records import ipv4_text
 
 PLANS_MAX = 4096  # forgotten all together when there are more
+LIMIT_MIN_BYTES: Final = wire.payload_limit(0)  # every client takes that much
 PAYLOAD_MAX_BYTES = 1472  # an Ethernet frame's; a client's larger option 57 would only ask for fragments
 OWN_URL = "http:///"
 AS_STORED: Final = ("utf-8", "surrogateescape")  # how texts of the datastore become bytes again
-PXE_CLASSES: Final = (b"PXEClient", b"HTTPClient")  # firmware compares the answer with the bare word
 LEASE_CODES: Final = frozenset({o.LEASE_TIME, o.RENEWAL_TIME, o.REBINDING_TIME})
 OURS: Final = frozenset({o.MESSAGE_TYPE, o.SERVER_ID, o.OVERLOAD, o.CLIENT_ID, o.RELAY_INFO})  # never from a macro
 
 _TYPE: Final = {kind: bytes((kind,)) for kind in MessageType}
+SHORT_BYTES: Final = 255  # ids and relay informations that surely fit one option each
+_LEASE_HEAD: Final = bytes((o.LEASE_TIME, 4))
 
 
 class Plan(NamedTuple):
@@ -43,26 +48,28 @@ class Plan(NamedTuple):
     siaddr: int
     sname: bytes
     file: bytes
+    wants_file: bool  # no macro names a boot file: the client's own is looked at
+    areas: bytes  # sname, file and cookie, encoded
+    runs: dict[MessageType, tuple[bytes, bytes]]  # for OFFER and ACK: the options before and after the lease's value
 
 
-class Plans:
-    """The plans made so far."""
+PlanKey = tuple[bytes, bytes, bytes, str, bytes, int, Network]
+"""What a plan depends on: options 60, 77 and 55, the address's macro, a client id that has a macro, server, network."""
 
-    def __init__(self) -> None:
-        self._plans: dict[tuple[int, int, int, bytes], Plan] = {}
 
-    def get(self, selected: Selected, network: Network, server: int, wanted: bytes) -> Plan:
-        """Return the plan for these macros, this network, answering address and parameter list."""
-        key = (id(selected), network.number, server, wanted)
-        plan = self._plans.get(key)
-        if plan is None or plan.selected is not selected:  # an id may be used again, the object held here may not
-            if len(self._plans) >= PLANS_MAX:
-                self._plans.clear()
-            plan = self._plans[key] = _plan(selected, network, server, wanted)
+class Plans(dict[PlanKey, Plan]):
+    """The plans made so far, at most `PLANS_MAX`: strangers may send any class and parameter list."""
+
+    def keep(self, key: PlanKey, plan: Plan) -> Plan:
+        """Keep a plan, and return it."""
+        if len(self) >= PLANS_MAX:
+            self.clear()
+        self[key] = plan
         return plan
 
 
-def _plan(selected: Selected, network: Network, server: int, wanted: bytes) -> Plan:
+def make_plan(selected: Selected, network: Network, server: int, wanted: bytes) -> Plan:
+    """Return the plan for these macros, this network, answering address and parameter list."""
     siaddr = selected.boot_server or server
     file = selected.boot_file
     if file.startswith(OWN_URL):
@@ -82,31 +89,82 @@ def _plan(selected: Selected, network: Network, server: int, wanted: bytes) -> P
     ):
         if text and (code in wanted or len(text) > room):
             options.setdefault(code, text[: wire.MAX_PACKET_BYTES])
+    sname = sname if len(sname) <= wire.SNAME_BYTES else b""
+    file_bytes = file_bytes if len(file_bytes) <= wire.FILE_BYTES else b""
     return Plan(
         selected,
         options,
         {code: value for code, value in options.items() if code not in LEASE_CODES},
         siaddr,
-        sname if len(sname) <= wire.SNAME_BYTES else b"",
-        file_bytes if len(file_bytes) <= wire.FILE_BYTES else b"",
+        sname,
+        file_bytes,
+        not file,
+        wire.text_areas(sname, file_bytes),
+        {kind: _run(kind, server, options) for kind in (MessageType.OFFER, MessageType.ACK)},
     )
 
 
-def answer(request: Packet, kind: MessageType, server: int, plan: Plan, address: int, lease_s: int | None) -> Packet:
-    """Return an OFFER or ACK. `lease_s` None: the answer to an INFORM, which gives no address and no lease."""
+def _run(kind: MessageType, server: int, options: dict[int, bytes]) -> tuple[bytes, bytes]:
+    """Encode a plan's options in two parts, for the lease's value to stand between."""
+    head = wire.option_run({o.MESSAGE_TYPE: _TYPE[kind], o.SERVER_ID: server.to_bytes(4, "big")})
+    codes = list(options)
+    place = codes.index(o.LEASE_TIME)
+    before = wire.option_run({code: options[code] for code in codes[:place]})
+    after = wire.option_run({code: options[code] for code in codes[place + 1 :]})
+    return head + before + _LEASE_HEAD, after
+
+
+def quick(
+    request: Packet, kind: MessageType, plan: Plan, address: int, lease_s: int, extra: dict[int, bytes]
+) -> bytes | None:
+    """Return an OFFER or ACK, encoded; None where it takes `answer` to write it.
+
+    `extra` are the options besides the plan's and those given back here, 61 and 82.
+    """
+    options = request.options
+    client_id, relay = options.get(o.CLIENT_ID, b""), options.get(o.RELAY_INFO, b"")
+    if extra or len(client_id) + len(relay) > SHORT_BYTES or (request.file and plan.wants_file):
+        return None
+    before, after = plan.runs[kind]
+    data = wire.join_reply(
+        request,
+        0 if kind is MessageType.OFFER else request.ciaddr,
+        address,
+        plan.siaddr,
+        (
+            plan.areas,
+            before,
+            lease_s.to_bytes(4, "big"),
+            after,
+            b"=%c%b" % (len(client_id), client_id) if client_id else b"",
+            b"R%c%b" % (len(relay), relay) if relay else b"",
+        ),
+    )
+    return data if len(data) <= LIMIT_MIN_BYTES or len(data) <= limit_bytes(request) else None
+
+
+def answer(
+    request: Packet,
+    kind: MessageType,
+    server: int,
+    plan: Plan,
+    address: int,
+    lease_s: int | None,
+    extra: dict[int, bytes],
+) -> Packet:
+    """Return an OFFER or ACK. `lease_s` None: the answer to an INFORM, which gives no address and no lease.
+
+    `extra` are the options besides the plan's and those given back here, 61 and 82; they win.
+    """
     if lease_s is None:
         options = {o.MESSAGE_TYPE: _TYPE[kind], o.SERVER_ID: server.to_bytes(4, "big"), **plan.informed}
     else:
         options = {o.MESSAGE_TYPE: _TYPE[kind], o.SERVER_ID: server.to_bytes(4, "big"), **plan.leased}
         options[o.LEASE_TIME] = lease_s.to_bytes(4, "big")
-    asked = request.options
-    class_id = asked.get(o.CLASS_ID)
-    if class_id is not None and plan.selected.echo_class:
-        word = class_id.partition(b":")[0]
-        options[o.CLASS_ID] = word if word in PXE_CLASSES else class_id
-    _echo(asked, options)
+    _give_back(request, options)
+    options.update(extra)
     file = plan.file
-    if not file and request.file and not plan.selected.boot_file:
+    if request.file and plan.wants_file:
         file = _boot_path(plan.selected.boot_path, request.file)
     return Packet(
         wire.BOOTREPLY,
@@ -134,7 +192,7 @@ def refusal(request: Packet, server: int, text: str) -> Packet:
         o.SERVER_ID: server.to_bytes(4, "big"),
         o.MESSAGE: text.encode(),
     }
-    _echo(request.options, options)
+    _give_back(request, options)
     return Packet(
         wire.BOOTREPLY,
         request.htype,
@@ -154,11 +212,10 @@ def refusal(request: Packet, server: int, text: str) -> Packet:
     )
 
 
-def _echo(asked: dict[int, bytes], options: dict[int, bytes]) -> None:
+def _give_back(request: Packet, options: dict[int, bytes]) -> None:
     for code in (o.CLIENT_ID, o.RELAY_INFO):
-        value = asked.get(code)
-        if value is not None:
-            options[code] = value
+        if code in request.options:
+            options[code] = request.options[code]
 
 
 def _boot_path(prefix: str, name: bytes) -> bytes:

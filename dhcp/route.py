@@ -7,7 +7,6 @@ see `dhcp.frame`); everything else goes out of the UDP socket. A shell that may 
 from enum import Enum
 from typing import Final, NamedTuple
 
-from dhcp.options import MessageType
 from dhcp.wire import ETHERNET, Packet
 
 SERVER_PORT: Final = 67
@@ -33,14 +32,9 @@ class Destination(NamedTuple):
 
 
 def destination(
-    request: Packet,
-    reply: Packet,
-    *,
-    server_port: int = SERVER_PORT,
-    client_port: int = CLIENT_PORT,
-    ciaddr_is_local: bool = True,
+    request: Packet, yiaddr: int, port_offset: int = 0, *, refused: bool = False, ciaddr_is_local: bool = True
 ) -> Destination:
-    """Say where `reply` to `request` goes.
+    """Say where the reply to `request` that gives the address `yiaddr` (0: none) goes; `refused`: it is a NAK.
 
     A relay gets it on the server's port. A refusal (NAK) is broadcast, for the client must not trust the address that
     it has, unless `ciaddr_is_local` is false: then the client wrote from beyond a router, where no broadcast of ours
@@ -48,11 +42,11 @@ def destination(
     broadcast if it asks for that or its hardware cannot be framed, and by frame if not.
     """
     if request.giaddr:
-        return Destination(Via.SOCKET, request.giaddr, server_port)
-    refused = reply.message_type is MessageType.NAK
+        return Destination(Via.SOCKET, request.giaddr, SERVER_PORT + port_offset)
+    client_port = CLIENT_PORT + port_offset
     if request.ciaddr and not (refused and ciaddr_is_local):
         return Destination(Via.SOCKET, request.ciaddr, client_port)
-    framable = request.htype == ETHERNET and request.hlen == _MAC_BYTES and reply.yiaddr
+    framable = request.htype == ETHERNET and request.hlen == _MAC_BYTES and yiaddr
     if refused or request.broadcast or not framable:
         return Destination(Via.SOCKET, LIMITED_BROADCAST, client_port)
-    return Destination(Via.FRAME, reply.yiaddr, client_port, request.chaddr)
+    return Destination(Via.FRAME, yiaddr, client_port, request.chaddr)

@@ -6,7 +6,7 @@ Once in `TOTALS_EVERY_S` one event says how many of each kind there were since t
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 EVENTS_PER_S = 10  # for each reason; reasons are a small fixed set
 ROUTINE_PER_S = 250  # for each kind; an event costs more than the answer it tells of
@@ -39,12 +39,11 @@ class Tally:
         if self._told[key] <= EVENTS_PER_S:
             self._emit(kind, reason=reason, **fields)
 
-    def routine(self, kind: str, fields: Mapping[str, object]) -> None:
-        """Tell of an answer, unless this second has heard enough of its kind."""
+    def tells(self, kind: str) -> bool:
+        """Count an answer; say whether to tell of it, or this second has heard enough of its kind."""
         told = self._answered.get(kind, 0) + 1
         self._answered[kind] = told
-        if told <= ROUTINE_PER_S:
-            self._emit(kind, **fields)
+        return told <= ROUTINE_PER_S
 
     def turn(self, now_s: int) -> None:
         """Begin a new second: tell the sums of what was held back in the last one."""

@@ -15,11 +15,12 @@ Rules of the room:
 
 import heapq
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from dhcp.networks import Network
-from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, Delta
+from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, Delta, Row
 
 OFFERS_MAX = 65536  # for each network, the oldest goes first; more than the largest network of a site has
 HEARD_MAX = 65536  # for each network: hardware addresses remembered for telling clones apart
@@ -58,7 +59,8 @@ class FreeSet:
         Servers that know the same rows thus start at the same place, whatever they have offered or seen taken.
         """
         offset = address - self._base
-        self._low, self._high = min(self._low, offset), max(self._high, offset)
+        self._low = min(self._low, offset)
+        self._high = max(self._high, offset)
 
     def add(self, address: int) -> None:
         """Put an address in; it must be covered."""
@@ -70,12 +72,16 @@ class FreeSet:
     def discard(self, address: int) -> None:
         """Take an address out, if it is there."""
         offset = address - self._base
-        chunk, bit = offset >> self.CHUNK_BITS, 1 << (offset & 1023)
-        bits = self._chunks.get(chunk, 0) & ~bit
+        chunk, place = offset >> self.CHUNK_BITS, offset & 1023
+        bits = self._chunks.get(chunk, 0)
+        if not bits >> place & 1:
+            return
+        bits ^= 1 << place
         if bits:
             self._chunks[chunk] = bits
-        elif self._chunks.pop(chunk, 0):
-            self._filled &= ~(1 << chunk)
+        else:
+            del self._chunks[chunk]
+            self._filled ^= 1 << chunk
 
     def __contains__(self, address: int) -> bool:
         offset = address - self._base
@@ -109,14 +115,17 @@ class NetworkView:
         self.version = 0  # what Records.read last returned
         self.rows: dict[int, Binding] = {}
         self.offers: dict[bytes, Offer] = {}
-        self.heard: dict[bytes, tuple[bytes, int]] = {}  # client id -> hardware address last acknowledged, and when
+        self.heard: OrderedDict[bytes, tuple[bytes, int]] = (
+            OrderedDict()
+        )  # client id -> hardware address last acknowledged, and when
         self._ids: dict[bytes, bytes] = {}  # hardware address -> client id last acknowledged
         self._clients: dict[bytes, tuple[int, ...]] = {}
         self._free = FreeSet(network)
         self._free_bootp = FreeSet(network)
         self._ended: list[tuple[int, int]] = []  # heap of (lease end, address), stale entries skipped when met
         self._offered: dict[int, bytes] = {}  # address -> client id of the offer that holds it
-        self._expiry: dict[bytes, float] = {}  # in order of expiry: every offer lives equally long
+        # in order of expiry, for every offer lives equally long; a plain dict that loses its first entries gets slow
+        self._expiry: OrderedDict[bytes, float] = OrderedDict()
 
     # -- keeping current
 
@@ -133,19 +142,24 @@ class NetworkView:
             if isinstance(key, int):
                 self._remove(key)
         for row in delta.rows:
-            if isinstance(row, Binding) and self.network.has_host(row.address):
-                self._put(row)
+            self.put(row)
 
-    def _put(self, row: Binding) -> None:
-        old = self.rows.get(row.address)
-        self.rows[row.address] = row
-        if old is not None and (old.flags ^ row.flags) & BOOTP:
-            self._pool(old).discard(old.address)
-        if old is None or old.client_id != row.client_id:
-            if old is not None:
+    def put(self, row: Row) -> None:
+        """Take over one row as it is stored now."""
+        if not isinstance(row, Binding):
+            return
+        address, client_id, flags, *_ = row
+        old = self.rows.get(address)
+        if old is row or (old is None and not self.network.has_host(address)):
+            return
+        self.rows[address] = row
+        if old is not None and (old.flags ^ flags) & BOOTP:
+            self._pool(old).discard(address)
+        if old is None or old.client_id != client_id:
+            if old is not None and old.client_id != FREE_ID:
                 self._unlink(old)
-            if row.client_id != FREE_ID:
-                self._clients[row.client_id] = (*self._clients.get(row.client_id, ()), row.address)
+            if client_id != FREE_ID:
+                self._clients[client_id] = (*self._clients.get(client_id, ()), address)
         self._index(row)
 
     def _remove(self, address: int) -> None:
@@ -163,21 +177,22 @@ class NetworkView:
 
     def _index(self, row: Binding) -> None:
         """Enter a row where the searches look, unless an offer holds its address."""
-        pool = self._pool(row)
-        pool.discard(row.address)
-        if row.owner not in self.owners:
+        address, client_id, flags, owner, lease_s, *_ = row
+        pool = self._free_bootp if flags & BOOTP else self._free
+        pool.discard(address)
+        if owner not in self.owners:
             return
-        pool.cover(row.address)
-        if row.address in self._offered:
+        pool.cover(address)
+        if address in self._offered:
             return
-        if row.client_id == FREE_ID:
-            if not row.flags & NOT_FREE:
-                pool.add(row.address)
-        elif not row.flags & NOT_RECLAIMED and row.lease_s != FOREVER_S:
+        if client_id == FREE_ID:
+            if not flags & NOT_FREE:
+                pool.add(address)
+        elif not flags & NOT_RECLAIMED and lease_s != FOREVER_S:
             if len(self._ended) > 2 * len(self.rows) + HEAP_SLACK:
                 self._ended = [entry for entry in set(self._ended) if self._is_ended(entry)]
                 heapq.heapify(self._ended)
-            heapq.heappush(self._ended, (row.lease_s, row.address))
+            heapq.heappush(self._ended, (lease_s, address))
 
     def _pool(self, row: Binding) -> FreeSet:
         return self._free_bootp if row.flags & BOOTP else self._free
@@ -197,6 +212,8 @@ class NetworkView:
 
         Of equals it is the one with the lowest address: the same on every server, however often rows are written.
         """
+        if client_id not in self._clients:
+            return None
         rows = self.reservations_of(client_id)
         if len(rows) < 2:
             return rows[0] if rows else None
@@ -249,18 +266,19 @@ class NetworkView:
 
     def remember(self, offer: Offer, expires: float) -> None:
         """Keep an offer until `expires`; an earlier one to the same client, or of the same address, ends."""
-        self.forget(offer.client_id)
-        holder = self._offered.get(offer.address)
+        client_id, _, address, _ = offer
+        self.forget(client_id)
+        holder = self._offered.get(address)
         if holder is not None:
             self.forget(holder)
         if len(self.offers) >= OFFERS_MAX:
             self.forget(next(iter(self._expiry)))
-        self.offers[offer.client_id] = offer
-        self._offered[offer.address] = offer.client_id
-        self._expiry[offer.client_id] = expires
-        row = self.rows.get(offer.address)
+        self.offers[client_id] = offer
+        self._offered[address] = client_id
+        self._expiry[client_id] = expires
+        row = self.rows.get(address)
         if row is not None:
-            self._pool(row).discard(offer.address)
+            self._pool(row).discard(address)
 
     def forget(self, client_id: bytes) -> None:
         """End the client's offer, if there is one; its address can be found again."""
@@ -271,6 +289,16 @@ class NetworkView:
         row = self.rows.get(offer.address)
         if row is not None:
             self._index(row)
+
+    def settle(self, client_id: bytes | None, row: Row) -> None:
+        """Take over a row as stored and end the client's offer: nobody may find the address in between."""
+        if client_id is not None:
+            offer = self.offers.get(client_id)
+            if offer is not None and offer.address == row.key:
+                del self.offers[client_id], self._expiry[client_id], self._offered[offer.address]
+            else:
+                self.forget(client_id)
+        self.put(row)
 
     def expire(self, now: float) -> None:
         """End the offers whose time is over."""
@@ -286,9 +314,9 @@ class NetworkView:
 
     def hear(self, client_id: bytes, mac: bytes, at_s: int) -> None:
         """Remember which hardware address holds a client id, and when; the longest unheard go past HEARD_MAX."""
-        self.heard.pop(client_id, None)
-        if len(self.heard) >= HEARD_MAX:
-            oldest = next(iter(self.heard))
-            self._ids.pop(self.heard.pop(oldest)[0], None)
         self.heard[client_id] = (mac, at_s)
+        self.heard.move_to_end(client_id)
+        if len(self.heard) > HEARD_MAX:
+            _, (oldest, _) = self.heard.popitem(last=False)
+            self._ids.pop(oldest, None)
         self._ids[mac] = client_id

@@ -46,6 +46,9 @@ _QUERY_TYPES: Final = frozenset(key for key, kind in _MESSAGE_TYPES.items() if k
 _NO_SNAME: Final = bytes(SNAME_BYTES)
 _NO_FILE: Final = bytes(FILE_BYTES)
 _BYTE: Final = tuple(bytes((value,)) for value in range(256))
+_HEAD: Final = Struct(">BBBBIHHIIII16s")  # up to the hardware address
+_COOKIE_BYTES: Final = _COOKIE.to_bytes(4, "big")
+_END_MARK: Final = b"\xff"
 
 
 class WireError(Exception):
@@ -96,6 +99,11 @@ class Packet(NamedTuple):
         return self.raw_chaddr[: self.hlen].hex(":")
 
     @property
+    def mac_id(self) -> bytes:
+        """The client id of a machine that sends none: hardware type and address."""
+        return _BYTE[self.htype] + self.raw_chaddr[: self.hlen]
+
+    @property
     def message_type(self) -> MessageType | None:
         """The value of option 53; None for BOOTP."""
         return _MESSAGE_TYPES.get(self.options.get(MESSAGE_TYPE, b""))
@@ -106,7 +114,7 @@ class Packet(NamedTuple):
         options = self.options
         if CLIENT_ID in options and MESSAGE_TYPE in options:
             return options[CLIENT_ID]
-        return _BYTE[self.htype] + self.raw_chaddr[: self.hlen]
+        return self.mac_id
 
     @property
     def broadcast(self) -> bool:
@@ -230,18 +238,37 @@ def encode(packet: Packet, limit_bytes: int = MAX_PACKET_BYTES) -> bytes:
     if RELAY_INFO in options:
         options = {**options}
         options[RELAY_INFO] = options.pop(RELAY_INFO)
-    parts = [_HEADER.pack(*packet[:14], _COOKIE)]
+    data = b"".join((_HEADER.pack(*packet[:14], _COOKIE), option_run(options), _END_MARK))
+    if len(data) > limit_bytes:
+        return _encode_overloaded(packet, options, limit_bytes)
+    return data.ljust(MIN_PACKET_BYTES, b"\0")
+
+
+def option_run(options: Mapping[int, bytes]) -> bytes:
+    """Options as they stand in a packet, one after the other; long ones in parts (RFC 3396). No end mark."""
+    parts: list[bytes] = []
     for code, value in options.items():
         size = len(value)
         if size < 256:
             parts += _BYTE[code], _BYTE[size], value
         else:
             parts += (_triple(code, value[at : at + 255]) for at in range(0, size, 255))
-    parts.append(b"\xff")
-    data = b"".join(parts)
-    if len(data) > limit_bytes:
-        return _encode_overloaded(packet, options, limit_bytes)
-    return data.ljust(MIN_PACKET_BYTES, b"\0")
+    return b"".join(parts)
+
+
+def text_areas(sname: bytes, file: bytes) -> bytes:
+    """What stands between the hardware address and the options: server name, boot file, cookie."""
+    return sname.ljust(SNAME_BYTES, b"\0") + file.ljust(FILE_BYTES, b"\0") + _COOKIE_BYTES
+
+
+def join_reply(request: Packet, ciaddr: int, yiaddr: int, siaddr: int, rest: tuple[bytes, ...]) -> bytes:
+    """Write a reply from parts that are encoded already: `rest` is `text_areas` and the options without an end mark.
+
+    The same bytes as `encode` makes, without looking at each option. The length is the caller's business.
+    """
+    _, htype, hlen, _, xid, _, flags, _, _, _, giaddr, chaddr, *_ = request
+    head = _HEAD.pack(BOOTREPLY, htype, hlen, 0, xid, 0, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr)
+    return b"".join((head, *rest, _END_MARK)).ljust(MIN_PACKET_BYTES, b"\0")
 
 
 def _triple(code: int, value: bytes) -> bytes:

@@ -202,7 +202,7 @@ class Pntadm:
     def _address(self, text: str, records: Records, network: str) -> int:
         """An address that is to be in the network. ValueError if it is not, as far as its mask is known."""
         address = address_of(text)
-        options = dict(self._dhcptab(records)[1].select("", (), network, "", "").options)
+        options = dict(self._dhcptab(records)[1].select("", (), network, "", b"").options)
         mask = int.from_bytes(options.get(SUBNET_OPTION, b""), "big")
         if mask and not Network(ipv4_int(network), mask).has_host(address):
             last = ipv4_text((ipv4_int(network) | (mask ^ ALL_ONES)) - 1)

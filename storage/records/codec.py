@@ -18,9 +18,10 @@ fields than the kind has, a client id that is not hexadecimal, a key that its ow
 import re
 import socket
 from binascii import Error as HexError
-from binascii import unhexlify
+from binascii import hexlify, unhexlify
 from collections.abc import Callable
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from storage.records.rows import (
@@ -49,9 +50,10 @@ class LineError(ValueError):
 
 
 class Codec(NamedTuple):
-    """One kind of row: its type, line -> row (LineError), row -> line, and line -> the key it claims, if any."""
+    """One kind of row: its type, row -> key, line -> row (LineError), row -> line, line -> the key it claims."""
 
     row_type: type[Row]
+    key: Callable[[Row], Key]
     parse: Callable[[bytes], Row]
     render: Callable[[Row], bytes]
     claimed_key: Callable[[bytes], Key | None]
@@ -67,6 +69,7 @@ def decode_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
+@lru_cache(maxsize=4096)  # most rows of a table share their texts
 def _escaped(text: str) -> bytes:
     return encode_text(text).replace(b"|", b"\\|")
 
@@ -134,16 +137,22 @@ def _parse_binding(line: bytes) -> Binding:
 
 def _render_binding(row: Row) -> bytes:
     assert isinstance(row, Binding)
+    address, client_id, flags, owner, lease_s, signature, macro, comment = row
     return b"%s|%s|%02d|%s|%d|%d|%s|%s" % (
-        ipv4_text(row.address).encode(),
-        row.client_id.hex().upper().encode(),
-        row.flags,
-        ipv4_text(row.owner).encode(),
-        row.lease_s,
-        row.signature,
-        _escaped(row.macro),
-        _escaped(row.comment),
+        ipv4_text(address).encode(),
+        hexlify(client_id).upper(),
+        flags,
+        _server_text(owner),
+        lease_s,
+        signature,
+        _escaped(macro),
+        _escaped(comment),
     )
+
+
+@lru_cache(maxsize=256)  # as in `_server`
+def _server_text(owner: int) -> bytes:
+    return ipv4_text(owner).encode()
 
 
 def _claimed_address(line: bytes) -> Key | None:
@@ -213,9 +222,9 @@ def _claimed_host(line: bytes) -> Key | None:
     return _unescaped(_BARE_BAR.split(line, 1)[0]) or None
 
 
-BINDING = Codec(Binding, _parse_binding, _render_binding, _claimed_address)
-TAB_ENTRY = Codec(TabEntry, _parse_tab, _render_tab, _claimed_entry)
-INSTALL = Codec(Install, _parse_install, _render_install, _claimed_host)
+BINDING = Codec(Binding, itemgetter(0), _parse_binding, _render_binding, _claimed_address)
+TAB_ENTRY = Codec(TabEntry, itemgetter(0, 1), _parse_tab, _render_tab, _claimed_entry)
+INSTALL = Codec(Install, itemgetter(0), _parse_install, _render_install, _claimed_host)
 
 _NAMED_TABLES = {"dhcptab": TAB_ENTRY, "installs": INSTALL}
 

@@ -129,7 +129,7 @@ class Container:
             raise durable.records_error(error, self.path) from error
 
     def apply(self, changes: Sequence[Change], generation: Callable[[], int]) -> tuple[list[Result], set[Key]]:
-        """Judge changes and make them in memory; results, and the keys touched, which `store` must follow.
+        """Judge changes and make them in memory; results, and the keys touched, which `stage` must follow.
 
         Until then the file has other contents than we hold, so whatever fails makes the next look read it.
         """
@@ -144,12 +144,20 @@ class Container:
             self._stamp, self._odd_data = before
         return results, touched
 
-    def store(self) -> None:
-        """Write what `apply` made, durably; RecordsError, after which the file is read again before it is believed."""
+    def stage(self) -> durable.Staged:
+        """Write what `apply` made beside the file; RecordsError. `stored` is told how it went on."""
         assert self._image is not None
         assert self._status is not None
         try:
-            identity = durable.replace(self._directory, self.name, self._image.lines.pieces(), self._status)
+            return durable.stage(self._directory, self.name, self._image.lines.pieces(), self._status)
+        except OSError as error:
+            raise durable.records_error(error, self.path) from error
+
+    def stored(self, identity: tuple[int, int] | OSError) -> None:
+        """Take note of what `durable.settle` said; RecordsError if it failed: the file is read again then."""
+        try:
+            if isinstance(identity, OSError):
+                raise identity
             fd = os.open(self.path, os.O_RDONLY)
             try:
                 self._saw(os.fstat(fd), durable.generation(fd))

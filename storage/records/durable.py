@@ -3,6 +3,9 @@
 The order is the point: write a temporary file in the same directory, fsync it, close it (an NFS client would
 otherwise keep the replaced file under a `.nfs` name), rename it over the old one, fsync the directory. What a crash
 leaves behind is a temporary file that no reader looks at; `sweep` removes those that have aged.
+
+Several files take these steps side by side: a journalling file system makes one commit of the fsyncs that wait at one
+time, so that 25 files take little longer than one (measured on ext4: 10 ms instead of 100).
 """
 
 import contextlib
@@ -13,6 +16,9 @@ import secrets
 import socket
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import NamedTuple
 
 from storage.records.port import Outcome, RecordsError
 
@@ -23,6 +29,7 @@ TEMP_KEPT_S = 3600
 """Age from which a temporary file cannot be a write in progress (a hung share included) and may be removed."""
 
 CREATED_MODE = 0o644
+SYNCS_AT_ONCE = 8
 PIECES_MAX = 1024
 """IOV_MAX of Linux, pieces for one write."""
 
@@ -49,26 +56,87 @@ def records_error(error: OSError, path: str) -> RecordsError:
 
 def create(directory: str, name: str, data: bytes) -> None:
     """Make a new file, durably and never over an existing one (FileExistsError); OSError."""
-    temp, _ = _write_temp(directory, name, [data], None)
+    staged = stage(directory, name, [data], None)
+    synced = _synced(staged)
+    if isinstance(synced, OSError):
+        raise synced
     try:
-        os.link(temp, os.path.join(directory, name))
+        os.link(staged.temp, os.path.join(directory, name))
     finally:
-        _discard(temp)
+        _discard(staged.temp)
     _sync_directory(directory)
 
 
-def replace(directory: str, name: str, pieces: Sequence[bytes], like: os.stat_result) -> tuple[int, int]:
-    """Put new contents in the place of a file, with the mode (and as root the owner) of `like`; OSError.
+class Staged(NamedTuple):
+    """New contents of a file, written beside it under the name `temp` but not yet on the disk."""
 
-    Returns the inode number and `generation` of the new file.
+    directory: str
+    name: str
+    temp: str
+    fd: int
+
+
+def stage(directory: str, name: str, pieces: Sequence[bytes], like: os.stat_result | None) -> Staged:
+    """Write new contents for a file, with the mode (and as root the owner) of `like`; OSError.
+
+    Hand the result to `settle`, in any case.
     """
-    temp, identity = _write_temp(directory, name, pieces, like)
+    host = socket.gethostname().partition(".")[0]
+    path = os.path.join(directory, f"{TEMP_PREFIX}{name}.{host}.{os.getpid()}.{secrets.token_hex(4)}")
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
-        os.rename(temp, os.path.join(directory, name))
+        _dress(fd, like)
+        for at in range(0, len(pieces), PIECES_MAX):
+            _write(fd, pieces[at : at + PIECES_MAX])
     except BaseException:
-        _discard(temp)
+        os.close(fd)
+        _discard(path)
         raise
-    _sync_directory(directory)
+    return Staged(directory, name, path, fd)
+
+
+def settle(staged: Sequence[Staged]) -> list[tuple[int, int] | OSError]:
+    """Bring staged files to the disk and put each in the place of its file: all or nothing for each, not for all.
+
+    Returns for each the inode number and `generation` of the file that is now there, or what went wrong. All of them
+    are in one directory.
+    """
+    synced = [_synced(staged[0])] if len(staged) == 1 else list(_together().map(_synced, staged))
+    found = [one if isinstance(one, OSError) else _renamed(file, one) for file, one in zip(staged, synced, strict=True)]
+    try:
+        if staged:
+            _sync_directory(staged[0].directory)
+    except OSError as error:
+        return [error for _ in found]
+    return found
+
+
+@lru_cache(maxsize=1)
+def _together() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(SYNCS_AT_ONCE, "fsync")
+
+
+os.register_at_fork(after_in_child=_together.cache_clear)  # a child has none of its parent's threads
+
+
+def _synced(staged: Staged) -> tuple[int, int] | OSError:
+    try:
+        try:
+            os.fsync(staged.fd)
+            return os.fstat(staged.fd).st_ino, generation(staged.fd)
+        finally:
+            os.close(staged.fd)  # NFS reports a full disk here at the latest
+    except OSError as error:
+        _discard(staged.temp)
+        return error
+
+
+def _renamed(staged: Staged, identity: tuple[int, int]) -> tuple[int, int] | OSError:
+    try:
+        os.rename(staged.temp, os.path.join(staged.directory, staged.name))
+    except OSError as error:
+        _discard(staged.temp)
+        return error
     return identity
 
 
@@ -93,27 +161,6 @@ def sweep(directory: str, now_s: float) -> None:
             with contextlib.suppress(FileNotFoundError):  # the other server sweeps, too
                 if entry.stat(follow_symlinks=False).st_mtime < now_s - TEMP_KEPT_S:
                     os.unlink(entry.path)
-
-
-def _write_temp(
-    directory: str, name: str, pieces: Sequence[bytes], like: os.stat_result | None
-) -> tuple[str, tuple[int, int]]:
-    host = socket.gethostname().partition(".")[0]
-    path = os.path.join(directory, f"{TEMP_PREFIX}{name}.{host}.{os.getpid()}.{secrets.token_hex(4)}")
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        try:
-            _dress(fd, like)
-            for at in range(0, len(pieces), PIECES_MAX):
-                _write(fd, pieces[at : at + PIECES_MAX])
-            os.fsync(fd)
-            identity = (os.fstat(fd).st_ino, generation(fd))
-        finally:
-            os.close(fd)  # NFS reports a full disk here at the latest
-    except BaseException:
-        _discard(path)
-        raise
-    return path, identity
 
 
 def _write(fd: int, pieces: Sequence[bytes]) -> None:

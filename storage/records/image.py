@@ -147,15 +147,15 @@ def apply(image: Image, changes: Sequence[Change], generation: Callable[[], int]
         results.append(Result(verdict.outcome, verdict.row, verdict.detail))
         if verdict.outcome is not Outcome.STORED:
             continue
-        if change.old is not None:
-            key = change.old.key
-            touched.add(key)
-            del rows[key]
-            if key not in image.shadowed:  # else altered in place: the first line of a key must stay first
-                lines.remove(key)
-        if verdict.row is not None:
-            key = verdict.row.key
-            touched.add(key)
-            rows[key] = verdict.row
-            lines.put(key, verdict.line)
+        old = None if change.old is None else change.old.key
+        new = None if verdict.row is None else verdict.row.key
+        if old is not None and old != new:
+            touched.add(old)
+            del rows[old]
+            lines.remove(old)
+        if new is not None and verdict.row is not None:
+            touched.add(new)
+            rows[new] = verdict.row
+            # altered in place where a damaged line has the same key: the first line of a key must stay first
+            (lines.put if new in image.shadowed else lines.put_last)(new, verdict.line)
     return results, touched

@@ -58,6 +58,19 @@ class Lines:
         self._own(index)[key] = line
         self._texts[index] = None
 
+    def put_last(self, key: Key, line: bytes) -> None:
+        """Set the line of a key at the end, wherever it was."""
+        index = self._place.get(key)
+        if index is not None:
+            self._texts[index] = None
+            del self._own(index)[key]
+        index = len(self._blocks) - 1
+        if index < 0 or len(self._blocks[index]) >= BLOCK_LINES:
+            index = self._open_block()
+        self._place[key] = index
+        self._own(index)[key] = line
+        self._texts[index] = None
+
     def put_stray(self, line: bytes) -> Key:
         """Append a line that is no row; its key, which no other line ever has."""
         self._made += 1

@@ -8,6 +8,7 @@ reported, a whole batch costs one write, a damaged row harms only itself, and no
 Reading takes no lock: a container is only ever replaced as a whole, so a reader sees the old file or the new one.
 """
 
+import contextlib
 import os
 import re
 import threading
@@ -83,31 +84,41 @@ class SunwFiles:
             return container.delta(since)
 
     def commit(self, changes: Sequence[Change]) -> list[Result]:
-        """Try all changes: one lock, at most one read and one durable write for each table among them."""
+        """Try all changes: one lock, at most one read and one durable write for each table among them.
+
+        The writes of several tables reach the disk together. Locks are taken in the order of the tables' names, so
+        that two of ours never wait for one another; Sun's tools hold one at a time.
+        """
         by_table: dict[str, list[int]] = {}
         for index, change in enumerate(changes):
             by_table.setdefault(change.table, []).append(index)
+        parts = [_Part(indexes, [changes[index] for index in indexes]) for _, indexes in sorted(by_table.items())]
+        with contextlib.ExitStack() as held:
+            for part in parts:
+                self._begin(part, held)
+            staged = [part for part in parts if part.staged is not None]
+            said = durable.settle([part.staged for part in staged if part.staged is not None])
+            for part, identity in zip(staged, said, strict=True):
+                part.end(identity)
         results: dict[int, Result] = {}
-        for table, indexes in by_table.items():
-            batch = [changes[index] for index in indexes]
-            results.update(zip(indexes, self._commit_table(table, batch), strict=True))
+        for part in parts:
+            results.update(zip(part.indexes, part.results, strict=True))
+        self._sweep(max((part.written_s for part in parts), default=0.0))
         return [results[index] for index in range(len(changes))]
 
-    def _commit_table(self, table: str, changes: Sequence[Change]) -> list[Result]:
-        results = [Result(Outcome.STORED, None, "")] * len(changes)
+    def _begin(self, part: "_Part", held: contextlib.ExitStack) -> None:
+        """Lock a table for the rest of the commit, judge its changes, and write them beside its file."""
         try:
-            container = self._container(table)
+            part.container = container = self._container(part.changes[0].table)
             _require(container)
             # the lock before the mutex: while another process holds the lock, our readers go on
-            with perimeter(container.lock_path, self._lock_timeout_s), container.mutex:
-                results, touched = container.apply(changes, self._generation)
-                if touched:
-                    container.store()
+            held.enter_context(perimeter(container.lock_path, self._lock_timeout_s))
+            held.enter_context(container.mutex)
+            part.results, touched = container.apply(part.changes, self._generation)
+            if touched:
+                part.staged = container.stage()
         except RecordsError as error:
-            failure = Result(error.outcome, None, str(error))
-            return [failure if result.outcome is Outcome.STORED else result for result in results]
-        self._sweep(container.written_s)
-        return results
+            part.fail(error)
 
     def _container(self, table: str) -> Container:
         with self._guard:
@@ -134,6 +145,34 @@ class SunwFiles:
             durable.sweep(self.location, now_s)
         except OSError:
             return  # tidying only: the commit is done, and the next sweep comes
+
+
+class _Part:
+    """The changes of one table on their way through a commit."""
+
+    def __init__(self, indexes: list[int], changes: list[Change]) -> None:
+        self.indexes = indexes
+        self.changes = changes
+        self.results = [Result(Outcome.STORED, None, "")] * len(changes)
+        self.container: Container | None = None
+        self.staged: durable.Staged | None = None
+
+    def end(self, identity: tuple[int, int] | OSError) -> None:
+        """Take note of how the write went."""
+        try:
+            if self.container is not None:
+                self.container.stored(identity)
+        except RecordsError as error:
+            self.fail(error)
+
+    def fail(self, error: RecordsError) -> None:
+        """Nothing of this part counts as stored."""
+        failure = Result(error.outcome, None, str(error))
+        self.results = [failure if result.outcome is Outcome.STORED else result for result in self.results]
+
+    @property
+    def written_s(self) -> float:
+        return self.container.written_s if self.container is not None else 0.0
 
 
 def _require(container: Container) -> None:

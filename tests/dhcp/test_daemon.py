@@ -287,7 +287,7 @@ def test_old_work_is_shed_only_from_a_whole_batch(
         monkeypatch.setattr("dhcp.daemon.BATCH_MAX", batch_max)
         relay.send(MessageType.DISCOVER, MAC)
         relay.send(MessageType.REQUEST, MAC)
-        assert [datagram.data[242:243] for datagram in daemon._drain(port)] == kept
+        assert [data[242:243] for data in daemon._drain(port)] == kept
     assert daemon.tally.counts["dhcp.dropped", "shed"] == 1
     daemon.close()
     port.close()

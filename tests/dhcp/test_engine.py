@@ -210,7 +210,8 @@ def test_deciding_changes_nothing() -> None:
     stage.do("net 10.0.0.0/24")
     stage.do("row 10.0.0.10 - 0 10.0.0.1 0")
     packet = make_packet(MessageType.DISCOVER, mac_of("a"))
-    assert stage.decide(packet) == stage.decide(packet)
+    one, other = stage.decide(packet), stage.decide(packet)
+    assert (one.fields, one._replace(facts={})) == (other.fields, other._replace(facts={}))
     assert stage.view.offers == {}
 
 

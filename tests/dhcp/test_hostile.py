@@ -383,7 +383,7 @@ def test_row_36_a_flood_of_random_hardware_addresses(start: Start) -> None:
             assert reply_to(lab, 0x10000 + number).message_type is MessageType.ACK
             offer = ask(lab, MessageType.DISCOVER, MAC, 0x20000 + number)
             assert offer.yiaddr == fixed.address
-    (view,) = lab.daemon._mirror.views
+    (view,) = lab.daemon.service.views
     assert len(view.offers) <= 42 <= OFFERS_MAX
     assert {row.client_id for row in rows(records).values()} == {FREE_ID, id_of(MAC), id_of(KNOWN)}
     assert len(lab.events.told) <= EVENTS_MAX
@@ -395,7 +395,7 @@ def test_row_36_the_same_flood_while_addresses_are_asked_for_by_icmp(start: Star
     lab = start(store(), Neighbours(), icmp_verify=True)
     send(lab, [discover(f"02:{number >> 8:02x}:{number & 255:02x}:00:00:01") for number in range(1000)])
     assert ask(lab, MessageType.REQUEST, KNOWN, 5, ciaddr=KNOWN_ADDRESS).message_type is MessageType.ACK
-    assert len(lab.daemon._probes) <= 40
+    assert len(lab.daemon.service.probes) <= 40
     assert_serving(lab, new_client=False)
 
 

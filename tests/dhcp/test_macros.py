@@ -27,7 +27,7 @@ def table(macros: dict[str, str], symbols: dict[str, str] | None = None) -> Macr
 
 
 def codes(found: MacroTable, class_id: str = "", macro: str = "ip") -> list[int]:
-    return [code for code, _ in found.select(class_id, (), NET, macro, MAC_ID).options]
+    return [code for code, _ in found.select(class_id, (), NET, macro, bytes.fromhex(MAC_ID)).options]
 
 
 # The three vectors of wire order: what Solaris' own code sends after options 53 and 54.
@@ -42,7 +42,7 @@ def test_w1_order_without_class_macro() -> None:
 def test_w2_order_with_class_macro() -> None:
     found = table({**VECTOR, PXE: ":BootFile=nbp.SUNW.i86pc:BootSrvA=192.168.76.1:"})
     assert codes(found, PXE) == [26, 51, 6, 1, 3, 28]
-    selected = found.select(PXE, (), NET, "ip", MAC_ID)
+    selected = found.select(PXE, (), NET, "ip", bytes.fromhex(MAC_ID))
     assert (selected.boot_file, selected.boot_server) == ("nbp.SUNW.i86pc", 0xC0A84C01)
     assert selected.names == (PXE, NET, "ip", MAC_ID)
 
@@ -50,21 +50,21 @@ def test_w2_order_with_class_macro() -> None:
 def test_w3_vendor_options_are_last() -> None:
     macro = NET_MACRO + "SrootIP4=10.0.0.1:SrootNM=abcde:SrootPTH=/a/b/c/de:SinstIP4=10.0.0.2:"
     found = table({NET: macro}, VENDOR_SYMBOLS)
-    options = found.select("SUNW.i86pc", (), NET, "", "").options
+    options = found.select("SUNW.i86pc", (), NET, "", b"").options
     assert [(code, len(value)) for code, value in options] == [(28, 4), (1, 4), (3, 4), (43, 30)]
     assert codes(found, "SUNW.none") == [28, 1, 3]
 
 
 def test_a_value_set_again_stays_where_it_was() -> None:
     found = table({NET: ":MTU=1:IpTTL=2:MTU=3:", "ip": ":IpTTL=9:TcpTTL=8:"})
-    assert found.select("", (), NET, "ip", "").options == ((37, b"\x08"), (23, b"\x09"), (26, b"\0\3"))
+    assert found.select("", (), NET, "ip", b"").options == ((37, b"\x08"), (23, b"\x09"), (26, b"\0\3"))
 
 
 def test_later_macros_win() -> None:
     names = {"cls": 1, "iPXE": 2, NET: 3, "ip": 4, MAC_ID: 5}
     for last in range(1, 6):
         found = table({name: f":LeaseTim={n}:" for name, n in names.items() if n <= last})
-        selected = found.select("cls", ("iPXE",), NET, "ip", MAC_ID)
+        selected = found.select("cls", ("iPXE",), NET, "ip", bytes.fromhex(MAC_ID))
         assert selected.lease_s == last
         assert selected.options == ((51, last.to_bytes(4, "big")),)
         assert len(selected.names) == last
@@ -86,40 +86,40 @@ def test_later_macros_win() -> None:
 )
 def test_class_macro_is_the_longest_prefix(class_id: str, file: str) -> None:
     found = table({"PXEClient": ":BootFile=any:", "PXEClient:Arch:00007": ":BootFile=uefi:", PXE: ":BootFile=exact:"})
-    assert found.select(class_id, (), NET, "", "").boot_file == file
+    assert found.select(class_id, (), NET, "", b"").boot_file == file
 
 
 def test_a_disabled_class_macro_is_not_replaced_by_a_shorter_one() -> None:
     found = table({"PXEClient": ":BootFile=any:", "PXEClient:Arch:00007": ":Nonsense=1:"})
-    selected = found.select("PXEClient:Arch:00007:UNDI:003016", (), NET, "", "")
+    selected = found.select("PXEClient:Arch:00007:UNDI:003016", (), NET, "", b"")
     assert (selected.boot_file, selected.names, selected.disabled) == ("", (), ("PXEClient:Arch:00007",))
 
 
 def test_user_class_ipxe_and_no_other() -> None:
     found = table({"iPXE": ":BootFile=menu.ipxe:", "secret": ":BootFile=x:", PXE: ":BootFile=nbp:"})
-    assert found.select(PXE, ["iPXE"], NET, "", "").boot_file == "menu.ipxe"
-    assert found.select(PXE, ["secret", "ipxe"], NET, "", "").boot_file == "nbp"
+    assert found.select(PXE, ["iPXE"], NET, "", b"").boot_file == "menu.ipxe"
+    assert found.select(PXE, ["secret", "ipxe"], NET, "", b"").boot_file == "nbp"
 
 
 def test_vendor_options_follow_the_matched_class_macro() -> None:
     symbols = {"Ctl": "Vendor=PXEClient:Arch:00000,6,NUMBER,1,1", "Exact": f'Vendor="{PXE}",8,NUMBER,1,1'}
     found = table({"PXEClient:Arch:00000": ":Ctl=8:"}, symbols)
-    assert found.select(PXE, (), NET, "", "").options == ((43, b"\6\1\x08"),)
+    assert found.select(PXE, (), NET, "", b"").options == ((43, b"\6\1\x08"),)
     exact = table({"PXEClient:Arch:00000": ":Ctl=8:Exact=1:"}, symbols)
-    assert exact.select(PXE, (), NET, "", "").vendor == ((8, b"\1"),)
+    assert exact.select(PXE, (), NET, "", b"").vendor == ((8, b"\1"),)
 
 
 def test_vendor_options_are_merged_like_others() -> None:
     macros = {NET: ":SrootIP4=10.0.0.1:SrootNM=a:", "ip": ":SrootNM=b:SrootOpt=o:"}
-    selected = table(macros, VENDOR_SYMBOLS).select("SUNW.i86pc", (), NET, "ip", "")
+    selected = table(macros, VENDOR_SYMBOLS).select("SUNW.i86pc", (), NET, "ip", b"")
     assert dict(selected.vendor) == {1: b"o", 2: b"\x0a\0\0\1", 3: b"b"}
-    assert table(macros, VENDOR_SYMBOLS).select("SUNW.other", (), NET, "ip", "").vendor == ((2, b"\x0a\0\0\1"),)
+    assert table(macros, VENDOR_SYMBOLS).select("SUNW.other", (), NET, "ip", b"").vendor == ((2, b"\x0a\0\0\1"),)
 
 
 def test_option_43_holds_whole_suboptions_only() -> None:
     long = {"SrootOpt": "a" * 100, "SrootNM": "b" * 100, "SrootPTH": "c" * 100}
     text = ":" + "".join(f"{name}={value}:" for name, value in long.items())
-    selected = table({"SUNW.i86pc": text}, VENDOR_SYMBOLS).select("SUNW.i86pc", (), NET, "", "")
+    selected = table({"SUNW.i86pc": text}, VENDOR_SYMBOLS).select("SUNW.i86pc", (), NET, "", b"")
     ((code, area),) = selected.options
     assert (code, len(area), selected.dropped) == (43, 204, (1,))
 
@@ -130,29 +130,29 @@ def test_raw_option_43_is_last_too() -> None:
 
 def test_fields_and_flags() -> None:
     text = ":BootSrvN=boot:BootPath=/x:Hostname:LeaseNeg:EchoVC:BootFile=f:BootSrvA=10.0.0.1:"
-    selected = table({NET: text}).select("", (), NET, "", "")
+    selected = table({NET: text}).select("", (), NET, "", b"")
     assert selected.options == ()
     assert (selected.boot_server_name, selected.boot_path) == ("boot", "/x")
     assert (selected.hostname, selected.lease_negotiable, selected.echo_class) == (True, True, True)
-    nothing = table({}).select("", (), NET, "", "")
+    nothing = table({}).select("", (), NET, "", b"")
     assert (nothing.boot_server, nothing.lease_s, nothing.hostname, nothing.names) == (None, None, False, ())
 
 
 def test_take_back() -> None:
     found = table({"a": ":MTU=1:LeaseNeg:BootFile=x:IpTTL=2:", "b": ":Include=a:MTU@:LeaseNeg@:BootFile@:TcpTTL@:"})
-    selected = found.select("", (), NET, "b", "")
+    selected = found.select("", (), NET, "b", b"")
     assert (selected.options, selected.lease_negotiable, selected.boot_file) == (((23, b"\2"),), False, "")
 
 
 def test_include_merges_at_its_place() -> None:
     found = table({"a": ":MTU=1:IpTTL=1:", "b": ":MTU=2:Include=a:IpTTL=3:"})
-    assert dict(found.select("", (), NET, "b", "").options) == {26: b"\0\1", 23: b"\3"}
+    assert dict(found.select("", (), NET, "b", b"").options) == {26: b"\0\1", 23: b"\3"}
 
 
 def test_an_including_macro_keeps_all_vendor_options() -> None:
     found = table({"a": ":SrootIP4=10.0.0.1:", "b": ":SrootNM=x:Include=a:"}, VENDOR_SYMBOLS)
-    assert len(found.select("SUNW.i86pc", (), NET, "b", "").vendor) == 2
-    assert len(found.select("SUNW.other", (), NET, "b", "").vendor) == 1
+    assert len(found.select("SUNW.i86pc", (), NET, "b", b"").vendor) == 2
+    assert len(found.select("SUNW.other", (), NET, "b", b"").vendor) == 1
 
 
 def test_public_macros() -> None:
@@ -171,11 +171,11 @@ def test_public_macros() -> None:
         {"GrubMenu": "Site,150,ASCII,1,0", "MystatRt": "Site,130,IP,2,0", "Locale": "Site,200,ASCII,1,0"},
     )
     assert found.faults == ()
-    assert found.select("", (), "192.168.0.0", "", "").boot_file == "http://1.1.1.1:80/wanboot-cgi"
-    assert found.select("", (), "", "macro_foo", "").boot_file == "install_test_ai_x86"
-    assert found.select("", (), "", "", "01000AE429C1EF").options == ((150, b"menu.lst.01"),)
-    assert found.select("", (), "", "10netnis", "").options == ((130, bytes.fromhex("030000000a00001e")),)
-    assert found.select("", (), "", "a|b", "").options == ((17, b"/x|y"),)
+    assert found.select("", (), "192.168.0.0", "", b"").boot_file == "http://1.1.1.1:80/wanboot-cgi"
+    assert found.select("", (), "", "macro_foo", b"").boot_file == "install_test_ai_x86"
+    assert found.select("", (), "", "", bytes.fromhex("01000AE429C1EF")).options == ((150, b"menu.lst.01"),)
+    assert found.select("", (), "", "10netnis", b"").options == ((130, bytes.fromhex("030000000a00001e")),)
+    assert found.select("", (), "", "a|b", b"").options == ((17, b"/x|y"),)
 
 
 def test_a_bad_macro_disables_itself_and_its_includers_only() -> None:
@@ -184,7 +184,7 @@ def test_a_bad_macro_disables_itself_and_its_includers_only() -> None:
     assert "UTCoffst" in found.faults[0].reason
     assert "Include=bad" in found.faults[1].reason
     assert [name in found for name in ("bad", "user", "top", "good")] == [False, False, False, True]
-    assert found.select("", (), NET, "top", "").disabled == ("top",)
+    assert found.select("", (), NET, "top", b"").disabled == ("top",)
 
 
 def test_undefined_include_is_named() -> None:
@@ -289,6 +289,6 @@ def test_any_text_loads(text: str, value: str) -> None:
 
 def test_strangers_do_not_fill_the_cache() -> None:
     found = table(VECTOR)
-    first = found.select("", (), NET, "ip", MAC_ID)
+    first = found.select("", (), NET, "ip", bytes.fromhex(MAC_ID))
     for number in range(50):
-        assert found.select(f"class {number}:x", (f"user {number}",), NET, "ip", MAC_ID) is first
+        assert found.select(f"class {number}:x", (f"user {number}",), NET, "ip", bytes.fromhex(MAC_ID)) is first

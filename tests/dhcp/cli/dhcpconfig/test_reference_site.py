@@ -57,7 +57,9 @@ def test_two_servers_on_one_store(server) -> None:
     assert {row.macro for row in reserved} == {"install-odd", "install-even"}
     table = MacroTable.load(store.read("dhcptab").rows)
     assert table.faults == ()
-    told = table.select("PXEClient:Arch:00000:UNDI:002001", (), "192.168.78.0", "install-odd", "0100144F000001")
+    told = table.select(
+        "PXEClient:Arch:00000:UNDI:002001", (), "192.168.78.0", "install-odd", bytes.fromhex("0100144F000001")
+    )
     assert (told.boot_file, told.boot_server) == ("pxegrub", ipv4_int("192.168.78.14"))
     assert told.names == ("PXEClient:Arch:00000", "192.168.78.0", "install-odd", "0100144F000001")
     assert (150, b"menu.lst.0100144F000001") in told.options
