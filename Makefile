@@ -4,7 +4,7 @@ PY := .venv/bin/python
 STAMP := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps venv demo test check lint bench bench-deps bench-boot bench-tftp bench-dhcp simulate fuzz clean
+.PHONY: help deps test-deps venv demo test test-cluster check lint bench bench-deps bench-boot bench-tftp bench-dhcp simulate fuzz clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ lint: test-deps ## ruff, mypy --strict, shellcheck
 test: test-deps ## everything: lint, fast tests, real clients, machines that boot
 	@$(MAKE) --no-print-directory lint
 	@packaging/run-tests && echo "make test: all good"
+
+test-cluster: test-deps ## a pair of servers on real NFS: everything that can break, breaks (root; about eight minutes)
+	@packaging/run-tests cluster
 
 bench: bench-tftp bench-boot bench-dhcp ## all benchmarks, each beside its peers
 
