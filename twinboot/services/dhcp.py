@@ -12,7 +12,7 @@ from twinboot import machine, sitefiles, stores
 from twinboot.config import Config
 from twinboot.events import Emitter
 from twinboot.faults import Stop
-from twinboot.services.networks import served
+from twinboot.services.networks import Networks
 from twinboot.services.port import Bound, Ready
 
 __all__ = ["bind", "publish"]
@@ -34,7 +34,7 @@ def bind(config: Config, emit: Emitter) -> Bound:
     def serve(ready: Ready) -> None:
         records = stores.dhcp_records(config)
         publish(config, records, emit)
-        daemon.serve(conf, ports, records, served(config, records, emit), emit, ready)
+        daemon.serve(conf, ports, records, Networks(config, records, emit)(), emit, ready)
 
     return Bound(f"dhcp {SERVER_PORT + conf.debug_port_offset}", serve)
 

@@ -18,7 +18,7 @@ from twinboot.dnszone import Sources, ZoneKeeper
 from twinboot.events import Emitter
 from twinboot.faults import Stop
 from twinboot.names import Zone
-from twinboot.services.networks import served
+from twinboot.services.networks import Networks
 from twinboot.services.port import Bound, Ready
 
 __all__ = ["bind"]
@@ -52,7 +52,7 @@ def bind(config: Config, emit: Emitter) -> Bound:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
         records = stores.dhcp_records(config)
-        networks = [IPv4Network(f"{net.name}/{net.prefix}") for net in served(config, records, emit)]
+        networks = [IPv4Network(f"{net.name}/{net.prefix}") for net in Networks(config, records, emit)()]
         zone = Zone(domain, config.server, config.address, networks)
         sources = Sources(HostsCache(config.hosts_dir), records, zone.tables)
         keeper = ZoneKeeper(zone, sources, emit)

@@ -1,4 +1,4 @@
-"""The networks that a service begins with."""
+"""The networks that a service serves, looked up anew whenever it asks."""
 
 from __future__ import annotations
 
@@ -9,19 +9,32 @@ from storage.records import Records, RecordsError
 from twinboot import stores
 from twinboot.config import Config
 
-__all__ = ["served"]
+__all__ = ["Networks"]
 
 
-def served(config: Config, records: Records, emit: Callable[..., None]) -> tuple[Network, ...]:
-    """The networks of configuration and containers; what is wrong with them is told.
+class Networks:
+    """The networks of configuration and containers; call it for those that there are now.
 
-    While the store cannot be read, those of the configuration alone.
+    What is wrong with one is told once, until it changes. While the store cannot be read, the networks are those of the
+    last time; the first time, those of the configuration.
     """
-    try:
-        learned = stores.networks(config, records)
-    except RecordsError as error:
-        emit("records.fault", file=stores.DHCPTAB, reason=str(error))
-        return tuple(network(str(net.subnet)) for net in config.networks)
-    for name, reason in learned.faults:
-        emit("records.fault", file=name, reason=reason)
-    return learned.networks
+
+    def __init__(self, config: Config, records: Records, emit: Callable[..., None]) -> None:
+        self._config = config
+        self._records = records
+        self._emit = emit
+        self._last = tuple(network(str(net.subnet)) for net in config.networks)
+        self._told: frozenset[tuple[str, str]] = frozenset()
+
+    def __call__(self) -> tuple[Network, ...]:
+        """Look them up."""
+        try:
+            learned = stores.networks(self._config, self._records)
+            self._last, faults = learned.networks, learned.faults
+        except RecordsError as error:
+            faults = ((stores.DHCPTAB, str(error)),)
+        for name, reason in faults:
+            if (name, reason) not in self._told:
+                self._emit("records.fault", file=name, reason=reason)
+        self._told = frozenset(faults)
+        return self._last
