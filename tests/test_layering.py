@@ -46,6 +46,7 @@ PURE = {
     "storage": (
         *("records/rows", "records/port", "records/codec"),
         *("records/postgresql_rows", "records/postgresql_schema"),
+        *("records/twinlog_text", "records/twinlog_state", "records/twinlog_turns", "records/twinlog_publish"),
     ),
     "twinboot": ("explain", "sentences", "dnsguard", "dnsanswer", "names", "leases", "lab/view"),
 }

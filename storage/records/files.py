@@ -107,7 +107,10 @@ class Files(Protocol):
         """Remove a file. FileNotFoundError, on NFS also after a lost reply."""
 
     def make(self, folder: str) -> None:
-        """Make a folder, mode 0755. FileExistsError, on NFS also after a lost reply."""
+        """Make a folder with the mode and (as root) the owner of the root folder: who may write there, may here.
+
+        FileExistsError, on NFS also after a lost reply.
+        """
 
     def sync(self, folder: str = "") -> None:
         """Put the names in a folder on the disk.
@@ -175,7 +178,13 @@ class LocalFiles:
 
     def make(self, folder: str) -> None:
         """Make a folder."""
-        os.mkdir(self._path(folder), 0o755)
+        path = self._path(folder)
+        os.mkdir(path, 0o700)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            _dress(fd, os.stat(self.location))
+        finally:
+            os.close(fd)
 
     def sync(self, folder: str = "") -> None:
         """Put names on the disk."""

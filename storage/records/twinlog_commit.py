@@ -45,6 +45,8 @@ class Commit:
     _tmp: str = ""
     _body: bytes = b""
     _ids: set[str] = field(default_factory=set)
+    _write_s: float = 0.0
+    _link_s: float = 0.0
 
     def run(self) -> RecordsError | None:
         """Commit; what kept the draft from being stored, if anything did: then the tables are as before.
@@ -55,7 +57,6 @@ class Commit:
         pause_s = log.turns.pause_s(log.clock.now())
         if pause_s:
             log.clock.sleep(pause_s)
-        began = log.clock.now()
         try:
             self._draft()
             if self.draft.refused:  # is it still so? What we know may be old
@@ -72,8 +73,7 @@ class Commit:
         finally:
             self._drop_tmp()
         if self.done:
-            now = log.clock.now()
-            log.turns.committed(now, now - began)
+            log.turns.committed(log.clock.now(), self._write_s, self._link_s)
         return None
 
     def _draft(self) -> None:
@@ -104,10 +104,13 @@ class Commit:
         if body != self._body:
             self._drop_tmp()
         if not self._tmp:
+            began = self.log.clock.now()
             self._tmp, writer = self.log.write(body)
+            self._write_s = self.log.clock.now() - began
             self._body = body
             self._ids.add(writer)
         number = self.log.state.number + 1
+        began = self.log.clock.now()
         try:
             self.log.files.link(f"{FOLDER}/{self._tmp}", f"{FOLDER}/{log_name(number)}")
         except FileExistsError:
@@ -119,7 +122,9 @@ class Commit:
             if error.errno != errno.ESTALE:
                 raise
             return False  # again: if it was done, the file bears our id
-        return self._linked(number)
+        is_known = self._linked(number)
+        self._link_s = self.log.clock.now() - began
+        return is_known
 
     def _lost(self) -> bool:
         log = self.log

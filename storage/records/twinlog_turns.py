@@ -14,11 +14,12 @@ PEER_ACTIVE_S = 0.25
 
 YIELD_MIN_S = 0.001
 YIELD_MAX_S = 0.02
-YIELD_COMMITS = 1.5
-"""How long to stay back, in commits of the usual length: the other one needs one, and a look at ours."""
+YIELD_LINKS = 1.5
+"""How long to leave the next number alone, in times that getting one usually takes us: the other one has its batch
+written, but needs as long as that to read ours and try again."""
 
 WEIGHT = 0.125
-"""Of the latest commit in what is held to be the usual length."""
+"""Of the latest commit in what is held to be usual."""
 
 BATCHES_MIN = 64
 BATCHES_MAX = 256
@@ -37,7 +38,7 @@ class Turns:
     """When to begin the next commit."""
 
     def __init__(self) -> None:
-        self._usual_s = YIELD_MIN_S
+        self._write_s = self._link_s = 0.0
         self._ended_s = float("-inf")
         self._heard_s = float("-inf")
 
@@ -45,17 +46,21 @@ class Turns:
         """A batch of another server was read."""
         self._heard_s = now_s
 
-    def committed(self, now_s: float, took_s: float) -> None:
-        """We committed, which took so long (without waiting for a turn)."""
+    def committed(self, now_s: float, write_s: float, link_s: float) -> None:
+        """We committed: writing the batch and getting it a number took so long, without what others made us wait.
+
+        Only that counts: if waiting for one another made both wait longer, they would end at the longest wait.
+        """
         self._ended_s = now_s
-        self._usual_s += WEIGHT * (took_s - self._usual_s)
+        self._write_s += WEIGHT * (write_s - self._write_s)
+        self._link_s += WEIGHT * (link_s - self._link_s)
 
     def pause_s(self, now_s: float) -> float:
-        """How long to wait before the next commit; 0 most of the time."""
+        """How long to wait before the next commit; 0 most of the time. Its writing counts as waiting."""
         if now_s - self._heard_s > PEER_ACTIVE_S:
             return 0.0
-        stay_s = min(max(self._usual_s * YIELD_COMMITS, YIELD_MIN_S), YIELD_MAX_S)
-        return max(self._ended_s + stay_s - now_s, 0.0)
+        stay_s = min(max(self._link_s * YIELD_LINKS, YIELD_MIN_S), YIELD_MAX_S)
+        return max(self._ended_s + stay_s - self._write_s - now_s, 0.0)
 
 
 class Growth(NamedTuple):

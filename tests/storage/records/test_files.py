@@ -57,6 +57,16 @@ def test_the_mode_does_not_depend_on_the_umask(files, tmp_path):
     assert [os.stat(tmp_path / name).st_mode & 0o777 for name in "bc"] == [0o644, 0o664]
 
 
+def test_a_folder_is_open_to_those_to_whom_its_parent_is(files, tmp_path):
+    os.chmod(tmp_path, 0o775)
+    before = os.umask(0o077)
+    try:
+        files.make("sub")
+    finally:
+        os.umask(before)
+    assert os.stat(tmp_path / "sub").st_mode & 0o777 == 0o775
+
+
 def test_of_two_links_to_one_name_the_first_wins(files):
     files.write("a", [b"a"])
     files.write("b", [b"b"])

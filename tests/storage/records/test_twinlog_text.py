@@ -55,7 +55,7 @@ def sealed(text):
     return b"%send %08x\n" % (text, zlib.crc32(text))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(bindings), st.lists(entries))
 def test_a_batch_reads_back(network, tab):
     body = b""
@@ -68,7 +68,7 @@ def test_a_batch_reads_back(network, tab):
     assert all(entry.sign == ADDED for _, found in batch.tables for entry in found)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(bindings, unique_by=lambda row: row.key), st.lists(entries, unique_by=lambda row: row.key))
 def test_a_snapshot_reads_back(network, tab):
     tables = {NET: network, "dhcptab": tab}

@@ -16,29 +16,30 @@ from storage.records.twinlog_turns import (
 
 def test_who_is_alone_never_waits():
     turns = Turns()
-    turns.committed(10.0, 0.003)
+    turns.committed(10.0, 0.001, 0.003)
     assert turns.pause_s(10.0) == 0.0
 
 
 def test_who_has_just_committed_lets_an_active_peer_go_first():
     turns = Turns()
     turns.heard(9.9)
-    turns.committed(10.0, 0.003)
-    assert YIELD_MIN_S <= turns.pause_s(10.0) <= YIELD_MAX_S
+    turns.committed(10.0, 0.0, 0.003)
+    assert turns.pause_s(10.0) == pytest.approx(YIELD_MIN_S)
     assert turns.pause_s(10.0 + YIELD_MAX_S) == 0.0
     assert turns.pause_s(9.9 + PEER_ACTIVE_S + 0.01) == 0.0
 
 
 @pytest.mark.parametrize(
-    ("usual_s", "low", "high"), [(0.0001, YIELD_MIN_S, 0.0011), (0.004, 0.005, 0.007), (3, 0.02, 0.02)]
+    ("write_s", "link_s", "pause_s"),
+    [(0.0, 0.0001, YIELD_MIN_S), (0.0, 0.004, 0.006), (0.002, 0.004, 0.004), (0.01, 0.004, 0.0), (0.0, 3, YIELD_MAX_S)],
 )
-def test_the_pause_follows_what_commits_cost_here(usual_s, low, high):
+def test_the_pause_follows_what_a_number_costs_here(write_s, link_s, pause_s):
     turns = Turns()
     for count in range(60):
-        turns.committed(count, usual_s)
+        turns.committed(count, write_s, link_s)
     turns.heard(60.0)
-    turns.committed(60.0, usual_s)
-    assert low - 1e-9 <= turns.pause_s(60.0) <= high + 1e-9
+    turns.committed(60.0, write_s, link_s)
+    assert turns.pause_s(60.0) == pytest.approx(pause_s, rel=0.01, abs=1e-9)
 
 
 @pytest.mark.parametrize(
