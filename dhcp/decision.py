@@ -37,6 +37,7 @@ SILENCE: Final[Mapping[str, str]] = {
     "unknown-client": "nothing is known of its address, another server may know",
     "unknown-binding": "it holds no binding of the address that it names",
     "owned-elsewhere": "the binding belongs to another server, which still has time to answer",
+    "frozen": "nothing can be stored now, and what is stored gives it no lease that runs",
     "unusable": "the binding is marked UNUSABLE",
     "reserved": "a reservation is kept when its client releases it",
     "no-address": "it does not say which address it means",
@@ -82,13 +83,17 @@ class Networks:
 
 
 class World(NamedTuple):
-    """What decisions are made from, besides the packet. `own` are this server's addresses on all its interfaces."""
+    """What decisions are made from, besides the packet. `own` are this server's addresses on all its interfaces.
+
+    `frozen`: nothing can be stored now, so nothing may be promised beyond what is stored.
+    """
 
     conf: ServiceConf
     own: frozenset[int]
     macros: MacroTable
     plans: reply.Plans
     networks: Networks = Networks(())
+    frozen: bool = False
 
 
 class Reply(NamedTuple):

@@ -208,7 +208,15 @@ def _extend(asked: Asked, row: Binding, state: str) -> Decision:
 
 
 def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> Decision:
-    """Acknowledge, storing client id and end of the lease first; what is stored already is not stored again."""
+    """Acknowledge, storing client id and end of the lease first; what is stored already is not stored again.
+
+    In a frozen world the lease is what is left of the one that is stored.
+    """
+    if asked.world.frozen and not is_fixed(row):
+        left_s = row.lease_s - asked.now_s if asked.owns(row) else 0
+        if left_s <= 0:
+            return silent(asked, "frozen")
+        lease_s = min(lease_s, left_s) if row.lease_s != FOREVER_S else lease_s
     end_s = FOREVER_S if lease_s == FOREVER_S else min(asked.now_s + lease_s, FOREVER_S - 1)
     address, _, flags, owner, _, signature, macro, comment = row
     new = Binding(address, asked.client_id, flags, owner, end_s, signature, macro, comment)

@@ -7,6 +7,7 @@ Rules of the room:
 * A reply leaves only after what it promises is stored. All changes of a batch are one `commit`. No commit holds two
   changes of one binding or about one machine: the second packet waits for the first to be stored.
 * Replies that promise nothing new (offers, most of all) do not wait for the commit of their batch.
+* What cannot be stored is not promised: a client whose lease runs is told what is left of it, others hear nothing.
 * A collision means that somebody else (the other server, an operator) was first: look again, decide once more, else
   be silent.
 * Views and macros are asked for changes once in each batch, so an edit counts for the next packet.
@@ -32,12 +33,15 @@ from dhcp.reply import Plans
 from dhcp.sockets import Port
 from dhcp.svcconf import ServiceConf
 from dhcp.tally import Emit, Tally
-from dhcp.verify import conflict
+from dhcp.verify import Allowance, conflict
 from dhcp.view import NetworkView
 from dhcp.wire import WireError
 from storage.records import Change, Outcome, Records, Row
 
 HEX_MAX_BYTES = 300  # of a poison packet, in its event
+MANY_IN_USE = (
+    "so many addresses answer an echo that none is set aside for now: find the machine that answers for others"
+)
 COUNTED = frozenset({"dhcp.silent", "dhcp.dropped"})  # kinds that strangers can cause at any rate
 LOST_RACE = frozenset({Outcome.COLLISION, Outcome.NOT_FOUND, Outcome.EXISTS})
 _CHADDR: Final = slice(28, 44)  # the field that tells machines apart, enough to keep one machine's packets in order
@@ -87,6 +91,7 @@ class Service:
         """Serve for the addresses `own` of this machine and those of OWNER_IP."""
         self.tally = Tally(emit)
         self.probes: Probes[Work] = Probes()
+        self._allowance = Allowance()
         self._conf = conf
         self._records = records
         self._emit = emit
@@ -146,8 +151,12 @@ class Service:
         held = [work for work in map(self.probes.answered, addresses) if work is not None]
         for work in held:
             decision = conflict(work.decision, self._now_s)
-            if decision is not None:
+            if decision is None:
+                continue
+            if self._allowance.take(self._clock.monotonic()):
                 self._accept(work.data, decision)
+            else:
+                self._refuse(work.decision, "answers-for-all", MANY_IN_USE)
         self._flush()
         # what could not be marked is not offered again at once: its client asks again
         self.handle(port, [work.data for work in held if conflict(work.decision, self._now_s) is None])
@@ -246,11 +255,21 @@ class Service:
                 self._finish(decision, row)
             elif outcome in LOST_RACE:
                 lost.append((data, decision))
-            elif decision.needs_store:
-                self._refuse(decision, f"store-{outcome.name.lower()}", detail)
             else:
-                self._finish(decision, None, unstored=detail)
+                self._do_without(data, decision, outcome, detail)
         return lost
+
+    def _do_without(self, data: bytes, decision: Decision, outcome: Outcome, detail: str) -> None:
+        """Answer though nothing could be stored, where that promises nothing beyond what is stored."""
+        if decision.needs_store:
+            world, self._world = self._world, self._world._replace(frozen=True)
+            again = self._decide(data)
+            self._world = world
+            if again.reply is None or again.change is not None:
+                self._refuse(decision, f"store-{outcome.name.lower()}", detail)
+                return
+            decision = again
+        self._finish(decision, None, unstored=detail)
 
     def _refuse(self, decision: Decision, reason: str, detail: str) -> None:
         fields = {**decision.fields, "state": decision.kind, "reason": reason, "detail": detail}

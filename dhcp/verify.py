@@ -3,9 +3,31 @@
 How long an offer waits is the business of `dhcp.probes`, how to ask that of `dhcp.echo`.
 """
 
+from typing import Final
+
 from dhcp.asking import runs
 from dhcp.decision import Asked, Decision
 from storage.records import UNUSABLE, Binding, Change
+
+SET_ASIDE_MAX: Final = 32
+PERIOD_S: Final = 60.0
+
+
+class Allowance:
+    """How many addresses may be set aside: `SET_ASIDE_MAX` in `PERIOD_S`, so that no machine that answers for
+    everybody (a misconfigured proxy ARP, a hostile host) can empty a pool. Times are monotonic seconds.
+    """
+
+    def __init__(self) -> None:
+        self._began = -PERIOD_S
+        self._used = 0
+
+    def take(self, now: float) -> bool:
+        """Use one; False when this period's are used up."""
+        if now - self._began >= PERIOD_S:
+            self._began, self._used = now, 0
+        self._used += 1
+        return self._used <= SET_ASIDE_MAX
 
 
 def probe(asked: Asked, row: Binding) -> int:

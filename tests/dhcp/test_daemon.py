@@ -189,6 +189,20 @@ def test_fixed_bindings_go_on_while_nothing_can_be_stored(start: Start) -> None:
     assert records.asked == 1
 
 
+def test_a_running_lease_is_renewed_for_what_is_left_while_nothing_can_be_stored(start: Start) -> None:
+    end_s = int(time.time()) + 500
+    mine = make_binding("127.0.0.9", bytes.fromhex("0100144f000001"), lease_s=end_s)
+    macros = {NETWORK: ":LeaseTim=3600:LeaseNeg:"}
+    lab = start(Failing(make_store([mine, make_binding("127.0.0.10")], macros), Outcome.UNAVAILABLE))
+    ack = lab.relay.ask(MessageType.REQUEST, MAC, ciaddr="127.0.0.9")
+    assert ack.message_type is MessageType.ACK
+    assert 490 <= int.from_bytes(ack.options[o.LEASE_TIME], "big") <= 500
+    assert "not stored" in str(lab.events.first("dhcp.ack")["detail"])
+    offer = lab.relay.ask(MessageType.DISCOVER, "00:14:4f:00:00:02")
+    lab.relay.send(MessageType.REQUEST, "00:14:4f:00:00:02", options=chosen(offer))
+    assert lab.relay.is_silent()
+
+
 def test_a_lost_race_is_decided_once_more_then_silence(start: Start) -> None:
     records = Failing(make_store(pool()), Outcome.COLLISION)
     lab = start(records)

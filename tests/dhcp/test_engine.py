@@ -81,6 +81,7 @@ class Stage:
     own: frozenset[int] = frozenset({ipv4_int("10.0.0.1")})
     macros: dict[str, str] = field(default_factory=dict)
     now_s: int = 1000
+    frozen: bool = False
 
     def do(self, line: str) -> str:
         word, *rest = line.split(" ")
@@ -114,6 +115,9 @@ class Stage:
         )
         self.apply(row)
 
+    def do_frozen(self) -> None:
+        self.frozen = True
+
     def do_expire(self) -> None:
         self.view.forget_offers()
 
@@ -138,7 +142,7 @@ class Stage:
     def decide(self, packet: Packet) -> Decision:
         entries = [TabEntry(name, "m", 1, text) for name, text in self.macros.items()]
         networks = Networks([self.view])
-        world = World(self.conf, self.own, MacroTable.load(entries), Plans(), networks)
+        world = World(self.conf, self.own, MacroTable.load(entries), Plans(), networks, self.frozen)
         arrival = Arrival("eth0", min(self.own))
         request = wire.decode(wire.encode(packet))
         view = view_of(request, arrival, networks)

@@ -164,3 +164,12 @@ def test_an_address_leased_by_the_other_server_meanwhile_is_no_conflict(
     assert echo.asked[1] != row.address
     assert not any(row.flags for row in rows(records))
     assert lab.events.of("dhcp.conflict") == []
+
+
+def test_one_machine_that_answers_for_all_cannot_empty_the_pool(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dhcp.verify.SET_ASIDE_MAX", 3)
+    records = make_store([make_binding(f"127.0.0.{host}") for host in range(20, 40)])
+    lab = start(records, Neighbours(everybody=True), icmp_verify=True)
+    lab.relay.send(MessageType.DISCOVER, ONE)
+    assert lab.events.first("dhcp.silent")["reason"] == "answers-for-all"
+    assert sum(row.flags == UNUSABLE for row in rows(records)) == 3
