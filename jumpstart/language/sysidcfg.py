@@ -51,7 +51,11 @@ class Answer:
 
 def parse_sysidcfg(text: str, faults: Faults) -> tuple[Answer, ...]:
     """Read a sysidcfg: what could be read of it. Whether answers are good is the judge's (`judge_sysidcfg.py`)."""
-    return _Reader(text, faults).answers(None)
+    reader = _Reader(text, faults)
+    if "\r" in text:
+        at = reader.place(text.index("\r"))
+        faults.error(at, "lines end with a carriage return", "save the file with Unix line ends")
+    return reader.answers(None)
 
 
 class _Reader:

@@ -22,6 +22,9 @@ LOOKALIKES = {
 }
 """What word processors put in place of plain characters."""
 
+LINES_MAX = 20_000
+"""Lines of one file that are looked at: twenty times a large site's rules."""
+
 QUOTED_WORD = re.compile(r"(?:'[^']*'|[^ \t'])+|'[^ \t]*")
 PLAIN_WORD = re.compile(r"[^ \t]+")
 
@@ -69,6 +72,9 @@ def profile_lines(text: str, faults: Faults) -> Iterator[Line]:
 def _content(text: str, faults: Faults) -> Iterator[tuple[int, str]]:
     """Number and text of each line that is more than blanks and a comment."""
     for number, raw in enumerate(text.split("\n"), 1):
+        if number > LINES_MAX:
+            faults.error(At(number), f"more than {LINES_MAX} lines", "make it shorter; the rest was not looked at")
+            return
         line = _plain(raw.partition("#")[0], number, faults)
         if line.strip(" \t"):
             yield number, line

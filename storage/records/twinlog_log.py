@@ -14,7 +14,8 @@ Rules, each with its reason (the other half is `twinlog_commit`):
 """
 
 import errno
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -99,7 +100,7 @@ class Log:
     grown_bytes: int = 0
     latest_bytes: int = 0
     """Size of the last batch of our own."""
-    _count: int = 0
+    _counts: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _looked_s: float = float("-inf")
     _stamp: Stamp | None = None
     _seen_s: float = 0.0
@@ -301,9 +302,8 @@ class Log:
             self._looked_s = looked_s
 
     def next_writer(self) -> str:
-        """A fresh unique id."""
-        self._count += 1
-        return f"{self.writer}.{self._count}"
+        """A fresh unique id. Any thread may ask for one."""
+        return f"{self.writer}.{next(self._counts)}"
 
     def growth(self) -> Growth:
         """What stands above the newest snapshot seen."""

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from jumpstart.language.faults import Fault, Faults, Severity
+from jumpstart.language.faults import FAULTS_MAX, Fault, Faults, Severity
 from jumpstart.language.judge_rules import custom_words, judge_rules
 from jumpstart.language.rules import parse_rules
+from jumpstart.language.words import LINES_MAX
 
 VECTORS = "rules"
 
@@ -53,3 +54,9 @@ def test_a_thousand_rules_are_judged_by_their_likes_only() -> None:
     )
     (told,) = judged(text)
     assert "line 8 takes all" in told.what
+
+
+def test_a_flood_of_lines_is_cut() -> None:
+    (told,) = judged("probe memsize\n" * LINES_MAX + "any - - p -\n")
+    assert (told.at.line, told.what) == (LINES_MAX + 1, f"more than {LINES_MAX} lines")
+    assert len(judged("any\n" * LINES_MAX)) == FAULTS_MAX + 1

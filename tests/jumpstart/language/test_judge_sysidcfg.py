@@ -59,3 +59,8 @@ def test_a_flood_of_keywords_is_cut() -> None:
 
 def test_a_secret_is_never_repeated() -> None:
     assert not any("hunter2" in str(fault) for fault in judged("root_password=hunter2"))
+
+
+def test_line_ends_of_another_system_are_told_once() -> None:
+    (told,) = [fault for fault in judged("timezone=UTC\r\nterminal=vt100\r\n") if fault.severity is Severity.ERROR]
+    assert (told.at, told.what) == ((1, 13), "lines end with a carriage return")

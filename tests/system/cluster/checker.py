@@ -3,7 +3,9 @@
 * No address is valid for two clients at once. A client holds an address from the ACK's arrival until the lease has run
   from the moment it *sent* the request (RFC 2131, 4.4.5), or until it releases it.
 * Nothing acknowledged is missing: the last client that was acknowledged an address, and neither released it nor let it
-  run out, is in the files with an end of lease that is no earlier. (A reserved address needs no end of lease.)
+  run out, is in the files.
+* A promise is *overlong* if the end of lease in the files is earlier than what the client was told; then only the
+  servers' quarantine of ended leases keeps the address from others. (A reserved address needs no end of lease.)
 """
 
 import itertools
@@ -36,6 +38,7 @@ class Verdict(NamedTuple):
     servers: dict[str, int]
     lost: list[str]
     doubled: list[str]
+    overlong: list[str]
     silence_s: float
     wait_s: float
     naks: int
@@ -46,7 +49,8 @@ class Verdict(NamedTuple):
         gave = " ".join(f"{kind}={count}" for kind, count in sorted(self.gave_up.items())) or "none"
         return (
             f"{title}: acks {self.acks} ({shares}), clients {self.clients}, lost {len(self.lost)}, "
-            f"doubled {len(self.doubled)}, longest silence {self.silence_s:.1f} s, longest wait of a client "
+            f"doubled {len(self.doubled)}, overlong {len(self.overlong)}, "
+            f"longest silence {self.silence_s:.1f} s, longest wait of a client "
             f"{self.wait_s:.1f} s, naks {self.naks}, gave up: {gave}"
         )
 
@@ -74,6 +78,7 @@ def judge(events: Iterable[Event], stored: Mapping[str, Stored]) -> Verdict:
         servers,
         missing(told, stored),
         doubled(told),
+        overlong(told, stored),
         max((after - before for before, after in itertools.pairwise(times)), default=0.0),
         max((event["waited_s"] for event in told if event["event"] == "served"), default=0.0),
         sum(event["event"] == "nak" for event in told),
@@ -118,6 +123,34 @@ def doubled(events: Iterable[Event]) -> list[str]:
 
 def missing(events: Iterable[Event], stored: Mapping[str, Stored]) -> list[str]:
     """Each acknowledged binding that should be in the files and is not."""
+    return [
+        f"{event['address']} acknowledged to {event['mac']} at {event['t']:.2f}; the files say {stored.get(address)}"
+        for address, event in valid(events).items()
+        if not _is_stored(event, stored.get(address))
+    ]
+
+
+def overlong(events: Iterable[Event], stored: Mapping[str, Stored]) -> list[str]:
+    """Each promise, counted from the request that was sent last, that goes beyond the files."""
+    return [
+        f"{address} of {event['mac']} promised until {_until(event):.1f}; the files say {stored[address].end}"
+        for address, event in valid(events).items()
+        if _is_stored(event, stored.get(address))
+        and event["kind"] != "fixed"
+        and stored[address].end + ROUNDING_S < _until(event)
+    ]
+
+
+def _is_stored(event: Event, row: Stored | None) -> bool:
+    return row is not None and row.client_id.lower() == f"01{event['mac']}"
+
+
+def _until(event: Event) -> float:
+    return float(event["sent"] + event["lease_s"])
+
+
+def valid(events: Iterable[Event]) -> dict[str, Event]:
+    """The acknowledgement that is in force at the end, for each address."""
     last: dict[str, Event] = {}
     released: dict[tuple[str, str], float] = {}
     end = 0.0
@@ -129,14 +162,4 @@ def missing(events: Iterable[Event], stored: Mapping[str, Stored]) -> list[str]:
         elif event["event"] != "ack" or event["sent"] <= released.get((event["address"], event["mac"]), 0.0):
             continue
         last[event["address"]] = event
-    found = []
-    for address, event in last.items():
-        until = event["sent"] + event.get("lease_s", 0)
-        if event["event"] == "release" or until <= end:
-            continue
-        row = stored.get(address)
-        if row is None or row.client_id.lower() != f"01{event['mac']}":
-            found.append(f"{address} acknowledged to {event['mac']} at {event['t']:.2f}; the files say {row}")
-        elif event["kind"] != "fixed" and row.end + ROUNDING_S < until:
-            found.append(f"{address} of {event['mac']} promised until {until:.1f}; the files say {row.end}")
-    return found
+    return {address: event for address, event in last.items() if event["event"] == "ack" and _until(event) > end}

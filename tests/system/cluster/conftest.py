@@ -1,6 +1,7 @@
 """The cluster lab, up for a whole module; each trial has a directory of its own on the share."""
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,12 +28,14 @@ def cluster() -> Iterator[Cluster]:
     except LabError as error:
         shutil.rmtree(place)
         pytest.skip(str(error))
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # pytest tidies up after Ctrl-C
     try:
         with lab:
             for guest in lab.guests.values():
                 trial.mount_all(lab, guest)
             yield lab
     finally:
+        signal.signal(signal.SIGTERM, before)
         shutil.rmtree(place, ignore_errors=True)
 
 

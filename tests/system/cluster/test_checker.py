@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.system.cluster.checker import Stored, doubled, judge, missing
+from tests.system.cluster.checker import Stored, doubled, judge, missing, overlong
 
 A, B = "020000000001", "020000000002"
 PLACE = "10.98.16.1"
@@ -44,9 +44,10 @@ def test_what_is_not_in_the_files_is_lost() -> None:
     assert not missing([ack(10, A)], {PLACE: Stored(f"01{A}", 110)})
 
 
-def test_a_promise_longer_than_the_files_is_lost() -> None:
-    assert missing([ack(10, A)], {PLACE: Stored(f"01{A}", 50)})
-    assert not missing([ack(10, A, kind="fixed")], {PLACE: Stored(f"01{A}", 0)})
+def test_a_promise_longer_than_the_files_is_overlong() -> None:
+    assert overlong([ack(10, A)], {PLACE: Stored(f"01{A}", 50)})
+    assert not overlong([ack(10, A)], {PLACE: Stored(f"01{A}", 109)})
+    assert not overlong([ack(10, A, kind="fixed")], {PLACE: Stored(f"01{A}", 0)})
 
 
 def test_what_was_given_back_or_ran_out_need_not_be_there() -> None:
