@@ -24,7 +24,7 @@ from typing import Final, NamedTuple, Protocol
 
 from dhcp import engine, wire
 from dhcp.asking import view_of
-from dhcp.decision import Arrival, Decision, Networks, Reply, World
+from dhcp.decision import BINDS, Arrival, Decision, Networks, Reply, World
 from dhcp.mirror import Mirror
 from dhcp.networks import Network
 from dhcp.options import MessageType
@@ -265,7 +265,7 @@ class Service:
             world, self._world = self._world, self._world._replace(frozen=True)
             again = self._decide(data)
             self._world = world
-            if again.reply is None or again.change is not None:
+            if decision.kind not in BINDS or again.kind not in BINDS or again.change is not None:
                 self._refuse(decision, f"store-{outcome.name.lower()}", detail)
                 return
             decision = again
