@@ -34,7 +34,7 @@ def bind(config: Config, emit: Emitter) -> Bound:
     def serve(ready: Ready) -> None:
         records = stores.dhcp_records(config)
         publish(config, records, emit)
-        daemon.serve(conf, ports, records, Networks(config, records, emit)(), emit, ready)
+        daemon.serve(conf, ports, records, Networks(config, records, emit), emit, ready)
 
     return Bound(f"dhcp {SERVER_PORT + conf.debug_port_offset}", serve)
 

@@ -52,7 +52,7 @@ def bind(config: Config, emit: Emitter) -> Bound:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
         records = stores.dhcp_records(config)
-        networks = [IPv4Network(f"{net.name}/{net.prefix}") for net in Networks(config, records, emit)()]
+        networks = [IPv4Network(f"{net.name}/{net.prefix}") for net in Networks(config, records, emit)]
         zone = Zone(domain, config.server, config.address, networks)
         sources = Sources(HostsCache(config.hosts_dir), records, zone.tables)
         keeper = ZoneKeeper(zone, sources, emit)

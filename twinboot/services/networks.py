@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from dhcp.networks import Network, network
 from storage.records import Records, RecordsError
@@ -13,7 +13,7 @@ __all__ = ["Networks"]
 
 
 class Networks:
-    """The networks of configuration and containers; call it for those that there are now.
+    """The networks of configuration and containers; each pass over it looks up those that there are now.
 
     What is wrong with one is told once, until it changes. While the store cannot be read, the networks are those of the
     last time; the first time, those of the configuration.
@@ -26,7 +26,7 @@ class Networks:
         self._last = tuple(network(str(net.subnet)) for net in config.networks)
         self._told: frozenset[tuple[str, str]] = frozenset()
 
-    def __call__(self) -> tuple[Network, ...]:
+    def __iter__(self) -> Iterator[Network]:
         """Look them up."""
         try:
             learned = stores.networks(self._config, self._records)
@@ -37,4 +37,4 @@ class Networks:
             if (name, reason) not in self._told:
                 self._emit("records.fault", file=name, reason=reason)
         self._told = frozenset(faults)
-        return self._last
+        return iter(self._last)
