@@ -17,18 +17,24 @@ import errno
 import fcntl
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 FILE_MAX_BYTES = 256 * 2**20
 """Two million rows; a larger file is a mistake (or an attack on our memory) rather than one of ours."""
+
+READ_TRIES = 3
+"""Looks at a file that was replaced meanwhile, or seems damaged, before that is believed."""
 
 CREATED_MODE = 0o644
 PIECES_MAX = 1024
 """IOV_MAX of Linux: pieces for one write."""
 
 _FS_IOC_GETVERSION = 0x80087601
+
+
+T = TypeVar("T")
 
 
 class Stamp(NamedTuple):
@@ -125,6 +131,17 @@ class Files(Protocol):
         Read after the stamp, contents are at least as new as it. NFS: opens a file for the purpose, since a bare
         stat is answered from the cache; of folders see `stat_is_current`.
         """
+
+
+def again(call: Callable[[], T]) -> T:
+    """Call, and once more for each ESTALE (replaced on the server meanwhile), a bounded number of times. OSError."""
+    for _ in range(READ_TRIES - 1):
+        try:
+            return call()
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+    return call()
 
 
 class LocalFiles:

@@ -14,7 +14,6 @@ import re
 import secrets
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,10 +23,11 @@ from storage.records.durable import records_error
 from storage.records.files import Files, LocalFiles
 from storage.records.judge import random_generation
 from storage.records.port import Change, Delta, Fault, Outcome, RecordsError, Result
+from storage.records.twinlog_clock import Clock, SystemClock
 from storage.records.twinlog_commit import Commit
 from storage.records.twinlog_copies import Copies, Edited
 from storage.records.twinlog_house import tidy, write_snapshot
-from storage.records.twinlog_log import LOOK_S, Clock, Log, Peer
+from storage.records.twinlog_log import LOOK_S, Log, Peer
 from storage.records.twinlog_state import Draft, Frozen, Generations
 from storage.records.twinlog_text import FOLDER, Head
 from storage.records.twinlog_turns import PUBLISH_EVERY_S, QUIET_S, snapshot_due
@@ -36,14 +36,6 @@ _KNOWN_FATES = frozenset({Outcome.STORED, Outcome.INVALID, Outcome.COLLISION, Ou
 """Outcomes of an edit after which the edited file need not be kept for another try."""
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
-
-
-class SystemClock:
-    """The machine's clocks."""
-
-    now = staticmethod(time.monotonic)
-    today = staticmethod(time.time)
-    sleep = staticmethod(time.sleep)
 
 
 class Rescan(NamedTuple):

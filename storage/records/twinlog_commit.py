@@ -18,8 +18,9 @@ import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from storage.records.files import again
 from storage.records.port import Outcome, RecordsError
-from storage.records.twinlog_log import Log, again
+from storage.records.twinlog_log import Log
 from storage.records.twinlog_state import Draft
 from storage.records.twinlog_text import FOLDER, log_name, snap_name
 

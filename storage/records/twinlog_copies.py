@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from storage.records.container import container_name
-from storage.records.files import Files
+from storage.records.files import Files, again
 from storage.records.image import Image
 from storage.records.port import Change
 from storage.records.rows import Key, Row
-from storage.records.twinlog_log import again
 from storage.records.twinlog_publish import copy_text, edits, read_container, read_copy, rows_crc, table_of
 from storage.records.twinlog_replay import state_at
 from storage.records.twinlog_state import Frozen

@@ -9,8 +9,7 @@ import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from storage.records.files import Files
-from storage.records.twinlog_log import again
+from storage.records.files import Files, again
 from storage.records.twinlog_state import Frozen
 from storage.records.twinlog_text import (
     DAMAGED_SUFFIX,

@@ -13,15 +13,14 @@ Rules, each with its reason (the other half is `twinlog_commit`):
    give addresses out twice.
 """
 
-import errno
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
 
 from storage.records.durable import records_error
-from storage.records.files import Files, Stamp
+from storage.records.files import READ_TRIES, Files, Stamp, again
 from storage.records.port import Fault, Outcome, RecordsError
+from storage.records.twinlog_clock import Clock
 from storage.records.twinlog_state import State, sections_of
 from storage.records.twinlog_text import (
     FOLDER,
@@ -40,9 +39,6 @@ from storage.records.twinlog_text import (
 )
 from storage.records.twinlog_turns import Growth, Turns
 
-READ_TRIES = 3
-"""Looks at a file that seems damaged or was replaced meanwhile, before that is believed."""
-
 RELOADS_MAX = 8
 """Loads begun anew because the log was compacted meanwhile, before giving up."""
 
@@ -55,19 +51,6 @@ LOOK_S = 0.002
 TICK_S = 0.05
 WHOLE_SECOND_TICK_S = 2.0
 """Longest time in which a folder can change without its time stamps, for fine stamps and for whole seconds."""
-
-
-class Clock(Protocol):
-    """Time as the log needs it. Nothing is decided by it but when to look, to wait, and what people are shown."""
-
-    def now(self) -> float:
-        """Monotonic seconds."""
-
-    def today(self) -> float:
-        """Seconds since 1970."""
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
 
 
 @dataclass
@@ -339,17 +322,3 @@ class Log:
         if known.outcome in (Outcome.EXISTS, Outcome.NOT_FOUND):
             return RecordsError(Outcome.UNAVAILABLE, str(known))
         return known
-
-
-T = TypeVar("T")
-
-
-def again(call: Callable[[], T]) -> T:
-    """Call, and once more for each ESTALE (replaced on the server meanwhile), a bounded number of times. OSError."""
-    for _ in range(READ_TRIES - 1):
-        try:
-            return call()
-        except OSError as error:
-            if error.errno != errno.ESTALE:
-                raise
-    return call()

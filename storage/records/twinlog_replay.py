@@ -1,7 +1,6 @@
 """The tables as they stood after some batch of the past, put together from what is left of the log."""
 
-from storage.records.files import Files
-from storage.records.twinlog_log import again
+from storage.records.files import Files, again
 from storage.records.twinlog_state import State
 from storage.records.twinlog_text import (
     FOLDER,

@@ -7,11 +7,10 @@ order; each must replace exactly the versions that are there, and the result mus
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from storage.records.files import Files
+from storage.records.files import Files, again
 from storage.records.judge import key_text
 from storage.records.rows import Key, Row
 from storage.records.twinlog_copies import EDITED_PREFIX
-from storage.records.twinlog_log import again
 from storage.records.twinlog_publish import read_copy, rows_crc, table_of
 from storage.records.twinlog_state import State
 from storage.records.twinlog_text import (

@@ -12,7 +12,8 @@ from storage.records.codec import codec_for
 from storage.records.container import container_name, empty_container
 from storage.records.files import LocalFiles
 from storage.records.postgresql_rows import KINDS, escape
-from storage.records.twinlog import SystemClock, TwinLog
+from storage.records.twinlog import TwinLog
+from storage.records.twinlog_clock import SystemClock
 from storage.records.twinlog_log import Log
 from storage.records.twinlog_text import FOLDER, log_name, section_line
 
