@@ -9,13 +9,14 @@ from collections.abc import Iterable
 
 import pytest
 
+from dhcp.decision import Decision
+from dhcp.service import Service
 from storage.records import twinlog_turns
 from storage.records.twinlog_commit import Commit
 from storage.records.twinlog_state import Draft
 from twinboot.lab.simulate import faults
 from twinboot.lab.simulate.cluster import Cluster, Parts
 from twinboot.lab.simulate.scenario import Scenario, draw
-from twinboot.lab.simulate.server import Process, Work
 
 SEEDS_MAX = 40
 HOURS = 0.1
@@ -46,24 +47,22 @@ def test_a_batch_that_is_not_judged_again_after_a_lost_race(monkeypatch: pytest.
     assert not Cluster(found, Parts()).run().violations
 
 
-class Hasty(Process):
+class Hasty(Service):
     """Answers first and stores then."""
 
-    def _store(self) -> list[Work]:
-        for work in self._pending:
-            super()._finish(work)
+    def _store(self) -> list[tuple[bytes, Decision]]:
+        for _, decision in self._pending:
+            self._finish(decision, None)
+        self._send()
         super()._store()
+        self._replies.clear()
         return []
-
-    def _finish(self, work: Work) -> None:
-        if work.decision.change is None:
-            super()._finish(work)
 
 
 def test_an_ack_that_leaves_before_its_batch_has_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, "kill at an operation")
     roomy = {"addresses": 45, "lease_s": 600, "fault_every_s": 10.0}
-    found = hunt((scenario(seed, **roomy) for seed in range(SEEDS_MAX)), Parts(process=Hasty))
+    found = hunt((scenario(seed, **roomy) for seed in range(SEEDS_MAX)), Parts(service=Hasty))
     assert not Cluster(found, Parts()).run().violations
 
 

@@ -8,13 +8,14 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from dhcp.decision import Decision
+from dhcp.service import Service
 from twinboot.commands.lab import lab
 from twinboot.lab.simulate import many, tell
 from twinboot.lab.simulate.checker import Violation
 from twinboot.lab.simulate.cluster import Cluster, Parts, Verdict, run_seed
 from twinboot.lab.simulate.faults import FAULTS
 from twinboot.lab.simulate.scenario import draw
-from twinboot.lab.simulate.server import Process, Work
 
 HOURS = 0.1
 
@@ -54,19 +55,19 @@ def test_every_kind_of_fault_is_drawn() -> None:
     assert set(FAULTS) <= drawn
 
 
-class Forgetful(Process):
+class Forgetful(Service):
     """Answers without storing anything."""
 
-    def _store(self) -> list[Work]:
-        works, self._pending = self._pending, []
+    def _store(self) -> list[tuple[bytes, Decision]]:
+        pending, self._pending = self._pending, []
         self._touched.clear()
-        for work in works:
-            self._finish(work)
+        for _, decision in pending:
+            self._finish(decision, None)
         return []
 
 
 def test_a_failure_is_told_with_its_seed_and_what_led_to_it() -> None:
-    verdict = run_seed(5, HOURS, Parts(process=Forgetful))
+    verdict = run_seed(5, HOURS, Parts(service=Forgetful))
     story = tell.story(verdict)
     assert "seed 5:" in story
     assert "nothing lost" in story or "one holder" in story
@@ -75,11 +76,11 @@ def test_a_failure_is_told_with_its_seed_and_what_led_to_it() -> None:
 
 
 def test_a_bug_that_ends_a_process_is_a_violation() -> None:
-    class Broken(Process):
+    class Broken(Service):
         def _flush(self) -> None:
             raise ZeroDivisionError("planted")
 
-    verdict = Cluster(draw(5, 0.01)._replace(lease_s=60), Parts(process=Broken)).run()
+    verdict = Cluster(draw(5, 0.01)._replace(lease_s=60), Parts(service=Broken)).run()
     assert {violation.rule for violation in verdict.violations} >= {"runs"}
     assert "planted" in verdict.violations[0].text
 

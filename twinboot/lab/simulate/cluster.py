@@ -6,6 +6,7 @@ from random import Random
 from typing import NamedTuple
 
 from dhcp.networks import Network, network
+from dhcp.service import Service
 from dhcp.svcconf import ServiceConf
 from storage.records import FREE_ID, MANUAL, Binding, Change, Records, TabEntry
 from twinboot.lab.simulate import faults, packets, visitors
@@ -15,7 +16,7 @@ from twinboot.lab.simulate.clockwork import EPOCH_S, Clockwork, Task
 from twinboot.lab.simulate.disk import Disk
 from twinboot.lab.simulate.network import Network as Wire
 from twinboot.lab.simulate.scenario import CLOCK_ERROR_MAX_S, Scenario, draw
-from twinboot.lab.simulate.server import Clock, Process, Server, Site
+from twinboot.lab.simulate.server import Clock, Server, Site
 from twinboot.lab.simulate.share import Mount, Weather
 from twinboot.lab.simulate.store import open_twinlog
 from twinboot.lab.simulate.trace import Trace
@@ -32,7 +33,7 @@ class Parts(NamedTuple):
     """The code under test; tests put in theirs."""
 
     open_records: Callable[[Server], Records] = open_twinlog
-    process: type[Process] = Process
+    service: type[Service] = Service
 
 
 class Verdict(NamedTuple):
@@ -75,7 +76,7 @@ class Cluster:
             self._answer,
             self._crashed,
             parts.open_records,
-            parts.process,
+            parts.service,
         )
         self.servers = [self._server(chr(ord("A") + number), number) for number in range(scenario.servers)]
         self._by_address = {server.address: server for server in self.servers}

@@ -1,27 +1,24 @@
-"""One install server: the real engine, view, mirror and datastore, driven in the daemon's order.
-
-    drain what waits -> decide -> one commit for all -> send
+"""One install server: the real DHCP service and datastore behind a simulated socket, clock and mount.
 
 The daemon itself is a loop over sockets; this is the same loop over an inbox. A process can be killed at any step and
 comes back after a while, with nothing but what is on the share.
 """
 
-from collections.abc import Callable, Iterable
+import socket
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from dhcp import engine, wire
-from dhcp.asking import view_of
-from dhcp.decision import Arrival, Decision, Networks, World
-from dhcp.mirror import Mirror
+from dhcp.decision import Reply
 from dhcp.networks import Network
-from dhcp.options import MessageType
-from dhcp.reply import Plans
+from dhcp.service import Service
+from dhcp.sockets import Interface, Port
 from dhcp.svcconf import ServiceConf
-from storage.records import Change, Outcome, Records, RecordsError
+from storage.records import Records, RecordsError, ipv4_int
 from storage.records.twinlog import TwinLog
+from twinboot.lab.simulate import packets
 from twinboot.lab.simulate.clockwork import EPOCH_S, Clockwork, Task
 from twinboot.lab.simulate.share import Mount
 from twinboot.lab.simulate.trace import Trace
@@ -32,9 +29,8 @@ PACKET_S = 0.00005  # what a packet costs
 TEND_S = 1.0  # how often the datastore may publish
 RESTART_S = 1.0  # of a process that ended by itself
 INBOX_MAX = 2_000  # what the socket's buffer holds; more is dropped
-GIVE_UP = frozenset({MessageType.RELEASE, MessageType.DECLINE})
+GIVE_UP = frozenset({packets.RELEASE, packets.DECLINE})
 GIVE_UP_AGE_MAX_S = 1.0  # an older one may be about a lease that its client has got anew since
-LOST_RACE = frozenset({Outcome.COLLISION, Outcome.NOT_FOUND, Outcome.EXISTS})
 
 
 class Datagram(NamedTuple):
@@ -44,13 +40,6 @@ class Datagram(NamedTuple):
     came_s: float
 
 
-class Work(NamedTuple):
-    """One packet on its way through a batch."""
-
-    datagram: Datagram
-    decision: Decision
-
-
 @dataclass
 class Clock:
     """A server's idea of Unix time."""
@@ -58,9 +47,13 @@ class Clock:
     clockwork: Clockwork
     error_s: float = 0.0
 
-    def unix_s(self) -> float:
+    def time(self) -> float:
         """Return the time, with this clock's error."""
         return EPOCH_S + self.clockwork.now_s + self.error_s
+
+    def monotonic(self) -> float:
+        """Return seconds that only go forward."""
+        return self.clockwork.now_s
 
 
 @dataclass
@@ -75,7 +68,7 @@ class Site:
     send: Callable[[str, bytes], None]
     crashed: Callable[[str, BaseException], None]
     open_records: Callable[["Server"], Records]
-    process: type["Process"]
+    service: type[Service]
 
 
 @dataclass
@@ -146,8 +139,7 @@ class Server:
 
     def _body(self) -> None:
         assert self.task is not None
-        process = self.site.process(self, self.site.open_records(self))
-        process.run(self.task)
+        Process(self, self.site.open_records(self)).run(self.task)
 
     def _ended(self, error: BaseException | None) -> None:
         if not isinstance(error, RecordsError):  # that is how a service ends whose share is not there
@@ -156,19 +148,16 @@ class Server:
 
 
 class Process:
-    """What one life of the daemon keeps in memory."""
+    """One life of the daemon."""
 
     def __init__(self, server: Server, records: Records) -> None:
-        site = server.site
+        site, address = server.site, server.address
         self._server = server
         self._records = records
-        own = frozenset({server.address})
-        self._mirror = Mirror(records, site.networks, own | frozenset(site.conf.owner_ip), self._emit)
-        self._arrival = Arrival("sim0", server.address)
-        self._world = World(site.conf, own, self._mirror.macros, Plans(), Networks(self._mirror.views))
-        self._fresh: set[str] = set()
-        self._pending: list[Work] = []
-        self._touched: set[object] = set()
+        interface = Interface("sim0", address, site.networks[0].mask, b"", is_loopback=False)
+        self._port = Port(interface, cast(socket.socket, None), None)  # nothing reads it but this module
+        own, emit = frozenset({address}), self._emit if site.trace is not None else _tell_nobody
+        self._service = site.service(site.conf, own, records, site.networks, emit, self, server.clock)
         self._rescanned_s = self._tended_s = 0.0
 
     def run(self, task: Task) -> None:
@@ -179,15 +168,24 @@ class Process:
             if not server.inbox:
                 task.wait(IDLE_S)
             self._turn()
-            batch, server.inbox[:] = server.inbox[:BATCH_MAX], server.inbox[BATCH_MAX:]
+            batch = self._drain()
             if batch:
                 task.sleep(PACKET_S * len(batch))
-                self._batch(batch)
+                self._service.handle(self._port, batch)
+
+    def _drain(self) -> list[bytes]:
+        """Take what waits, without what is too old to be carried out."""
+        server, now_s = self._server, self._server.site.clockwork.now_s
+        taken, server.inbox[:] = server.inbox[:BATCH_MAX], server.inbox[BATCH_MAX:]
+        return [
+            datagram.data
+            for datagram in taken
+            if now_s - datagram.came_s <= GIVE_UP_AGE_MAX_S or packets.read(datagram.data).kind not in GIVE_UP
+        ]
 
     def _turn(self) -> None:
         now_s = self._server.site.clockwork.now_s
-        for view in self._mirror.views:
-            view.expire(now_s)
+        self._service.turn()
         interval_s = self._server.site.conf.rescan_interval_min * 60
         if interval_s and now_s - self._rescanned_s >= interval_s:
             self._reload()
@@ -204,98 +202,28 @@ class Process:
                     self._server.note(f"rescan refused {refused}")
             except RecordsError as error:
                 self._server.note(f"rescan failed: {error}")
-        self._mirror.reload()
-        self._world = self._world._replace(macros=self._mirror.macros, plans=Plans())
+        self._service.reload()
+
+    # -- what the service asks for
+
+    def send(self, _port: Port, replies: Sequence[Reply]) -> None:
+        """Send replies."""
+        for reply in replies:
+            self._server.site.send(self._server.name, reply.data)
+
+    def ask(self, _port: Port, _address: int) -> bool:
+        """Nobody can be asked by ICMP here."""
+        return False
 
     def _emit(self, kind: str, **fields: object) -> None:
-        self._server.note(f"{kind} {fields}")
-
-    # -- a batch, in the daemon's order
-
-    def _batch(self, batch: Iterable[Datagram]) -> None:
-        self._server.batches += 1
-        self._fresh.clear()
-        if self._mirror.refresh_macros():
-            self._world = self._world._replace(macros=self._mirror.macros, plans=Plans())
-        for datagram in batch:
-            if datagram.data[28:44] in self._touched:
-                self._flush()
-            decision = self._decide(datagram)
-            if decision.change is not None and _key(decision.change) in self._touched:
-                self._flush()
-                decision = self._decide(datagram)
-            self._accept(Work(datagram, decision))
-        self._flush()
-
-    def _decide(self, datagram: Datagram) -> Decision:
-        request = wire.decode(datagram.data)
-        if request.message_type in GIVE_UP and self._server.site.clockwork.now_s - datagram.came_s > GIVE_UP_AGE_MAX_S:
-            return Decision("dhcp.dropped", {"reason": "shed"})
-        view = view_of(request, self._arrival, self._world.networks)
-        if view is not None and view.name not in self._fresh:
-            self._mirror.refresh(view)
-            self._fresh.add(view.name)
-        return engine.decide(request, self._arrival, self._world, view, int(self._server.clock.unix_s()))
-
-    def _accept(self, work: Work) -> None:
-        decision = work.decision
-        if decision.remember is not None and decision.view is not None:
-            site = self._server.site
-            decision.view.remember(decision.remember, site.clockwork.now_s + site.conf.offer_cache_timeout_s)
-        if decision.change is None:
-            self._finish(work)
-        else:
-            self._pending.append(work)
-            self._touched.update((_key(decision.change), work.datagram.data[28:44]))
-
-    def _flush(self) -> None:
-        for work in self._store():
-            self._accept(Work(work.datagram, self._decide(work.datagram)))
-        for work in self._store():
-            self._tell(work, "collided twice, silent")
-
-    def _store(self) -> list[Work]:
-        works, self._pending = self._pending, []
-        if not works:
-            return []
-        self._touched.clear()
-        self._fresh.clear()
-        results = self._records.commit([work.decision.change for work in works if work.decision.change is not None])
-        lost = []
-        for work, result in zip(works, results, strict=True):
-            if result.outcome is Outcome.STORED:
-                self._server.committed += 1
-                self._finish(work)
-            elif result.outcome in LOST_RACE:
-                self._tell(work, f"collision: {result.detail}")
-                lost.append(work)
-            elif work.decision.needs_store:
-                self._tell(work, f"not stored ({result.outcome.name}: {result.detail}), silent")
-            else:
-                self._finish(work)
-        return lost
-
-    def _finish(self, work: Work) -> None:
-        decision = work.decision
-        if decision.view is not None:
-            if decision.forget is not None:
-                decision.view.forget(decision.forget)
-            if decision.heard is not None:
-                decision.view.hear(*decision.heard)
-        self._tell(work, "")
-        if decision.reply is not None:
-            self._server.site.send(self._server.name, decision.reply.data)
-
-    def _tell(self, work: Work, what: str) -> None:
-        if self._server.site.trace is not None:
-            decision = work.decision
-            change = decision.change
-            keys = [work.datagram.data[28:34]]
-            if change is not None and change.new is not None:
-                keys.append(change.new.key)  # type: ignore[arg-type]
-            said = decision.fields.get("reason", "")
-            self._server.note(f"{decision.kind} {said} {what}", *keys)
+        keys: list[object] = []
+        if "mac" in fields:
+            keys.append(bytes.fromhex(str(fields["mac"]).replace(":", "")))
+        if "address" in fields:
+            keys.append(ipv4_int(str(fields["address"])))
+        said = " ".join(f"{name}={fields[name]}" for name in ("address", "state", "reason", "detail") if name in fields)
+        self._server.note(f"{kind} {said}", *keys)
 
 
-def _key(change: Change) -> tuple[str, object]:
-    return change.table, change.old.key if change.old is not None else None
+def _tell_nobody(kind: str, **fields: object) -> None:
+    """Do without events, where nobody will read them."""
