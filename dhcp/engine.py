@@ -22,7 +22,7 @@ is silence. The daemon does it, in that order. The rules:
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from dhcp import bootp, leasequery
+from dhcp import bootp, leasequery, names
 from dhcp import options as o
 from dhcp.answers import answer, nak, plan_for
 from dhcp.asking import ask, is_fixed, runs
@@ -87,7 +87,7 @@ def _discover(asked: Asked) -> Decision:
         if len(view.reservations_of(client_id)) > 1:
             decision = decision._replace(facts={**decision.fields, "detail": SEVERAL})
         return decision
-    row = _offered_already(asked) or _held_already(asked) or _wished_for(asked)
+    row = _offered_already(asked) or _held_already(asked) or _wished_for(asked) or _called(asked)
     row = row or view.free_for(client_id) or view.ended_before(asked.now_s - asked.world.conf.lease_min_lru_s)
     return silent(asked, "full") if row is None else _offer(asked, row)
 
@@ -109,6 +109,15 @@ def _held_already(asked: Asked) -> Binding | None:
 def _wished_for(asked: Asked) -> Binding | None:
     row = None if asked.wanted is None else asked.view.rows.get(asked.wanted)
     return row if row is not None and _is_available(asked, row) else None
+
+
+def _called(asked: Asked) -> Binding | None:
+    """Find the binding that bears the name the client calls itself; the names are those of the records, as in our DNS."""
+    if o.HOST_NAME not in asked.request.options and o.CLIENT_FQDN not in asked.request.options:
+        return None
+    label = names.sent_by(asked.request).partition(".")[0]
+    rows = asked.view.bindings_named(label) if label else []
+    return next((row for row in rows if _is_available(asked, row)), None)
 
 
 def _is_available(asked: Asked, row: Binding) -> bool:

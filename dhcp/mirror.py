@@ -26,6 +26,8 @@ class Mirror:
         self._emit = emit
         self._told: dict[str, tuple[_Told, ...]] = {}  # table -> what was last told of it
         self._dhcptab_version = 0
+        self._networks = networks  # gone through anew at each rescan: they may come and go
+        self._owners = owners
         self.views = tuple(NetworkView(network, owners) for network in networks)
         self.macros = MacroTable.load(())
 
@@ -61,6 +63,8 @@ class Mirror:
         """Read everything from the beginning and forget all offers: a rescan."""
         self._dhcptab_version = 0
         self.refresh_macros()
+        known = {view.network: view for view in self.views}
+        self.views = tuple(known.get(network) or NetworkView(network, self._owners) for network in self._networks)
         for view in self.views:
             view.version = 0
             view.forget_offers()

@@ -115,8 +115,9 @@ class Service:
         return self._mirror.views
 
     def reload(self) -> None:
-        """Read macros and bindings anew and forget all offers: at the start, and for a rescan."""
+        """Read networks, macros and bindings anew and forget all offers: at the start, and for a rescan."""
         self._mirror.reload()
+        self._world = self._world._replace(networks=Networks(self._mirror.views))
         self._renew_macros()
 
     def turn(self) -> None:

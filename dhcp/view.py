@@ -120,6 +120,7 @@ class NetworkView:
         )  # client id -> hardware address last acknowledged, and when
         self._ids: dict[bytes, bytes] = {}  # hardware address -> client id last acknowledged
         self._clients: dict[bytes, tuple[int, ...]] = {}
+        self._named: dict[str, set[int]] = {}  # comment in small letters -> addresses
         self._free = FreeSet(network)
         self._free_bootp = FreeSet(network)
         self._ended: list[tuple[int, int]] = []  # heap of (lease end, address), stale entries skipped when met
@@ -136,6 +137,7 @@ class NetworkView:
             self.rows.clear()
             self._clients.clear()
             self._ended.clear()
+            self._named.clear()
             self._free = FreeSet(self.network)
             self._free_bootp = FreeSet(self.network)
         for key in delta.gone:
@@ -148,7 +150,7 @@ class NetworkView:
         """Take over one row as it is stored now."""
         if not isinstance(row, Binding):
             return
-        address, client_id, flags, *_ = row
+        address, client_id, flags, _, _, _, _, comment = row
         old = self.rows.get(address)
         if old is row or (old is None and not self.network.has_host(address)):
             return
@@ -160,12 +162,20 @@ class NetworkView:
                 self._unlink(old)
             if client_id != FREE_ID:
                 self._clients[client_id] = (*self._clients.get(client_id, ()), address)
+        if comment != (old.comment if old is not None else ""):
+            self._rename(address, old.comment if old is not None else "", comment)
         self._index(row)
+
+    def _rename(self, address: int, old: str, new: str) -> None:
+        self._named.get(old.lower(), set()).discard(address)
+        if new:
+            self._named.setdefault(new.lower(), set()).add(address)
 
     def _remove(self, address: int) -> None:
         old = self.rows.pop(address, None)
         if old is not None:
             self._unlink(old)
+            self._rename(address, old.comment, "")
             self._pool(old).discard(address)
 
     def _unlink(self, old: Binding) -> None:
@@ -206,6 +216,10 @@ class NetworkView:
     def bindings_of(self, client_id: bytes) -> Iterable[Binding]:
         """Return the bindings that bear this client id, BOOTP ones too."""
         return [self.rows[address] for address in self._clients.get(client_id, ())]
+
+    def bindings_named(self, name: str) -> list[Binding]:
+        """Return the bindings whose comment is this name, the lowest address first."""
+        return [self.rows[address] for address in sorted(self._named.get(name.lower(), ()))]
 
     def reservation_of(self, client_id: bytes) -> Binding | None:
         """Return the client's MANUAL binding: of several an UNUSABLE one, because it blocks the client, else ours.

@@ -86,3 +86,18 @@ def test_quarantined_rows_are_told_within_bounds(events: Events) -> None:
     told = events.of("records.fault")
     assert told[0]["reason"] == "line 5: too few fields"
     assert (len(told), told[-1]["count"]) == (FAULTS_TOLD_MAX + 1, FAULTS_TOLD_MAX)
+
+
+def test_networks_come_and_go_with_a_rescan_and_others_keep_their_view(events: Events) -> None:
+    records = make_store([make_binding("127.0.0.20")])
+    records.load("127.1.0.0", [make_binding("127.1.0.20")])
+    networks = [network("127.0.0.0/24")]
+    mirror = Mirror(records, networks, OWNERS, events)
+    (first,) = mirror.views
+    networks.append(network("127.1.0.0/24"))
+    mirror.reload()
+    assert mirror.views[0] is first
+    assert set(mirror.views[1].rows) == {ipv4_int("127.1.0.20")}
+    networks.pop(0)
+    mirror.reload()
+    assert [view.name for view in mirror.views] == ["127.1.0.0"]

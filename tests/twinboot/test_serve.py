@@ -59,7 +59,7 @@ def tftp_get(port: int, name: str) -> bytes:
                 return got
 
 
-def dhcp_offer(site) -> bytes:
+def dhcp_offer(site, wait_s: float = 10) -> bytes:
     """What the server answers a relayed DISCOVER of a BIOS boot ROM."""
     discover = BOOTP(op=1, chaddr=bytes.fromhex(MAC.replace(":", "")), xid=7, giaddr="127.0.0.1") / DHCP(
         options=[("message-type", "discover"), ("vendor_class_id", b"PXEClient:Arch:00000:UNDI:002001"), "end"]
@@ -67,7 +67,7 @@ def dhcp_offer(site) -> bytes:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as relay:
         relay.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         relay.bind(("127.0.0.9", site.dhcp_port))
-        relay.settimeout(10)
+        relay.settimeout(wait_s)
         packet = bytes(discover).replace(socket.inet_aton("127.0.0.1"), socket.inet_aton("127.0.0.9"), 1)
         relay.sendto(packet, ("127.0.0.1", site.dhcp_port))
         return relay.recv(2048)
@@ -306,10 +306,34 @@ def test_names_and_bindings_of_a_relay_are_on_its_servers(loopback_site) -> None
     assert "RUN_MODE=relay" in line
 
 
-def test_a_network_made_by_sun_s_commands_is_served(loopback_site) -> None:
+@pytest.mark.parametrize("is_live", [False, True], ids=["before the start", "while it runs"])
+def test_a_network_made_by_sun_s_commands_is_served(loopback_site, is_live: bool) -> None:
     text = loopback_site.config.read_text()
     loopback_site.config.write_text(text.partition("[networks.")[0])
     (loopback_site.share / "dhcp" / "SUNWfiles1_127_0_0_0").unlink()
+    if not is_live:
+        make_network(loopback_site)
+    with loopback_site.serving() as process:
+        assert "ready" in process.stdout.readline()
+        if is_live:
+            make_network(loopback_site)
+            process.send_signal(signal.SIGHUP)
+        assert wait_for(lambda: offered(loopback_site)) == socket.inet_aton("127.0.0.70")
+        told = json.loads(loopback_site.run("status", "--json").stdout)
+        assert told["networks"] == [
+            {"name": "127.0.0.0", "subnet": "127.0.0.0/16", "free": 1, "used": 0, "unusable": 0}
+        ]
+
+
+def offered(site) -> bytes:
+    """The address offered; none if the service has not come to its SIGHUP yet."""
+    try:
+        return dhcp_offer(site, wait_s=1)[16:20]
+    except TimeoutError:
+        return b""
+
+
+def make_network(site) -> None:
     for line in (
         "dhtadm -D -m 127.0.0.0",
         "dhcpconfig -N 127.0.0.0 -m 255.255.0.0",
@@ -317,11 +341,4 @@ def test_a_network_made_by_sun_s_commands_is_served(loopback_site) -> None:
     ):
         program, *words = line.split()
         command = [sys.executable, "-c", f"import sys; from dhcp.cli.{program} import main; sys.exit(main())"]
-        subprocess.run([*command, *words, "--config-file", str(loopback_site.dhcpsvc)], check=True, capture_output=True)
-    with loopback_site.serving() as process:
-        assert "ready" in process.stdout.readline()
-        assert dhcp_offer(loopback_site)[16:20] == socket.inet_aton("127.0.0.70")
-        told = json.loads(loopback_site.run("status", "--json").stdout)
-        assert told["networks"] == [
-            {"name": "127.0.0.0", "subnet": "127.0.0.0/16", "free": 1, "used": 0, "unusable": 0}
-        ]
+        subprocess.run([*command, *words, "--config-file", str(site.dhcpsvc)], check=True, capture_output=True)
