@@ -1,10 +1,12 @@
 """Install targets: each renders a hypervisor into what the machine boots. One file each, one line in `TARGETS`."""
 
 from jumpstart.targets.live_xen import LiveXen
+from jumpstart.targets.nevada import Nevada
 from jumpstart.targets.port import ArgumentError, BootContext, BootEntry, Payload, Target
 
 TARGETS: dict[str, Target] = {
     "live-xen": LiveXen(),
+    "nevada": Nevada(),
 }
 
 __all__ = ["TARGETS", "ArgumentError", "BootContext", "BootEntry", "Payload", "Target"]

@@ -10,7 +10,8 @@ directory and the sysidcfg directory by the properties on the kernel line, and a
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, NoReturn
 
 from jumpstart.language.encode import answer, encode_profile, encode_rules, encode_sysidcfg, line, rule, when
 from jumpstart.language.okfile import rules_ok
@@ -18,9 +19,11 @@ from jumpstart.language.rules import Rule
 from jumpstart.model import Hypervisor, Link
 from jumpstart.quoting import ArgumentError, boot_properties, macro, menu_line, menu_title
 from jumpstart.targets.nevada_hooks import scripts
+from jumpstart.targets.port import BootContext
 
+NAME = "nevada"
 CLASS_MACRO = "PXEClient:Arch:00000:UNDI:002001"
-GRUB_MENU_SYMBOL = "Site,150,ASCII,1,0"
+"""What Sun's documents call the macro of BIOS boot ROMs; Solaris' own daemon looks for this name whole."""
 MENU_TIMEOUT_S = 5
 TTYS = {1: "ttya", 2: "ttyb"}
 SOFTWARE_GROUP = "SUNWCXall"
@@ -39,7 +42,8 @@ class Image(NamedTuple):
 class Site(NamedTuple):
     """What the host's own server adds to the model: addresses as dotted quads, paths as its NFS exports them.
 
-    `netmasks` are by the names of networks that links have; `router` is empty where there is none.
+    `netmasks` are by the names of networks that links have; `router` is empty where there is none. `nfs` exports the
+    paths where `server` itself does not.
     """
 
     server: str
@@ -49,11 +53,12 @@ class Site(NamedTuple):
     release: str
     netmasks: Mapping[str, str]
     router: str
-    report_url: str
+    report_urls: tuple[str, ...]
     timezone: str = "UTC"
     locale: str = "C"
     keyboard: str = "US-English"
     terminal: str = "vt100"
+    nfs: str = ""
 
 
 class KernelLine(NamedTuple):
@@ -74,15 +79,30 @@ STYLES: Mapping[tuple[bool, bool], KernelLine] = {
 """By (has the multiboot program and boots by it, has a 64-bit miniroot)."""
 
 
+MULTIBOOT, DIRECT, DIRECT64 = "multiboot", "platform/i86pc/kernel/unix", "platform/i86pc/kernel/amd64/unix"
+MINIROOT, MINIROOT64 = "x86.miniroot", "amd64/x86.miniroot"
+PXEGRUB = "grub/pxegrub"
+BOOT_FILES = (PXEGRUB, MULTIBOOT, DIRECT, DIRECT64, MINIROOT, MINIROOT64)
+"""What machines may fetch of an image, by the names in its boot directory."""
+
+
+class Nevada:
+    """The target named `nevada`. GRUB 2 and iPXE have no entry for it: pxegrub's menu is `menu`."""
+
+    files: Mapping[str, str] = MappingProxyType({})
+
+    def entry(self, host: Hypervisor, _ctx: BootContext) -> NoReturn:
+        """ArgumentError: this loader was not meant to boot the host."""
+        raise ArgumentError(
+            f"{NAME} is installed by Sun's pxegrub alone; boot {host.name} in BIOS mode from links.{host.links[0].name} "
+            f"({host.links[0].mac})"
+        )
+
+
 def image_of(name: str, files: Collection[str]) -> Image:
     """What an image is, by the files of its boot directory. ArgumentError when it cannot boot a machine."""
-    image = Image(
-        name,
-        multiboot="multiboot" in files,
-        direct="platform/i86pc/kernel/unix" in files,
-        amd64="amd64/x86.miniroot" in files,
-    )
-    if not (image.multiboot or image.direct) or not (image.amd64 or "x86.miniroot" in files):
+    image = Image(name, multiboot=MULTIBOOT in files, direct=DIRECT in files, amd64=MINIROOT64 in files)
+    if not (image.multiboot or image.direct) or not (image.amd64 or MINIROOT in files):
         raise ArgumentError(f"{name}: neither kernel nor miniroot in its boot directory; name an install image")
     return image
 
@@ -166,11 +186,12 @@ def menu(host: Hypervisor, site: Site) -> str:
     """`menu.lst.01MAC`: one entry that installs, unattended, with the console on the model's serial port."""
     style = STYLES[site.image.multiboot and not site.image.direct, site.image.amd64]
     kernel, *own = style.words
+    nfs = site.nfs or site.server
     properties = boot_properties(
         {
-            "install_media": f"{site.server}:{site.media}",
-            "install_config": f"{site.server}:{site.config}",
-            "sysid_config": f"{site.server}:{site.config}/hosts/{host.name}",
+            "install_media": f"{nfs}:{site.media}",
+            "install_config": f"{nfs}:{site.config}",
+            "sysid_config": f"{nfs}:{site.config}/hosts/{host.name}",
             "console": TTYS[host.console.port],
         }
     )
@@ -187,14 +208,14 @@ def menu(host: Hypervisor, site: Site) -> str:
     )
 
 
-def macros(host: Hypervisor, site: Site) -> Mapping[str, str]:
-    """What DHCP must say, as dhcptab macros by name; `GrubMenu` is the symbol `GRUB_MENU_SYMBOL`."""
+def macros(host: Hypervisor, server: str) -> Mapping[str, str]:
+    """What DHCP must tell the host, as dhcptab macros by name; `GrubMenu` is option 150.
+
+    `server` is the address of its own segment's server; empty, it boots from whichever server answers it.
+    """
     own = client_id(host.links[0])
-    server = {"BootSrvA": site.server}
-    return {
-        CLASS_MACRO: macro(server | {"BootFile": f"pxegrub.{site.image.name}"}),
-        own: macro(server | {"BootFile": own, "GrubMenu": f"menu.lst.{own}"}),
-    }
+    first = {"BootSrvA": server} if server else {}
+    return {own: macro(first | {"BootFile": own, "GrubMenu": f"menu.lst.{own}"})}
 
 
 def boot_links(host: Hypervisor, site: Site) -> Mapping[str, str]:
@@ -210,5 +231,5 @@ def render(host: Hypervisor, site: Site) -> Mapping[str, str]:
         f"boot/menu.lst.{client_id(host.links[0])}": menu(host, site),
         f"{place}/profile": profile(host, site),
         f"{place}/sysidcfg": sysidcfg(host, site),
-        **{f"{place}/{name}": text for name, text in scripts(host, masks, site.release, site.report_url).items()},
+        **{f"{place}/{name}": text for name, text in scripts(host, masks, site.release, site.report_urls).items()},
     }

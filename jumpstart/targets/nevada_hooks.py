@@ -9,7 +9,7 @@ When what runs: `begin` before the install; `finish` at its end, which runs `add
 yet), `xend` and `services`, and then reports.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from jumpstart.model import Hypervisor
@@ -38,10 +38,13 @@ HEAD = """#!/bin/sh
 """
 
 
-def scripts(host: Hypervisor, netmasks: Mapping[str, str], release: str, report_url: str) -> Mapping[str, str]:
+def scripts(
+    host: Hypervisor, netmasks: Mapping[str, str], release: str, report_urls: Sequence[str]
+) -> Mapping[str, str]:
     """The text of each script by its name. ArgumentError where the model lacks or holds what they cannot have.
 
-    `netmasks` are those of the links that have an address, by the link's name.
+    `netmasks` are those of the links that have an address, by the link's name; of `report_urls` the first that
+    answers gets the report.
     """
     later = [step for step in AT_FIRST_BOOT if step != "xend" or host.relocation_address]
     values: dict[str, Mapping[str, str]] = {
@@ -53,7 +56,7 @@ def scripts(host: Hypervisor, netmasks: Mapping[str, str], release: str, report_
         "grub": {"MENUS": " ".join(MENUS), "ENTRY": menu_entry(host, release)},
         "bootblocks": {"SLICES": " ".join(host.root_mirror[1:])},
         "services": {"SERVICES": " ".join(host.services_off)},
-        "report": {"URL": report_url},
+        "report": {"URLS": " ".join(report_urls)},
     }
     if host.relocation_address:  # without one, live migration stays off
         values["xend"] = _xend(host)

@@ -209,7 +209,7 @@ class TwinLog:
 
     def _whole(self, wish: Callable[[], Draft]) -> None:
         """Commit a draft about a whole table; RecordsError."""
-        commit = Commit(self._log, wish, lambda _: None)
+        commit = Commit(self._log, wish, lambda draft: draft.results)
         error = commit.run()
         if error is not None:
             raise error
@@ -265,8 +265,21 @@ def _slept(what: str) -> str:
     return f"{what}: the log was compacted while this server slept, so what became of the change is unknown: look again"
 
 
-def _settle(draft: Draft, changes: Sequence[Change]) -> None:
-    """Our number may have been a reused one: what the snapshot holds is stored, of the rest nobody can tell."""
-    for index, (change, result) in enumerate(zip(changes, draft.results, strict=True)):
-        if result.outcome is Outcome.STORED and not draft.is_held(change, result):
-            draft.results[index] = Result(Outcome.UNAVAILABLE, None, _slept(change.table))
+def _settle(draft: Draft, changes: Sequence[Change]) -> list[Result] | None:
+    """Our number may have been a reused one: what a snapshot at or above it holds is stored.
+
+    A row that is there as it was before shows that the batch did not count: signatures never come back. Of a row that
+    is neither as before nor as wished nobody can tell.
+    """
+    wishes = [
+        (index, change)
+        for index, (change, result) in enumerate(zip(changes, draft.results, strict=True))
+        if result.outcome is Outcome.STORED
+    ]
+    if all(draft.is_untouched(change) for _, change in wishes):
+        return None
+    results = draft.results.copy()
+    for index, change in wishes:
+        if not draft.is_held(change, results[index]):
+            results[index] = Result(Outcome.UNAVAILABLE, None, _slept(change.table))
+    return results

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from storage.records.files import again
-from storage.records.port import Outcome, RecordsError
+from storage.records.port import Outcome, RecordsError, Result
 from storage.records.twinlog_log import Log
 from storage.records.twinlog_state import Draft
 from storage.records.twinlog_text import FOLDER, log_name, snap_name
@@ -32,13 +32,14 @@ ATTEMPTS_MAX = 1000
 class Commit:
     """One batch on its way. `wish` drafts it against the tables as they are, as often as others are first.
 
-    `settle` is called if the log was compacted past our number while we tried: the draft is undone, the tables are
-    those of a snapshot, and it alters the draft's results by what those hold.
+    `settle` is asked if the log was compacted past our number while we tried: the draft is undone, the tables are those
+    of a snapshot. It tells the results by what those hold; None if they prove that nothing of the draft was stored, so
+    that it can be tried again.
     """
 
     log: Log
     wish: Callable[[], Draft]
-    settle: Callable[[Draft], None]
+    settle: Callable[[Draft], list[Result] | None]
     draft: Draft = field(init=False)
     done: bool = False
     """Whether a batch of ours got a number for good."""
@@ -131,8 +132,7 @@ class Commit:
         log = self.log
         news = log.news()
         if news is None:
-            self._slept()
-            return True
+            return self._slept()
         if any(batch is not None and batch.head.writer in self._ids for _, batch in news):
             self._undo()  # it is ours, the reply was lost: it is made with the others, in their order
             log.apply(news)
@@ -152,8 +152,7 @@ class Commit:
         began = log.clock.now()
         names = log.names()
         if any(name >= snap_name(number) for name in names if name.endswith(".snap")):
-            self._slept()
-            return True
+            return self._slept()
         self._drop_tmp()
         again(lambda: log.files.sync(FOLDER))
         log.committed(number, len(self._body), began, names)
@@ -161,7 +160,15 @@ class Commit:
         self.done = True
         return True
 
-    def _slept(self) -> None:
+    def _slept(self) -> bool:
         """The log was compacted past our number while we tried: ours counts as far as the snapshot holds it."""
+        told: list[list[Result] | None] = []
         self._undo()
-        self.log.reload(lambda: self.settle(self.draft))
+        self._drop_tmp()  # a further try is another batch: nobody may take the one for the other
+        self.log.reload(lambda: told.append(self.settle(self.draft)))
+        results = told[-1]
+        if results is None:
+            self._draft()
+            return False
+        self.draft.results = results
+        return True

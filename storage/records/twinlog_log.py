@@ -45,6 +45,9 @@ RELOADS_MAX = 8
 HOLES_MAX = 16
 """Missing batches that are closed by empty ones; more is no accident of a file but a lost store."""
 
+ROW_BYTES = 100
+"""Size of a row in a snapshot, about."""
+
 LOOK_S = 0.002
 """What a listing showed is believed for so long: the reads of one batch of packets share it."""
 
@@ -79,7 +82,6 @@ class Log:
     """Files that could not be read, and why: kept, skipped and named."""
     base: int = 0
     """Number of the newest snapshot seen."""
-    base_bytes: int = 0
     grown_bytes: int = 0
     latest_bytes: int = 0
     """Size of the last batch of our own."""
@@ -166,7 +168,6 @@ class Log:
             number = numbered(name)
             assert number is not None
             self.state.load(number[0], sections_of(snapshot))
-            self.base_bytes = snapshot.size
             return
         self.state.load(0, sections_of(None))
 
@@ -290,7 +291,8 @@ class Log:
 
     def growth(self) -> Growth:
         """What stands above the newest snapshot seen."""
-        return Growth(self.state.number - self.base, self.grown_bytes, self.base_bytes)
+        rows = sum(len(table.rows) for table in self.state.tables.values())
+        return Growth(self.state.number - self.base, self.grown_bytes, rows * ROW_BYTES)
 
     def faults(self, table: str) -> list[Fault]:
         """What is wrong with the log, as faults of a table."""

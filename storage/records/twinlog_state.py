@@ -295,6 +295,11 @@ class Draft:
                     return True
         return False
 
+    def is_untouched(self, change: Change) -> bool:
+        """Whether the tables, as loaded since, bear the very version of a row that this change was made from."""
+        table = self._state.tables.get(change.table)
+        return table is not None and change.old is not None and table.rows.get(change.old.key) == change.old
+
     def is_held(self, change: Change, result: Result) -> bool:
         """Whether the tables, as loaded since, bear the row that this change was to store.
 

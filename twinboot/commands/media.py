@@ -39,7 +39,7 @@ def media() -> None:
 
 
 @media.command("build")
-@click.argument("target", type=click.Choice(list(TARGETS)))
+@click.argument("target", type=click.Choice([name for name, target in TARGETS.items() if target.files]))
 @click.option("--into", type=click.Path(path_type=Path), help="Directory [default: boot/ of the share].")
 @pass_app
 def media_build(app: App, target: str, into: Path | None) -> None:

@@ -55,5 +55,5 @@ def site() -> Site:
         release="snv_105",
         netmasks={"backend": "255.255.255.0", "public": "255.255.255.0"},
         router="192.168.78.1",
-        report_url="http://192.168.78.14:8080/report/t0ken",
+        report_urls=("http://192.168.78.14:8080/report/t0ken",),
     )

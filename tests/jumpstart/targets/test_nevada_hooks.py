@@ -79,7 +79,7 @@ class Machine:
 def machine(
     request: pytest.FixtureRequest, tmp_path: Path, host: Hypervisor, site: Site, netmasks: dict[str, str]
 ) -> Machine:
-    return Machine(tmp_path, request.param, scripts(host, netmasks, site.release, site.report_url))
+    return Machine(tmp_path, request.param, scripts(host, netmasks, site.release, site.report_urls))
 
 
 def test_finish_does_what_can_be_done_and_leaves_the_rest(machine: Machine) -> None:
@@ -177,7 +177,7 @@ def test_the_first_boot_runs_once_and_reports(machine: Machine) -> None:
         "svcs <-H> <svc:/application/graphical-login/gdm:default>",
         "svcadm <disable> <svc:/application/graphical-login/gdm:default>",
     ]
-    assert calls[11].startswith("wget <-q> <-O> </dev/null> <--post-data> <outcome=installed")
+    assert calls[11].startswith("wget <-q> <-t> <1> <-T> <30> <-O> </dev/null> <--post-data> <outcome=installed")
     assert calls[-1].endswith("<http://192.168.78.14:8080/report/t0ken>")
     assert not (machine.root / "etc/rc3.d/S99twinboot").exists()
     assert not (machine.root / "var/twinboot/report").exists()
@@ -228,7 +228,7 @@ def test_services_that_are_not_there_are_let_be(machine: Machine) -> None:
 
 
 def test_without_an_address_live_migration_stays_off(host: Hypervisor, site: Site, netmasks: dict[str, str]) -> None:
-    texts = scripts(replace(host, relocation_address=""), netmasks, site.release, site.report_url)
+    texts = scripts(replace(host, relocation_address=""), netmasks, site.release, site.report_urls)
     assert "xend" not in texts
     assert "STEPS='links services'" in texts["firstboot"]
 
@@ -236,7 +236,7 @@ def test_without_an_address_live_migration_stays_off(host: Hypervisor, site: Sit
 def test_a_hostile_value_stays_a_value(host: Hypervisor, site: Site, netmasks: dict[str, str], tmp_path: Path) -> None:
     """Shapes would refuse it; if one let it through, the shell still sees one word."""
     hostile = replace(host, services_off=("x'; touch " + str(tmp_path / "harm") + "; '$(touch harm)",))
-    machine = Machine(tmp_path / "m", "dash", scripts(hostile, netmasks, site.release, site.report_url))
+    machine = Machine(tmp_path / "m", "dash", scripts(hostile, netmasks, site.release, site.report_urls))
     machine.run("services")
     assert not (tmp_path / "harm").exists()
 
@@ -245,7 +245,7 @@ def test_a_hostile_value_stays_a_value(host: Hypervisor, site: Site, netmasks: d
 def test_every_script_is_clean_for_shellcheck(
     host: Hypervisor, site: Site, netmasks: dict[str, str], tmp_path: Path
 ) -> None:
-    texts = scripts(host, netmasks, site.release, site.report_url)
+    texts = scripts(host, netmasks, site.release, site.report_urls)
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     done = subprocess.run(

@@ -40,5 +40,5 @@ def cluster() -> Iterator[Cluster]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in trial.VERDICTS:
+    for line in [*trial.VERDICTS, *trial.NOTES]:
         terminalreporter.write_line(line)

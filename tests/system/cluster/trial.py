@@ -22,6 +22,9 @@ MOUNTS = {("4.1", "share"): "/mnt/v41", ("3", "share"): "/mnt/v3", ("4.1", "smal
 READY_S = 30.0
 POLL_S = 0.05
 STOP_S = 15.0
+STILL_RUNNING = -1
+RESTART_S = 1.0
+"""As systemd does it for a unit that failed."""
 POOLS = ("10.98.15.0/24", "10.98.16.0/20")
 PYTHON = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -59,10 +62,14 @@ class Trial:
         self.place.mkdir()
         words = (str(HERE / "site.py"), self._resource, self.folder, f"/mnt/lab/{self.name}", *self._words)
         self.cluster.guests["odd"].run(sys.executable, *words, env=PYTHON)
-        for name in SERVERS:
-            self.begin_daemon(name)
-        for name in SERVERS:
-            self.await_daemon(name)
+        try:
+            for name in SERVERS:
+                self.begin_daemon(name)
+            for name in SERVERS:
+                self.await_daemon(name)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,6 +94,10 @@ class Trial:
         while "twinboot: ready" not in (said := log.read_text(errors="replace") if log.exists() else ""):
             assert time.monotonic() < began + within_s, f"daemon {name} is not ready: {said[-2000:]}"
             time.sleep(POLL_S)
+            if self.cluster.guests[name].wait(self.daemons[name], 0) != STILL_RUNNING:
+                NOTES.append(f"{self.name}: daemon {name} ended while starting: {said.strip().splitlines()[-1:]}")
+                time.sleep(RESTART_S)
+                self.begin_daemon(name)
         return time.monotonic() - began
 
     def kill_daemon(self, name: str) -> None:
@@ -159,6 +170,8 @@ class Trial:
         return {address: checker.Stored(*row) for address, row in json.loads(_output(argv)).items()}
 
 
+NOTES: list[str] = []
+"""What happened that no verdict tells, shown at the end of the run."""
 VERDICTS: list[str] = []
 """One line for each trial, shown again at the end of the run."""
 

@@ -1,9 +1,10 @@
 """A cluster in one process: real servers over a simulated share, network and clocks; one seed draws every fault.
 
-What is real: `dhcp.service.Service` with its engine, views and mirror, and the `twinlog` datastore with its files, log, snapshots and
-compaction. What is simulated: the share (`disk`, `share`), the network (`network`), the clients (`client`), time
-(`clockwork`), and everything that goes wrong (`faults`). A checker that knows packets and times only (`checker`) says
-whether an address was promised twice, a promise was lost, or a client was left without an answer.
+What is real: the DHCP service (`dhcp.service`) with its engine, views and mirror, and the `twinlog` datastore with its
+files, log, snapshots and compaction. What is simulated: the share (`disk`, `share`), the network (`network`), the
+clients (`client`), time (`clockwork`), and everything that goes wrong (`faults`). A checker that knows packets and
+times only (`checker`) says whether an address was promised twice, a promise was lost, or a client was left without an
+answer.
 
 Rules of the room:
 
