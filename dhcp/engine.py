@@ -112,7 +112,7 @@ def _wished_for(asked: Asked) -> Binding | None:
 
 
 def _called(asked: Asked) -> Binding | None:
-    """Find the binding that bears the name the client calls itself; the names are those of the records, as in our DNS."""
+    """Find the binding that bears the name the client calls itself; our DNS has its names from there, too."""
     if o.HOST_NAME not in asked.request.options and o.CLIENT_FQDN not in asked.request.options:
         return None
     label = names.sent_by(asked.request).partition(".")[0]
