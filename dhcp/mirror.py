@@ -13,6 +13,7 @@ from dhcp.view import NetworkView
 from storage.records import Fault, Records, RecordsError, TabEntry
 
 DHCPTAB = "dhcptab"
+COPIES, EVERYTHING = "published copies", "datastore"  # what is told of besides tables
 FAULTS_TOLD_MAX = 20  # of one table at a time; the rest as a number
 
 _Told = str | Fault | MacroFault
@@ -43,6 +44,20 @@ class Mirror:
         view.version = delta.version
         self._tell(view.name, delta.faults)
 
+    def tend(self) -> None:
+        """Let the datastore do what can wait."""
+        try:
+            self._records.tend()
+        except RecordsError as error:
+            self._tell(EVERYTHING, (str(error),))
+
+    def _rescan(self) -> None:
+        """Have edits of published copies taken over, and tell which were not."""
+        try:
+            self._tell(COPIES, self._records.rescan().refused)
+        except RecordsError as error:
+            self._tell(COPIES, (str(error),))
+
     def refresh_macros(self) -> bool:
         """Load the macros anew if the dhcptab changed; tell whether it did."""
         try:
@@ -61,6 +76,7 @@ class Mirror:
 
     def reload(self) -> None:
         """Read everything from the beginning and forget all offers: a rescan."""
+        self._rescan()
         self._dhcptab_version = 0
         self.refresh_macros()
         known = {view.network: view for view in self.views}

@@ -125,7 +125,8 @@ class Service:
         now = self._clock.monotonic()
         for view in self._mirror.views:
             view.expire(now)
-        self.tally.turn(int(now))
+        if self.tally.turn(int(now)):
+            self._mirror.tend()
         if len(self.probes):
             for work in self.probes.due(now):
                 self.handle(work.port, (work.data,))

@@ -45,10 +45,10 @@ class Tally:
         self._answered[kind] = told
         return told <= ROUTINE_PER_S
 
-    def turn(self, now_s: int) -> None:
-        """Begin a new second: tell the sums of what was held back in the last one."""
+    def turn(self, now_s: int) -> bool:
+        """At the beginning of a new second tell the sums of what was held back in the last one; say if it is one."""
         if now_s == self._second:
-            return
+            return False
         self._second = now_s
         for (kind, reason), told in self._told.items():
             if told > EVENTS_PER_S:
@@ -59,6 +59,7 @@ class Tally:
         self._add_up(now_s)
         self._told.clear()
         self._answered.clear()
+        return True
 
     def _add_up(self, now_s: int) -> None:
         """Add the last second to the totals, and tell them when it is time and something is new."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pxe.installs import TABLE
-from storage.records import Change, Delta, Records, Result
+from storage.records import Change, Delta, Records, Rescan, Result
 
 __all__ = ["JoinedRecords"]
 
@@ -49,3 +49,13 @@ class JoinedRecords:
             if chosen:
                 results.update(zip(chosen, store.commit([changes[number] for number in chosen]), strict=True))
         return [results[number] for number in range(len(changes))]
+
+    def rescan(self) -> Rescan:
+        """Both stores' edits taken over."""
+        found = [store.rescan() for store in (self._installs, self._others)]
+        return Rescan(sum(one.taken for one in found), tuple(line for one in found for line in one.refused))
+
+    def tend(self) -> None:
+        """Both stores."""
+        self._installs.tend()
+        self._others.tend()

@@ -6,7 +6,7 @@ does and how it may fail; `rows` are the values kept; docs/records.md describes 
 
 from storage.records.memory import MemoryRecords
 from storage.records.open import ADAPTERS, open_records
-from storage.records.port import Change, Delta, Fault, Outcome, Records, RecordsError, Result
+from storage.records.port import Change, Delta, Fault, Outcome, Records, RecordsError, Rescan, Result, WithoutCopies
 from storage.records.rows import (
     BOOTP,
     DYNAMIC,
@@ -50,10 +50,12 @@ __all__ = [
     "Outcome",
     "Records",
     "RecordsError",
+    "Rescan",
     "Result",
     "Row",
     "SunwFiles",
     "TabEntry",
+    "WithoutCopies",
     "ipv4_int",
     "ipv4_text",
     "open_records",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from storage.records.changelog import ChangeLog
 from storage.records.codec import codec_for
 from storage.records.judge import judge, random_generation
-from storage.records.port import Change, Delta, Outcome, RecordsError, Result
+from storage.records.port import Change, Delta, Outcome, RecordsError, Result, WithoutCopies
 from storage.records.rows import Key, Row
 
 
@@ -17,7 +17,7 @@ class _Table:
         self.log = ChangeLog()
 
 
-class MemoryRecords:
+class MemoryRecords(WithoutCopies):
     """A datastore that lives as long as the object does."""
 
     def __init__(self, *, generation: Callable[[], int] = random_generation) -> None:

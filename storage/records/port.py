@@ -77,6 +77,13 @@ class Result(NamedTuple):
     detail: str
 
 
+class Rescan(NamedTuple):
+    """What became of hand edits to published copies: how many rows were taken over, and what was not, a line each."""
+
+    taken: int
+    refused: tuple[str, ...]
+
+
 class RecordsError(Exception):
     """A call on a whole table or store failed; the text says what is wrong and how to put it right."""
 
@@ -117,3 +124,23 @@ class Records(Protocol):
         Changes of one table are one durable write, judged in order, each on its own: a refused change does not
         hold up its neighbours. Different tables are different writes.
         """
+
+    def rescan(self) -> Rescan:
+        """Take over what people wrote into copies that the store publishes; RecordsError.
+
+        Nothing to do for a store whose readers look at the originals themselves.
+        """
+
+    def tend(self) -> None:
+        """Do what can wait, such as publishing copies: to be called about once a second. RecordsError."""
+
+
+class WithoutCopies:
+    """For stores whose readers look at the originals: nothing to take over, nothing to publish."""
+
+    def rescan(self) -> Rescan:
+        """Nothing to take over."""
+        return Rescan(0, ())
+
+    def tend(self) -> None:
+        """Nothing can wait."""

@@ -22,7 +22,7 @@ from typing import Any
 
 from storage.records.codec import codec_for
 from storage.records.judge import judge, random_generation
-from storage.records.port import Change, Delta, Outcome, RecordsError, Result
+from storage.records.port import Change, Delta, Outcome, RecordsError, Result, WithoutCopies
 from storage.records.postgresql_link import CALL_MAX_S, RETRY_AFTER_S, AgainError, Link, LostError, Statement, retried
 from storage.records.postgresql_rows import KINDS, SCHEMA, STATEMENTS, Kind, as_parameter
 from storage.records.postgresql_schema import ADVISORY_KEY, FORMAT, ddl
@@ -51,7 +51,7 @@ _COMMIT: Statement = ("COMMIT", ())
 _Rows = dict[str, dict[Key, Row]]
 
 
-class PostgresRecords:
+class PostgresRecords(WithoutCopies):
     """Records in the schema `twinboot` of a PostgreSQL database."""
 
     def __init__(

@@ -20,7 +20,7 @@ from storage.records.codec import codec_for
 from storage.records.container import Container, container_name, empty_container
 from storage.records.judge import random_generation
 from storage.records.perimeter import perimeter
-from storage.records.port import Change, Delta, Outcome, RecordsError, Result
+from storage.records.port import Change, Delta, Outcome, RecordsError, Result, WithoutCopies
 from storage.records.rows import ipv4_int
 
 LOCK_TIMEOUT_S = 5.0
@@ -31,7 +31,7 @@ SWEEP_INTERVAL_S = 3600
 _NETWORK_NAME = re.compile(r"SUNWfiles1_((?:[0-9]{1,3}_){3}[0-9]{1,3})")
 
 
-class SunwFiles:
+class SunwFiles(WithoutCopies):
     """Records in a directory of Sun's text containers."""
 
     def __init__(

@@ -16,13 +16,12 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from storage.records.codec import codec_for
 from storage.records.durable import records_error
 from storage.records.files import Files, LocalFiles
 from storage.records.judge import random_generation
-from storage.records.port import Change, Delta, Fault, Outcome, RecordsError, Result
+from storage.records.port import Change, Delta, Fault, Outcome, RecordsError, Rescan, Result
 from storage.records.twinlog_clock import Clock, SystemClock
 from storage.records.twinlog_commit import Commit
 from storage.records.twinlog_copies import Copies, Edited
@@ -36,13 +35,6 @@ _KNOWN_FATES = frozenset({Outcome.STORED, Outcome.INVALID, Outcome.COLLISION, Ou
 """Outcomes of an edit after which the edited file need not be kept for another try."""
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
-
-
-class Rescan(NamedTuple):
-    """What became of hand edits: how many rows were taken over, and what was not, a line each."""
-
-    taken: int
-    refused: tuple[str, ...]
 
 
 def in_thread(job: Callable[[], None]) -> None:

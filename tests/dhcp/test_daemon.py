@@ -160,6 +160,7 @@ class Failing:
         self.location = records.location
         self.read, self.tables = records.read, records.tables
         self.create, self.drop = records.create, records.drop
+        self.rescan, self.tend = records.rescan, records.tend
         self.asked = 0
 
     def commit(self, changes: Sequence[Change]) -> list[Result]:

@@ -5,7 +5,17 @@ import pytest
 from dhcp.mirror import FAULTS_TOLD_MAX, Mirror
 from dhcp.networks import network
 from dhcp.view import Offer
-from storage.records import Change, Delta, Fault, MemoryRecords, Outcome, TabEntry, ipv4_int
+from storage.records import (
+    Change,
+    Delta,
+    Fault,
+    MemoryRecords,
+    Outcome,
+    RecordsError,
+    Rescan,
+    TabEntry,
+    ipv4_int,
+)
 from tests.dhcp.conftest import NETWORK, Events, make_binding, make_store
 
 OWNERS = frozenset({ipv4_int("127.0.0.1")})
@@ -101,3 +111,30 @@ def test_networks_come_and_go_with_a_rescan_and_others_keep_their_view(events: E
     networks.pop(0)
     mirror.reload()
     assert [view.name for view in mirror.views] == ["127.1.0.0"]
+
+
+class Publishing(MemoryRecords):
+    """A store that publishes copies, of which people have edited one in vain."""
+
+    tended = 0
+
+    def rescan(self) -> Rescan:
+        return Rescan(2, ("SUNWfiles1_127_0_0_0: line 7: changed here and by another server: theirs is kept",))
+
+    def tend(self) -> None:
+        self.tended += 1
+        raise RecordsError(Outcome.FULL, "copies cannot be written: free some space")
+
+
+def test_copies_are_rescanned_at_a_reload_and_tended_when_asked(events: Events) -> None:
+    records = Publishing()
+    records.load(NETWORK, [])
+    records.load("dhcptab", [])
+    mirror = mirror_of(records, events)
+    assert [told["reason"] for told in events.of("records.fault")] == [records.rescan().refused[0]]
+    mirror.tend()
+    mirror.tend()
+    assert records.tended == 2
+    assert events.of("records.fault")[1:] == [
+        {"file": "datastore", "reason": "copies cannot be written: free some space"}
+    ]
