@@ -77,7 +77,7 @@ def _child(opener: Opener, connection: socket.socket, parent: int) -> NoReturn:
     except (BrokenPipeError, ConnectionResetError):
         os._exit(EXIT_ORPHANED)
     except BaseException:  # noqa: BLE001 - nothing may return into the copy of the parent's code
-        traceback.print_exc()
+        os.write(STDERR, traceback.format_exc().encode(errors="replace"))
         os._exit(EXIT_BUG)
     os._exit(EXIT_ORPHANED)
 
@@ -177,7 +177,7 @@ def _rescan(records: Records) -> tuple[int, tuple[str, ...]]:
 
 
 def _peers(records: Records) -> dict[str, tuple[Any, ...]]:
-    peers = getattr(records, "peers", dict)()
+    peers: dict[str, Any] = getattr(records, "peers", dict)()
     return {name: astuple(peer) for name, peer in peers.items()}
 
 

@@ -32,7 +32,7 @@ class TooLongError(Exception):
     """A message beyond `MESSAGE_MAX_BYTES`."""
 
 
-def pack(number: int, body: object) -> bytes:
+def pack(number: int, body: Any) -> bytes:
     """A message; TooLongError. `number` says which call it is, or answers."""
     data = marshal.dumps(body, _FORM)
     if len(data) > MESSAGE_MAX_BYTES:
