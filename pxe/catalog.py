@@ -10,7 +10,7 @@ below holds those that are answered in its place:
 | `grub/grub.cfg` | the menu of the host that holds the asking address, else the menu for unknown machines |
 | `boot.ipxe` | the script for iPXE ROMs: on to the next |
 | `boot.ipxe-01-<mac>` | that host's script: its install by HTTP, or GRUB |
-| `install/<token>/<file>` | a file of the armed install's target; fetching the first one begins the install |
+| `install/<token>/<file>` | a file of the armed install's target, or one rendered for its host; the first begins it |
 
 Rules: nothing is served for a token that is unknown or spent. A machine that may boot boots: when the share
 cannot take a change of state, the file is served all the same, the fault is reported, and the next fetch tries
@@ -24,9 +24,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from jumpstart.hosts import HostsCache
+from jumpstart.hosts import Hosts, HostsCache
 from jumpstart.model import HostFault, Hypervisor
-from jumpstart.targets import TARGETS, ArgumentError, BootContext, BootEntry
+from jumpstart.targets import TARGETS, ArgumentError, BootContext, BootEntry, Net
 from pxe.bootplan import UNKNOWN_MACHINE, Kind, Plan, decide
 from pxe.content import Content, FileContent, Refused, TextContent, Why
 from pxe.firmware import HTTP_PORT, IPXE_SCRIPT
@@ -53,6 +53,7 @@ class Settings(NamedTuple):
     transport: str = "tftp"
     http_port: int = HTTP_PORT
     default_target: str = "live-xen"  # named in the hint for unknown machines
+    networks: tuple[Net, ...] = ()
 
     @property
     def loader_transport(self) -> str:
@@ -196,12 +197,23 @@ class Catalog:
         target = TARGETS.get(row.target)
         if target is None:
             raise MenuError(f"the target {row.target!r} is not known to this server; it has {', '.join(TARGETS)}")
-        report_url = f"http://{self.settings.http_host}/report/{row.token}"
-        return target.entry(host, BootContext(self.settings.server, row.token, f"install/{row.token}", report_url, mac))
+        return target.entry(host, self._context(row, mac))
+
+    def _context(self, row: Install, mac: str) -> BootContext:
+        settings = self.settings
+        return BootContext(
+            server=settings.server,
+            token=row.token,
+            base=f"install/{row.token}",
+            report_url=f"http://{settings.http_host}/report/{row.token}",
+            mac=mac,
+            boot_url=f"http://{settings.http_host}/boot",
+            networks=settings.networks,
+        )
 
     # -- the files of an install ---------------------------------------------------------------------------------
 
-    def _payload(self, found: re.Match[str], client: str, fetch: bool) -> FileContent:
+    def _payload(self, found: re.Match[str], client: str, fetch: bool) -> Content:
         token, file = found[1], found[2]
         self._refresh()
         row = self._installs.by_token(token)
@@ -212,23 +224,40 @@ class Catalog:
         if row.state not in LIVE:
             text = f"the install of {row.host} is over ({row.state}) and its token is spent"
             raise Refused(Why.ACCESS, f"{text}; `twinboot install {row.host}` arms another")
-        files = TARGETS[row.target].files if row.target in TARGETS else {}
-        if file not in files:
-            raise Refused(
-                Why.NOT_FOUND, f"the target {row.target} has no file {file!r}; it has {', '.join(files) or 'none'}"
-            )
-        content = self._tree.open(files[file])
+        content = self._install_file(row, file)
         if fetch and row.state == State.ARMED:
             self._begin(row, content, client)
-        return content._replace(name=f"install/{row.host}/{file}")
+        return content
 
-    def _begin(self, row: Install, content: FileContent, client: str) -> None:
+    def _install_file(self, row: Install, file: str) -> Content:
+        """A file that all hosts of the target share, else one that is rendered for this host."""
+        name = f"install/{row.host}/{file}"
+        files = TARGETS[row.target].files if row.target in TARGETS else {}
+        if file in files:
+            return self._tree.open(files[file])._replace(name=name)
+        texts = self._install_texts(row)
+        if file not in texts:
+            has = ", ".join((*files, *texts)) or "none"
+            raise Refused(Why.NOT_FOUND, f"the target {row.target} has no file {file!r}; it has {has}")
+        return TextContent(texts[file], name)
+
+    def _install_texts(self, row: Install) -> Mapping[str, bytes]:
+        host = self._hosts().by_name.get(row.host)
+        if host is None or row.target not in TARGETS:
+            return {}
+        try:
+            return TARGETS[row.target].texts(host, self._context(row, ""))
+        except ArgumentError as error:
+            raise Refused(Why.UNAVAILABLE, f"nothing can be rendered for {row.host}: {error}") from None
+
+    def _begin(self, row: Install, content: Content, client: str) -> None:
         try:
             step = self._installs.begin(row.token, self._now_s(), self._server_number())
         except StoreError as error:
             self._emit("records.fault", host=row.host, reason=f"{row.host} boots, but its state is not stored: {error}")
         except (UnknownTokenError, SpentTokenError) as error:
-            os.close(content.fd)
+            if isinstance(content, FileContent):
+                os.close(content.fd)
             raise Refused(Why.ACCESS, str(error)) from None
         else:
             if step.changed:
@@ -237,6 +266,9 @@ class Catalog:
     # -- what the answers stand on -------------------------------------------------------------------------------
 
     def _host_of(self, mac: str) -> Hypervisor | None:
+        return self._hosts().by_mac.get(mac)
+
+    def _hosts(self) -> Hosts:
         with self._lock:
             hosts = self._hosts_cache.get()
             faults = frozenset(hosts.faults)
@@ -244,7 +276,7 @@ class Catalog:
             self._host_faults = faults
         for fault in sorted(new):
             self._emit("host.fault", file=fault.file, reason=str(fault))
-        return hosts.by_mac.get(mac)
+        return hosts
 
     def _mac_at(self, client: str) -> str | None:
         try:

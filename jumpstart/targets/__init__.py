@@ -2,11 +2,11 @@
 
 from jumpstart.targets.live_xen import LiveXen
 from jumpstart.targets.nevada import Nevada
-from jumpstart.targets.port import ArgumentError, BootContext, BootEntry, Payload, Target
+from jumpstart.targets.port import ArgumentError, BootContext, BootEntry, Net, Payload, Target
 
 TARGETS: dict[str, Target] = {
     "live-xen": LiveXen(),
     "nevada": Nevada(),
 }
 
-__all__ = ["TARGETS", "ArgumentError", "BootContext", "BootEntry", "Payload", "Target"]
+__all__ = ["TARGETS", "ArgumentError", "BootContext", "BootEntry", "Net", "Payload", "Target"]

@@ -23,6 +23,10 @@ class LiveXen:
 
     files = FILES
 
+    def texts(self, _host: Hypervisor, _ctx: BootContext) -> Mapping[str, bytes]:
+        """None: what this target must know of a host is on its kernel's command line."""
+        return {}
+
     def entry(self, host: Hypervisor, ctx: BootContext) -> BootEntry:
         """Xen by multiboot2, then dom0's kernel and initramfs as its modules; the same for BIOS and UEFI."""
         xen = (str(host.console), f"console={host.console.name}", f"dom0_mem={host.dom0_mem.xen_text}", *XEN_FLAGS)

@@ -91,11 +91,15 @@ class Nevada:
 
     files: Mapping[str, str] = MappingProxyType({})
 
+    def texts(self, _host: Hypervisor, _ctx: BootContext) -> Mapping[str, bytes]:
+        """None: its files go by NFS and by pxegrub's own names."""
+        return {}
+
     def entry(self, host: Hypervisor, _ctx: BootContext) -> NoReturn:
         """ArgumentError: this loader was not meant to boot the host."""
+        link = host.links[0]
         raise ArgumentError(
-            f"{NAME} is installed by Sun's pxegrub alone; boot {host.name} in BIOS mode from links.{host.links[0].name} "
-            f"({host.links[0].mac})"
+            f"{NAME} is installed by Sun's pxegrub alone; boot it in BIOS mode from links.{link.name} ({link.mac})"
         )
 
 

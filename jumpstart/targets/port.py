@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from jumpstart.model import Hypervisor
 from jumpstart.quoting import ArgumentError
 
-__all__ = ["ArgumentError", "BootContext", "BootEntry", "Payload", "Target", "words"]
+__all__ = ["ArgumentError", "BootContext", "BootEntry", "Net", "Payload", "Target", "words"]
 
 # Letters that GRUB's shell, iPXE, Xen and Linux all pass on untouched: no space, quote, backslash, $, ;, {}, &, |,
 # <>, #, nor the wildcards * ? [ ] which GRUB expands once its regexp module is loaded.
@@ -36,12 +36,22 @@ class BootEntry(NamedTuple):
     modules: tuple[Payload, ...]
 
 
+class Net(NamedTuple):
+    """A network of the site: `subnet` as `10.77.0.0/24`, router (empty: none) and name servers as dotted quads."""
+
+    subnet: str
+    router: str = ""
+    dns: tuple[str, ...] = ()
+    domain: str = ""
+
+
 class BootContext(NamedTuple):
-    """What the answering server knows at the moment a menu is rendered.
+    """What the answering server knows at the moment a menu or text is rendered.
 
     `server` is its own IPv4 address, `token` the armed install's secret, `base` the path in front of the target's
-    file names without a final slash (`install/<token>`), `report_url` where the machine reports, and `mac` the
-    address the machine boots from, when known.
+    file names without a final slash (`install/<token>`), `report_url` where the machine reports, `mac` the
+    address the machine boots from, when known, `boot_url` what stands before `base` in a URL, without a final slash,
+    and `networks` those that the server knows.
     """
 
     server: str
@@ -49,6 +59,8 @@ class BootContext(NamedTuple):
     base: str
     report_url: str
     mac: str = ""
+    boot_url: str = ""
+    networks: tuple[Net, ...] = ()
 
 
 class Target(Protocol):
@@ -57,6 +69,9 @@ class Target(Protocol):
     @property
     def files(self) -> Mapping[str, str]:
         """Names below `base` -> paths below the boot directory."""
+
+    def texts(self, host: Hypervisor, ctx: BootContext) -> Mapping[str, bytes]:
+        """What is rendered for this host alone, by names below `base`; ArgumentError as for `entry`."""
 
     def entry(self, host: Hypervisor, ctx: BootContext) -> BootEntry:
         """The entry that boots `host`; ArgumentError when a value cannot stand on a boot line."""

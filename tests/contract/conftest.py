@@ -16,6 +16,7 @@ from storage.records.twinlog import TwinLog
 from storage.records.twinlog_clock import SystemClock
 from storage.records.twinlog_log import Log
 from storage.records.twinlog_text import FOLDER, log_name, section_line
+from storage.records.worker import WorkerRecords
 
 
 class Store(NamedTuple):
@@ -83,12 +84,25 @@ def _postgresql(database: str) -> Store:
 
 ADDRESSES = {"address", "owner", "server"}
 
+FILES = {"memory": _memory, "SUNWfiles": _sunwfiles, "twinlog": _twinlog}
 
-@pytest.fixture(params=["memory", "SUNWfiles", "twinlog", "postgresql"])
+
+def _by_worker(name: str, path: Path) -> Store:
+    """The same, with the datastore in a process of its own."""
+    inside = FILES[name](path)
+    return Store(WorkerRecords(lambda: inside.records, str(path), lambda kind, **fields: None), inside.edit)
+
+
+@pytest.fixture(params=[*FILES, "postgresql", "SUNWfiles by worker", "twinlog by worker"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "postgresql":
+    name, _, how = request.param.partition(" ")
+    if name == "postgresql":
         made = _postgresql(request.getfixturevalue("database"))
         yield made
         made.records.close()
+    elif how:
+        made = _by_worker(name, tmp_path)
+        yield made
+        made.records.close()
     else:
-        yield {"memory": _memory, "SUNWfiles": _sunwfiles, "twinlog": _twinlog}[request.param](tmp_path)
+        yield FILES[name](tmp_path)

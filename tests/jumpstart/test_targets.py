@@ -58,5 +58,5 @@ def test_every_target_names_each_file_it_boots() -> None:
 
 
 def test_nevada_has_no_entry_for_the_loaders_of_the_others() -> None:
-    with pytest.raises(ArgumentError, match="pxegrub alone; boot hv1 in BIOS mode"):
+    with pytest.raises(ArgumentError, match="pxegrub alone; boot it in BIOS mode"):
         TARGETS["nevada"].entry(host(), CTX)

@@ -1,11 +1,13 @@
 """The catalog: every name it answers, the state changes behind them, and what it does when things are missing."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from jumpstart.model import Hypervisor
+from jumpstart.targets import TARGETS, ArgumentError, BootContext, BootEntry, Net
 from pxe.catalog import Settings, public_name
 from pxe.content import FileContent, Refused, TextContent, Why
 from pxe.installs import UnknownTokenError, arm
@@ -297,3 +299,32 @@ def test_a_tree_that_is_not_there_says_so(rig: Rig, tmp_path: Path) -> None:
     refused = refusal(rig, "grub/i386-pc/core.0")
     assert refused.why is Why.UNAVAILABLE
     assert "mounted" in str(refused)
+
+
+class Rendering:
+    """A target whose one text tells what it was rendered from."""
+
+    files: Mapping[str, str] = {}
+
+    def texts(self, host: Hypervisor, ctx: BootContext) -> Mapping[str, bytes]:
+        if not ctx.networks:
+            raise ArgumentError("no network")
+        return {"script": f"{host.name} {ctx.boot_url}/{ctx.base} {ctx.report_url}".encode()}
+
+    def entry(self, host: Hypervisor, ctx: BootContext) -> BootEntry:
+        raise ArgumentError("not booted here")
+
+
+def test_a_text_of_an_install_is_rendered_against_its_token(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TARGETS, "rendering", Rendering())
+    token = arm(rig.records, "hv1", "rendering", T0_S, ipv4_int("10.0.0.1")).token
+    refused = refusal(rig, f"install/{token}/script")
+    assert (refused.why, str(refused)) == (Why.UNAVAILABLE, "nothing can be rendered for hv1: no network")
+    assert state(rig.records) == "armed"
+    rig.catalog.settings = rig.catalog.settings._replace(networks=(Net("10.0.0.0/24"),))
+    place = f"http://10.0.0.1/boot/install/{token} http://10.0.0.1/report/{token}"
+    assert text(rig, f"install/{token}/script") == f"hv1 {place}"
+    assert state(rig.records) == "installing"
+    assert "has no file 'other'; it has script" in str(refusal(rig, f"install/{token}/other"))
+    rig.catalog.report(token, OK, CLIENT)
+    assert refusal(rig, f"install/{token}/script").why is Why.ACCESS
