@@ -11,6 +11,7 @@ below holds those that are answered in its place:
 | `boot.ipxe` | the script for iPXE ROMs: on to the next |
 | `boot.ipxe-01-<mac>` | that host's script: its install by HTTP, or GRUB |
 | `install/<token>/<file>` | a file of the armed install's target, or one rendered for its host; the first begins it |
+| `01<MAC>`, `menu.lst.01<MAC>`, `jumpstart/<file>` | Sun's chain, see `pxegrub.py` |
 
 Rules: nothing is served for a token that is unknown or spent. A machine that may boot boots: when the share
 cannot take a change of state, the file is served all the same, the fault is reported, and the next fetch tries
@@ -22,27 +23,41 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from jumpstart.hosts import Hosts, HostsCache
 from jumpstart.model import HostFault, Hypervisor
 from jumpstart.targets import TARGETS, ArgumentError, BootContext, BootEntry, Net
+from jumpstart.targets.nevada import NAME as NEVADA
+from pxe import pxegrub
 from pxe.bootplan import UNKNOWN_MACHINE, Kind, Plan, decide
 from pxe.content import Content, FileContent, Refused, TextContent, Why
 from pxe.firmware import HTTP_PORT, IPXE_SCRIPT
 from pxe.installs import LIVE, Installs, SpentTokenError, State, StoreError, UnknownTokenError
 from pxe.menus import MenuError, install_menu, ipxe_host_script, ipxe_script, local_menu, unknown_menu
 from pxe.neighbours import Neighbours
+from pxe.pxegrub import Pxegrub
 from pxe.report import Report
 from pxe.tree import BootTree, tidy_name
 from storage.records import Install, Records, RecordsError, ipv4_int
 
+CLIENT = r"01([0-9a-fA-F]{12})"
 MAC = r"-01-([0-9a-fA-F]{2}(?:-[0-9a-fA-F]{2}){5})"
 TOKEN_IN_NAME = re.compile(r"(^|/)(install|report)/[^/]+")
 
 Emit = Callable[..., None]
-Writer = Callable[[Hypervisor, Plan, BootEntry | None], bytes]
-"""Puts a plan, and for an install its entry, into one boot loader's language. MenuError."""
+
+
+class Offer(NamedTuple):
+    """An install that a machine may have: the MAC address it asks from, and the row that arms it."""
+
+    mac: str
+    row: Install
+
+
+Writer = Callable[[Hypervisor, Plan, Offer | None], bytes]
+"""Puts a plan, and for an install its offer, into one boot loader's language. MenuError, ArgumentError."""
 
 
 class Settings(NamedTuple):
@@ -72,7 +87,10 @@ def public_name(name: str) -> str:
 
 
 class Catalog:
-    """Resolves names for both doors and takes reports. `clock` gives seconds since 1970."""
+    """Resolves names for both doors and takes reports. `clock` gives seconds since 1970.
+
+    `jumpstart` is the share's JumpStart directory; `after_report` is told each install that a report has ended.
+    """
 
     def __init__(
         self,
@@ -82,9 +100,13 @@ class Catalog:
         settings: Settings,
         emit: Emit,
         clock: Callable[[], float] = time.time,
+        jumpstart: Path | None = None,
+        after_report: Callable[[Install], None] = lambda _row: None,
     ) -> None:
         self.settings = settings
         self._tree = tree
+        self._pxegrub = Pxegrub(tree, jumpstart, settings.server, settings.segment)
+        self._after_report = after_report
         self._hosts_cache = hosts
         self._installs = Installs(records)
         self._neighbours = Neighbours(records)
@@ -109,6 +131,7 @@ class Catalog:
         if step.changed:
             self._emit("report.received", host=row.host, address=client, state=row.state, detail=report.detail)
             self._emit_state(row, client)
+            self._after_report(row)
         return row
 
     def _answer(self, name: str, client: str, *, fetch: bool) -> Content:
@@ -125,14 +148,25 @@ class Catalog:
         return self._text_by_mac(found, client, self._grub_menu)
 
     def _ipxe_by_mac(self, found: re.Match[str], client: str, _fetch: bool) -> TextContent:
-        return self._text_by_mac(found, client, ipxe_host_script)
+        return self._text_by_mac(found, client, self._ipxe_host_script)
+
+    def _menu_for_pxegrub(self, found: re.Match[str], client: str, _fetch: bool) -> TextContent:
+        mac = pxegrub.mac_of(found[1])
+        return self._host_text(self._known(mac), mac, client, found[0], self._pxegrub_menu)
+
+    def _loader_for_sun(self, found: re.Match[str], _client: str, _fetch: bool) -> FileContent:
+        self._known(pxegrub.mac_of(found[1]))
+        return self._pxegrub.loader()._replace(name=found[0])
 
     def _text_by_mac(self, found: re.Match[str], client: str, write: Writer) -> TextContent:
         mac = found[1].replace("-", ":").lower()
+        return self._host_text(self._known(mac), mac, client, found[0], write)
+
+    def _known(self, mac: str) -> Hypervisor:
         host = self._host_of(mac)
         if host is None:
             raise Refused(Why.NOT_FOUND, f"no host file has the MAC {mac}; {self._hint(mac)}")
-        return self._host_text(host, mac, client, found[0], write)
+        return host
 
     def _menu_by_address(self, found: re.Match[str], client: str, _fetch: bool) -> TextContent:
         mac = self._mac_at(client)
@@ -183,21 +217,27 @@ class Catalog:
         if plan.kind is not Kind.INSTALL or row is None:
             return plan, write(host, plan, None)
         try:
-            return plan, write(host, plan, self._entry(host, mac, row))
+            return plan, write(host, plan, Offer(mac, row))
         except (MenuError, ArgumentError) as error:
             rescue = Plan(Kind.RESCUE, f"{plan.reason}, but its menu cannot be made: {error}")
             return rescue, write(host, rescue, None)
 
-    def _grub_menu(self, host: Hypervisor, plan: Plan, entry: BootEntry | None) -> bytes:
-        if entry is None:
+    def _grub_menu(self, host: Hypervisor, plan: Plan, offer: Offer | None) -> bytes:
+        if offer is None:
             return local_menu(host, plan)
-        return install_menu(host, plan, entry, self.settings.server, self.settings.loader_transport)
+        return install_menu(host, plan, self._entry(host, offer), self.settings.server, self.settings.loader_transport)
 
-    def _entry(self, host: Hypervisor, mac: str, row: Install) -> BootEntry:
-        target = TARGETS.get(row.target)
+    def _ipxe_host_script(self, host: Hypervisor, plan: Plan, offer: Offer | None) -> bytes:
+        return ipxe_host_script(host, plan, None if offer is None else self._entry(host, offer))
+
+    def _pxegrub_menu(self, host: Hypervisor, plan: Plan, offer: Offer | None) -> bytes:
+        return pxegrub.local_menu(host, plan) if offer is None else self._pxegrub.menu(host, *offer)
+
+    def _entry(self, host: Hypervisor, offer: Offer) -> BootEntry:
+        target = TARGETS.get(offer.row.target)
         if target is None:
-            raise MenuError(f"the target {row.target!r} is not known to this server; it has {', '.join(TARGETS)}")
-        return target.entry(host, self._context(row, mac))
+            raise MenuError(f"the target {offer.row.target!r} is not known to this server; it has {', '.join(TARGETS)}")
+        return target.entry(host, self._context(offer.row, offer.mac))
 
     def _context(self, row: Install, mac: str) -> BootContext:
         settings = self.settings
@@ -224,7 +264,19 @@ class Catalog:
         if row.state not in LIVE:
             text = f"the install of {row.host} is over ({row.state}) and its token is spent"
             raise Refused(Why.ACCESS, f"{text}; `twinboot install {row.host}` arms another")
-        content = self._install_file(row, file)
+        return self._begun(row, self._install_file(row, file), client, fetch)
+
+    def _jumpstart(self, found: re.Match[str], client: str, fetch: bool) -> Content:
+        """A JumpStart file for a host that cannot carry its token: its own address stands for it while it is armed."""
+        self._refresh()
+        hosts = (host for host in self._hosts().by_name.values() if client in (link.address for link in host.links))
+        rows = (self._installs.by_host(host.name) for host in hosts)
+        row = next((row for row in rows if row and row.target == NEVADA and row.state in LIVE), None)
+        if row is None:
+            raise Refused(Why.ACCESS, f"no {NEVADA} install is armed for {client}; `twinboot install HOST` arms one")
+        return self._begun(row, self._pxegrub.jumpstart(row.host, found[1]), client, fetch)
+
+    def _begun(self, row: Install, content: Content, client: str, fetch: bool) -> Content:
         if fetch and row.state == State.ARMED:
             self._begin(row, content, client)
         return content
@@ -232,6 +284,8 @@ class Catalog:
     def _install_file(self, row: Install, file: str) -> Content:
         """A file that all hosts of the target share, else one that is rendered for this host."""
         name = f"install/{row.host}/{file}"
+        if row.target == NEVADA:
+            return self._pxegrub.file(row.host, file)._replace(name=name)
         files = TARGETS[row.target].files if row.target in TARGETS else {}
         if file in files:
             return self._tree.open(files[file])._replace(name=name)
@@ -328,6 +382,9 @@ RENDERED: Mapping[re.Pattern[str], Callable[[Catalog, re.Match[str], str, bool],
     re.compile(r"grub/grub\.cfg-.*"): Catalog._no_such_menu,  # noqa: SLF001
     re.compile(re.escape(IPXE_SCRIPT)): Catalog._ipxe,  # noqa: SLF001
     re.compile(re.escape(IPXE_SCRIPT) + MAC): Catalog._ipxe_by_mac,  # noqa: SLF001
-    re.compile(r"install/([^/]+)/([^/]+)"): Catalog._payload,  # noqa: SLF001
+    re.compile(r"install/([^/]+)/(.+)"): Catalog._payload,  # noqa: SLF001
+    re.compile(CLIENT): Catalog._loader_for_sun,  # noqa: SLF001
+    re.compile(r"menu\.lst\." + CLIENT): Catalog._menu_for_pxegrub,  # noqa: SLF001
+    re.compile(r"jumpstart/(.+)"): Catalog._jumpstart,  # noqa: SLF001
 }
 """Names answered in the place of files; the first pattern that fits the whole name answers."""

@@ -36,6 +36,8 @@ SENTENCES: Mapping[str, str] = {
     "dns.refused": "{count} questions for names not answered: {reason}",
     "menu.rendered": "menu: {plan}, because {reason}",
     "install.state": "install of {target}: {state}",
+    "records.hung": "the datastore {reason}",
+    "records.back": "the datastore answers again, after {elapsed_s} s",
     "report.received": "REPORT: {state}; {detail}",
 }
 

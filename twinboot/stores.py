@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address
 from typing import TypeVar
 
@@ -24,6 +26,8 @@ from storage.records import (
     TabEntry,
     open_records,
 )
+from storage.records.remote import remote_kind
+from storage.records.worker import WorkerRecords
 from twinboot.config import Config
 from twinboot.faults import Stop
 
@@ -32,6 +36,7 @@ __all__ = [
     "commit",
     "container",
     "containers",
+    "daemon_records",
     "dhcp_records",
     "entry_changes",
     "hosts",
@@ -44,6 +49,8 @@ __all__ = [
 
 DHCPTAB = "dhcptab"
 STATE_RESOURCE = "SUNWfiles"
+WORKER_VARIABLE = "TWINBOOT_SHARE_WORKER"
+WORKER_CHOICES = ("auto", "always", "never")
 R = TypeVar("R", bound=Row)
 
 
@@ -53,6 +60,35 @@ def dhcp_records(config: Config) -> Records:
     if not conf.resource:
         raise Stop(f"{config.dhcpsvc}: RUN_MODE=relay: bindings and macros are on the servers; use the command there")
     return open_records(conf.resource, conf.path)
+
+
+@contextlib.contextmanager
+def daemon_records(
+    conf: svcconf.ServiceConf, emit: Callable[..., None]
+) -> Iterator[tuple[Records, Callable[[], None]]]:
+    """Bindings and macros for a daemon that has to answer while the share hangs; and what to call when it begins to.
+
+    On a network file system a worker process keeps them, whose calls have a deadline once the daemon has begun. In a
+    local directory it would only cost. RecordsError.
+    """
+    if not _wants_worker(conf):
+        yield open_records(conf.resource, conf.path), lambda: None
+        return
+    worker = WorkerRecords(lambda: open_records(conf.resource, conf.path), conf.path, emit)
+    with contextlib.closing(worker):
+        yield worker, worker.hurry
+
+
+def _wants_worker(conf: svcconf.ServiceConf) -> bool:
+    choice = os.environ.get(WORKER_VARIABLE, "auto")
+    if choice not in WORKER_CHOICES:
+        raise Stop(f"{WORKER_VARIABLE}={choice}: set it to one of {', '.join(WORKER_CHOICES)}, or not at all")
+    if choice != "auto":
+        return choice == "always"
+    try:
+        return remote_kind(conf.path) != ""
+    except OSError:
+        return False  # no directory: a database, or a mistake that opening it tells
 
 
 def state_records(config: Config) -> Records:

@@ -32,9 +32,14 @@ def bind(config: Config, emit: Emitter) -> Bound:
         raise Stop(f"dhcp: {error}") from error
 
     def serve(ready: Ready) -> None:
-        records = stores.dhcp_records(config)
-        publish(config, records, emit)
-        daemon.serve(conf, ports, records, Networks(config, records, emit), emit, ready)
+        with stores.daemon_records(conf, emit) as (records, begin):
+
+            def began() -> None:
+                begin()
+                ready()
+
+            publish(config, records, emit)
+            daemon.serve(conf, ports, records, Networks(config, records, emit), emit, began)
 
     return Bound(f"dhcp {SERVER_PORT + conf.debug_port_offset}", serve)
 
