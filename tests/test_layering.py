@@ -48,7 +48,18 @@ PURE = {
         *("records/postgresql_rows", "records/postgresql_schema"),
         *("records/twinlog_text", "records/twinlog_state", "records/twinlog_turns", "records/twinlog_publish"),
     ),
-    "twinboot": ("explain", "sentences", "dnsguard", "dnsanswer", "names", "leases", "lab/view"),
+    "twinboot": (
+        "explain",
+        "sentences",
+        "dnsguard",
+        "dnsanswer",
+        "names",
+        "leases",
+        "lab/view",
+        "peerfacts",
+        "peerjudge",
+        "peermounts",
+    ),
 }
 """Values and decisions: no clock, no sockets, no files, no processes, no randomness."""
 

@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 import click
 
-from dhcp import svcconf
 from dhcp.svcconf import ConfError
 from storage.records import RecordsError
 from twinboot import machine
@@ -22,10 +21,14 @@ from twinboot.events import Emitter
 from twinboot.faults import ConfigError, Stop
 from twinboot.journal import JournalError
 from twinboot.privileges import die_with_parent, drop
-from twinboot.services import load, wanted
+from twinboot.services import load, wanted, why_off
 from twinboot.supervise import PARENT_VARIABLE, STATUS_VARIABLE, Supervisor
 
-__all__ = ["may_start", "notify_systemd", "serve_all", "serve_one"]
+__all__ = ["UNSEEN", "may_start", "notify_systemd", "serve_all", "serve_one"]
+
+
+UNSEEN = ("journal", "peers")
+"""Services that no machine on the network speaks to: left out of the readiness line."""
 
 
 def notify_systemd(state: str) -> None:
@@ -42,7 +45,7 @@ def warn(text: str) -> None:
 
 
 def _announce(config: Config, whats: list[str]) -> None:
-    ports = ", ".join(what for what in whats if what != "journal") or "journal"
+    ports = ", ".join(what for what in whats if what not in UNSEEN) or whats[0]
     click.echo(f"twinboot: ready ({ports}; share {config.share})")
     sys.stdout.flush()
     notify_systemd("READY=1")
@@ -58,14 +61,8 @@ def _check(config: Config, service: str = "") -> None:
 
 def _is_enabled(config: Config, name: str) -> bool:
     """Tell whether dhcpsvc.conf lets a service run; say so if not."""
-    why = ""
-    if name in ("dhcp", "dns"):
-        conf = svcconf.load(config.dhcpsvc)
-        if name == "dhcp" and not conf.daemon_enabled:
-            why = "DAEMON_ENABLED=FALSE: DHCP is not served; `dhcpconfig -S -e` enables it"
-        if name == "dns" and conf.relay_destinations:
-            why = "RUN_MODE=relay: names are not served; they are where the bindings are, on the servers"
-    if why:
+    why = why_off(config, name)
+    if why and name not in UNSEEN:
         warn(f"{config.dhcpsvc}: {why}")
     return not why
 

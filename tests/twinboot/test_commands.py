@@ -240,12 +240,13 @@ def test_status_tells_what_is_free_and_what_is_wrong(ready_site) -> None:
     facts = json.loads(result.stdout)
     assert result.exit_code == 1
     assert facts["networks"] == [
-        {"name": "public", "subnet": "10.77.0.0/24", "free": 9, "used": 1, "unusable": 0},
+        {"name": "public", "subnet": "10.77.0.0/24", "free": 9, "used": 0}
+        | {"reserved": 1, "expired": 0, "unusable": 0},
     ]
     assert facts["installs"] == {"hv1": "armed"}
     assert facts["services"]["dhcp"]["state"] == "unknown"
     plain = ready_site.run("status")
-    assert re.search(r"public +10\.77\.0\.0/24 +9 +1", plain.stdout)
+    assert re.search(r"public +10\.77\.0\.0/24 +9 +0 +1", plain.stdout)
     assert "dhcp is unknown" in plain.stderr
 
 

@@ -169,7 +169,7 @@ def test_children_end_with_a_supervisor_that_is_killed(loopback_site) -> None:
     site = loopback_site
     with site.serving() as server:
         assert "ready" in server.stdout.readline()
-        started = wait_for(lambda: len(found := events(site, kind="service.started")) == 4 and found)
+        started = wait_for(lambda: len(found := events(site, kind="service.started")) == 5 and found)
         server.kill()
         wait_for(lambda: not any(_runs(one["pid"]) for one in started))
 
@@ -321,7 +321,8 @@ def test_a_network_made_by_sun_s_commands_is_served(loopback_site, is_live: bool
         assert wait_for(lambda: offered(loopback_site)) == socket.inet_aton("127.0.0.70")
         told = json.loads(loopback_site.run("status", "--json").stdout)
         assert told["networks"] == [
-            {"name": "127.0.0.0", "subnet": "127.0.0.0/16", "free": 1, "used": 0, "unusable": 0}
+            {"name": "127.0.0.0", "subnet": "127.0.0.0/16", "free": 1, "used": 0}
+            | {"reserved": 0, "expired": 0, "unusable": 0}
         ]
 
 

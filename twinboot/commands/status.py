@@ -1,7 +1,8 @@
-"""`twinboot status`: what runs, what is free, what is wrong."""
+"""`twinboot status`: what runs here and on the other servers, what is free, what is wrong."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
@@ -9,12 +10,14 @@ import click
 from dhcp import svcconf
 from dhcp.svcconf import ConfError
 from pxe.installs import LIVE, TABLE
-from storage.records import FREE_ID, UNUSABLE, Binding, Install, RecordsError
-from twinboot import machine, stores
+from storage.records import Binding, Install, Records, RecordsError
+from twinboot import leases, machine, peershare, peerstatus, stores
 from twinboot.cli import App, pass_app
 from twinboot.config import Config
+from twinboot.faults import Stop
 from twinboot.journal import JournalError, Query, newest_id, open_reader, read
-from twinboot.services import wanted
+from twinboot.privileges import acting_as
+from twinboot.services import wanted, why_off
 from twinboot.show import as_json, clean, local_time, say, table
 
 __all__ = ["status"]
@@ -24,10 +27,17 @@ RECENT_EVENTS = 5_000
 
 @click.command()
 @click.option("--json", "as_document", is_flag=True, help="Print JSON.")
+@click.option("--forget", metavar="NAME", default="", help="Remove what a server that is gone for good said of itself.")
 @pass_app
-def status(app: App, as_document: bool) -> None:
-    """Show services, share, free addresses, hosts, armed installs, and every fault; exit 1 if there is a fault."""
+def status(app: App, as_document: bool, forget: str) -> None:
+    """Show services, share, addresses, the other servers, hosts, armed installs, and every fault.
+
+    Exit code 1 if there is a fault. A fault is one line that says what to do.
+    """
     config = app.config
+    if forget:
+        _forget(config, forget)
+        return
     facts: dict[str, Any] = {"server": config.server, "services": services(config)}
     faults = [str(fault) for fault in config.warnings]
     fault = machine.share_fault(config)
@@ -39,7 +49,7 @@ def status(app: App, as_document: bool) -> None:
     faults += [
         f"{name} is {one['state']}: see `twinboot events --kind service`"
         for name, one in facts["services"].items()
-        if one["state"] != "up"
+        if one["state"] not in ("up", "off")
     ]
     facts["faults"] = faults
     if as_document:
@@ -51,8 +61,10 @@ def status(app: App, as_document: bool) -> None:
 
 
 def services(config: Config) -> dict[str, dict[str, Any]]:
-    """The state of each service by its latest event: up, down, starting or unknown, and since when."""
-    found: dict[str, dict[str, Any]] = {name: {"state": "unknown", "since": None} for name in wanted(config)}
+    """Each service by its latest event: up, down, starting, unknown, or off as dhcpsvc.conf has it; and since when."""
+    found: dict[str, dict[str, Any]] = {
+        name: {"state": _expected(config, name), "since": None} for name in wanted(config)
+    }
     try:
         db = open_reader(config.journal_path)
         newest = newest_id(db)
@@ -67,9 +79,29 @@ def services(config: Config) -> dict[str, dict[str, Any]]:
     }
     for event in sorted(events, key=lambda one: one["at"]):
         name = str(event.get("detail", "")).split(" ")[0]
-        if name in found and event["kind"] in states:
+        if name in found and found[name]["state"] != "off" and event["kind"] in states:
             found[name] = {"state": states[event["kind"]], "since": local_time(event["at"])}
     return found
+
+
+def _expected(config: Config, name: str) -> str:
+    try:
+        return "off" if why_off(config, name) else "unknown"
+    except ConfError:
+        return "unknown"
+
+
+def _forget(config: Config, name: str) -> None:
+    if fault := machine.share_fault(config):
+        raise Stop(str(fault))
+    if name == config.server:
+        raise Stop(f"{name} is this server: stop it with `systemctl disable --now twinboot`, and forget it elsewhere")
+    try:
+        with acting_as(config.user):
+            peershare.forget(config.share, name)
+    except FileNotFoundError:
+        raise Stop(f"no server {name} is known: `twinboot status` lists them") from None
+    say(f"{name} is forgotten; if it serves again, it is back within seconds")
 
 
 def _share_facts(config: Config, facts: dict[str, Any]) -> list[str]:
@@ -82,22 +114,28 @@ def _share_facts(config: Config, facts: dict[str, Any]) -> list[str]:
         faults += svcconf.load(config.dhcpsvc).warnings
         rows = stores.rows(stores.state_records(config), TABLE, Install)
         facts["installs"] = {row.host: row.state for row in rows if row.state in LIVE}
-        facts["networks"], bad = _networks(config)
+        records = stores.dhcp_records(config)
+        facts["networks"], bad = _networks(config, records)
         faults += bad
+        servers = peerstatus.look(config, records)
+        facts |= {"commit": servers.own.commit, "peers": servers.peers, "advice": servers.advice}
+        faults += servers.faults
     except ConfError as error:
         faults += [str(fault) for fault in error.faults]
     except RecordsError as error:
         faults.append(str(error))
+    except OSError as error:
+        faults.append(f"{config.share}: {error.strerror}: see to the share")
     return faults
 
 
-def _networks(config: Config) -> tuple[list[dict[str, Any]], list[str]]:
-    records = stores.dhcp_records(config)
+def _networks(config: Config, records: Records) -> tuple[list[dict[str, Any]], list[str]]:
     listed: list[dict[str, Any]] = []
     learned = stores.networks(config, records)
     faults = [f"{name}: {reason}" for name, reason in learned.faults]
     labels = {str(net.subnet.network_address): net.name for net in config.networks}
     tables = records.tables()
+    now_s = time.time()
     for net in learned.networks:
         name, label = net.name, labels.get(net.name, net.name)
         if name not in tables:
@@ -105,28 +143,53 @@ def _networks(config: Config) -> tuple[list[dict[str, Any]], list[str]]:
             continue
         delta = records.read(name)
         faults += [f"{name} line {fault.line}: {fault.reason}" for fault in delta.faults]
-        bound = [row for row in delta.rows if isinstance(row, Binding)]
-        free = sum(row.client_id == FREE_ID and not row.flags & UNUSABLE for row in bound)
-        unusable = sum(bool(row.flags & UNUSABLE) for row in bound)
-        listed.append(
-            {"name": label, "subnet": f"{name}/{net.prefix}", "free": free, "used": len(bound) - free - unusable}
-            | {"unusable": unusable}
-        )
+        counts = dict.fromkeys(leases.STATES, 0)
+        for row in delta.rows:
+            if isinstance(row, Binding):
+                counts[leases.state(row, now_s)] += 1
+        listed.append({"name": label, "subnet": f"{name}/{net.prefix}", **counts})
     return listed, faults
 
 
 def _print(facts: dict[str, Any]) -> None:
-    say(f"server {facts['server']}, share {facts['share']['path']}")
+    commit = f", last commit {facts['commit']}" if facts.get("commit") else ""
+    say(f"server {facts['server']}, share {facts['share']['path']}{commit}")
     table(
         ("service", "state", "since"),
         [(name, one["state"], one["since"] or "-") for name, one in facts["services"].items()],
         "no services",
     )
     nets = facts.get("networks", [])
-    heads = ("name", "subnet", "free", "used", "unusable")
+    heads = ("name", "subnet", *leases.STATES)
     table(heads, [[net[head] for head in heads] for net in nets], "no networks to show")
     if "hosts" in facts:
         armed = ", ".join(f"{host} ({state})" for host, state in facts.get("installs", {}).items()) or "none"
         say(f"hosts {facts['hosts']}, armed installs: {armed}")
+    if facts.get("peers"):
+        _print_peers(facts)
+    for hint in facts.get("advice", []):
+        say(f"note: {hint}")
     for fault in facts["faults"]:
         click.echo(f"twinboot: {clean(fault)}", err=True)
+
+
+def _print_peers(facts: dict[str, Any]) -> None:
+    heads = ("peer", "state", "last seen", "address", "version", "clock", "last commit")
+    table(
+        heads,
+        [
+            (
+                *(peer["name"], peer["state"], f"{peer['last_seen_s']:.0f} s ago", peer["address"], peer["version"]),
+                "-" if peer["clock_difference_s"] is None else f"{peer['clock_difference_s']:+.1f} s",
+                peer["commit"] or "-",
+            )
+            for peer in facts["peers"]
+        ],
+        "no other server",
+    )
+    seen = [
+        (peer["name"], name, *(counts[state] for state in leases.STATES))
+        for peer in facts["peers"]
+        for name, counts in peer["networks"].items()
+    ]
+    table(("seen by", "network", *leases.STATES), seen, "no networks are seen by other servers")

@@ -13,11 +13,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
+from dhcp import svcconf
 from twinboot.config import Config
 from twinboot.events import Emitter
 from twinboot.services.port import Bound
 
-__all__ = ["SERVICES", "Bound", "load", "wanted"]
+__all__ = ["SERVICES", "Bound", "load", "wanted", "why_off"]
 
 SERVICES: dict[str, str] = {
     "journal": "twinboot.services.journal",
@@ -25,6 +26,7 @@ SERVICES: dict[str, str] = {
     "tftp": "twinboot.services.tftp",
     "http": "twinboot.services.http",
     "dns": "twinboot.services.dns",
+    "peers": "twinboot.services.peers",
 }
 """In order of start: the journal first and, as stopping goes backwards, last to go."""
 
@@ -32,6 +34,20 @@ SERVICES: dict[str, str] = {
 def wanted(config: Config) -> list[str]:
     """The services that this server's twinboot.toml asks for, in order of start."""
     return [name for name in SERVICES if name != "dns" or config.names]
+
+
+def why_off(config: Config, name: str) -> str:
+    """Why dhcpsvc.conf keeps a service from running, in one line; empty if it does not. ConfError."""
+    if name not in ("dhcp", "dns", "peers"):
+        return ""
+    conf = svcconf.load(config.dhcpsvc)
+    if name == "dhcp" and not conf.daemon_enabled:
+        return "DAEMON_ENABLED=FALSE: DHCP is not served; `dhcpconfig -S -e` enables it"
+    if name == "dns" and conf.relay_destinations:
+        return "RUN_MODE=relay: names are not served; they are where the bindings are, on the servers"
+    if name == "peers" and conf.relay_destinations:
+        return "RUN_MODE=relay: a relay shares nothing with other servers"
+    return ""
 
 
 def load(name: str) -> Callable[[Config, Emitter], Bound]:
