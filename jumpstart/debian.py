@@ -37,22 +37,23 @@ class Package(NamedTuple):
     digest: str
 
 
-def run(*command: str, cwd: Path | None = None) -> str:
+def run(*command: str, cwd: Path | None = None, timeout_s: float = TOOL_TIMEOUT_S) -> str:
     """Run a tool to its end and return what it printed; MediaError in one line when it is missing or fails."""
     try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=False)
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout_s, check=False)
     except FileNotFoundError:
         raise MediaError(f"{command[0]} is not installed; build the boot files on a Debian machine") from None
     except subprocess.TimeoutExpired:
         raise MediaError(
-            f"`{' '.join(command)}` did not end within {TOOL_TIMEOUT_S} s; run it by hand to see why"
+            f"`{' '.join(command)}` did not end within {timeout_s:.0f} s; run it by hand to see why"
         ) from None
     if done.returncode:
-        raise MediaError(f"`{' '.join(command)}` failed: {_last_words(done.stderr)}")
+        raise MediaError(f"`{' '.join(command)}` failed: {last_words(done.stderr)}")
     return done.stdout
 
 
-def _last_words(text: str) -> str:
+def last_words(text: str) -> str:
+    """The last line that a tool printed, which is where tools say why they failed."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return (lines[-1] if lines else "no reason given")[:DETAIL_MAX]
 
@@ -112,7 +113,7 @@ def download(packages: Sequence[Package], into: Path, progress: Progress) -> Non
                     apt.kill()
                     apt.wait()
         if apt.returncode:
-            words = _last_words(log.read_text(errors="replace"))
+            words = last_words(log.read_text(errors="replace"))
             raise MediaError(f"apt-get download failed: {words}; check the network and run `apt-get update`")
     progress("fetching Debian packages", total, total)
 

@@ -57,14 +57,14 @@ def build_media(boot: Path, cache: Path | None = None, progress: Progress = no_p
     stamp = _stamp(packages)
     target = boot / DIRECTORY
     files = tuple(package.file for package in packages)
-    if _is_current(target, stamp):
+    if is_current(target, FILES, stamp):
         return Media(target, files, built=False)
     try:
         debs = cache / "packages"
         debian.download(packages, debs, progress)
-        with _scratch(cache) as work:
+        with scratch(cache) as work:
             _make(packages, debs, work, progress)
-            _publish(work / "out", target, stamp)
+            publish(work / "out", target, FILES, stamp)
     except OSError as error:
         raise MediaError(
             f"cannot write {error.filename or target}: {error.strerror}; check permissions and space"
@@ -89,14 +89,16 @@ def _stamp(packages: Sequence[Package]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _is_current(target: Path, stamp: str) -> bool:
+def is_current(target: Path, files: Sequence[str], stamp: str) -> bool:
+    """Whether these files are there, made of what the stamp says."""
     stamp_file = target / STAMP
-    there = all((target / name).is_file() for name in FILES)
+    there = all((target / name).is_file() for name in files)
     return there and stamp_file.is_file() and stamp_file.read_text(encoding="utf-8") == stamp
 
 
 @contextlib.contextmanager
-def _scratch(cache: Path) -> Iterator[Path]:
+def scratch(cache: Path) -> Iterator[Path]:
+    """A directory to build in, gone afterwards."""
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="build-", dir=cache) as work:
         yield Path(work)
@@ -135,11 +137,12 @@ def _only(root: Path, *patterns: str) -> Path:
     return found[0]
 
 
-def _publish(out: Path, target: Path, stamp: str) -> None:
+def publish(out: Path, target: Path, files: Sequence[str], stamp: str) -> None:
+    """Put files into place by rename, the stamp last; there is none while old and new files are mixed."""
     target.mkdir(parents=True, exist_ok=True)
     (target / STAMP).unlink(missing_ok=True)
     (out / STAMP).write_text(stamp, encoding="utf-8")
-    for name in (*FILES, STAMP):
+    for name in (*files, STAMP):
         temporary = target / f".{name.lstrip('.')}.{os.getpid()}.new"
         try:
             shutil.copyfile(out / name, temporary)
