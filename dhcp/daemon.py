@@ -91,7 +91,7 @@ class Daemon:
             self._turn()
             for number, _ in woken:
                 if number in self._ports:
-                    self.service.handle(self._ports[number], self._drain(self._ports[number]))
+                    self.service.handle(self._ports[number], *self._drain(self._ports[number]))
                 elif number in self._echoes:
                     self._hear(self._echoes[number])
                 else:
@@ -122,22 +122,27 @@ class Daemon:
         probes = self.service.probes
         return POLL_MS if not len(probes) else probes.wait_s(time.monotonic(), POLL_MS / 1000) * 1000 + 1
 
-    def _drain(self, port: Port) -> list[bytes]:
-        """Take what waits at a port, BATCH_MAX at most. Of a whole batch, what has waited too long is shed."""
+    def _drain(self, port: Port) -> tuple[list[bytes], float]:
+        """Take what waits at a port, BATCH_MAX at most; return it, and how long the first has waited.
+
+        Of a whole batch, what has waited too long is shed.
+        """
         inbox = self._inboxes[port.udp]
         try:
             taken = inbox.take()
         except OSError as error:  # the interface went down; it may come back
             self.tally.note("dhcp.dropped", "receive-failed", detail=f"{port.interface.name}: {error.strerror}")
-            return []
-        if len(taken) < BATCH_MAX:
-            return taken
+            return [], 0.0
         now = time.time()
-        stamped = zip(taken, inbox.came_s(len(taken)), strict=True)
-        kept = [data for data, came_s in stamped if now - (came_s or now) <= _age_max_s(data)]
+        if len(taken) < BATCH_MAX:
+            (first_s,) = inbox.came_s(1)
+            return taken, max(now - first_s, 0.0) if first_s else 0.0
+        came_s = inbox.came_s(len(taken))
+        ages_s = [now - (one_s or now) for one_s in came_s]
+        kept = [data for data, age_s in zip(taken, ages_s, strict=True) if age_s <= _age_max_s(data)]
         for _ in range(len(taken) - len(kept)):
             self.tally.note("dhcp.dropped", "shed", detail="it waited too long in an overload")
-        return kept
+        return kept, max(ages_s)
 
     # -- what the service asks for
 

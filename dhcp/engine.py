@@ -88,7 +88,7 @@ def _discover(asked: Asked) -> Decision:
             decision = decision._replace(facts={**decision.fields, "detail": SEVERAL})
         return decision
     row = _offered_already(asked) or _held_already(asked) or _wished_for(asked) or _called(asked)
-    row = row or view.free_for(client_id) or view.ended_before(asked.now_s - asked.world.conf.lease_min_lru_s)
+    row = row or view.free_for(client_id) or view.ended_before(_reclaimable_s(asked))
     return silent(asked, "full") if row is None else _offer(asked, row)
 
 
@@ -130,7 +130,13 @@ def _is_available(asked: Asked, row: Binding) -> bool:
         return True
     if row.flags & MANUAL:
         return False
-    return row.client_id == FREE_ID or not (row.flags & PERMANENT or runs(row, asked.now_s))
+    # an ended lease waits for LEASE_MIN_LRU, whoever asks: clocks differ, and a client counts from its own request
+    return row.client_id == FREE_ID or not (row.flags & PERMANENT or runs(row, _reclaimable_s(asked)))
+
+
+def _reclaimable_s(asked: Asked) -> int:
+    """Return the time by which a lease must have ended to be given to another client."""
+    return asked.now_s - asked.world.conf.lease_min_lru_s
 
 
 def _offer(asked: Asked, row: Binding) -> Decision:
@@ -176,6 +182,8 @@ def _selecting(asked: Asked, server_id: bytes) -> Decision:
         return silent(asked, "no-offer")
     if row is None or not _is_available(asked, row):
         return silent(asked, "taken", forget=asked.client_id)
+    if asked.world.frozen and not is_fixed(row):
+        return silent(asked, "frozen")  # who asks anew may have released the lease at the other server
     plan = plan_for(asked, row.macro)
     lease_s = offer.lease_s or _lease(asked, row, plan.selected, negotiable=plan.selected.lease_negotiable)
     return _ack(asked, row, plan, lease_s, "selecting")
@@ -219,14 +227,15 @@ def _extend(asked: Asked, row: Binding, state: str) -> Decision:
 def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> Decision:
     """Acknowledge, storing client id and end of the lease first; what is stored already is not stored again.
 
-    In a frozen world the lease is what is left of the one that is stored.
+    What is stored never ends before what the client was told earlier: this answer may get lost. In a frozen world
+    the lease is what is left of the one that is stored.
     """
-    if asked.world.frozen and not is_fixed(row):
-        left_s = row.lease_s - asked.now_s if asked.owns(row) else 0
+    left_s = row.lease_s - asked.now_s if asked.owns(row) else 0
+    if asked.world.frozen and not is_fixed(row) and row.lease_s != FOREVER_S:
         if left_s <= 0:
             return silent(asked, "frozen")
-        lease_s = min(lease_s, left_s) if row.lease_s != FOREVER_S else lease_s
-    end_s = FOREVER_S if lease_s == FOREVER_S else min(asked.now_s + lease_s, FOREVER_S - 1)
+        lease_s = min(lease_s, left_s)
+    end_s = FOREVER_S if lease_s == FOREVER_S else min(asked.now_s + max(lease_s, left_s), FOREVER_S - 1)
     address, _, flags, owner, _, signature, macro, comment = row
     new = Binding(address, asked.client_id, flags, owner, end_s, signature, macro, comment)
     return answered(

@@ -8,6 +8,9 @@ Rules of the room:
   changes of one binding or about one machine: the second packet waits for the first to be stored.
 * Replies that promise nothing new (offers, most of all) do not wait for the commit of their batch.
 * What cannot be stored is not promised: a client whose lease runs is told what is left of it, others hear nothing.
+* A RELEASE or DECLINE counts only while it is young (`PARTING_MAX_S`) and is never decided again: its sender may hold
+  the address anew, by the other server's word. One that is lost costs nothing but time.
+* An answer that waited longer than that for its commit is made anew, for what is left of the lease by then.
 * A collision means that somebody else (the other server, an operator) was first: look again, decide once more, else
   be silent.
 * Views and macros are asked for changes once in each batch, so an edit counts for the next packet.
@@ -42,6 +45,8 @@ HEX_MAX_BYTES = 300  # of a poison packet, in its event
 MANY_IN_USE = (
     "so many addresses answer an echo that none is set aside for now: find the machine that answers for others"
 )
+PARTING_MAX_S = 1.0
+PARTING: Final = frozenset({MessageType.RELEASE, MessageType.DECLINE})
 COUNTED = frozenset({"dhcp.silent", "dhcp.dropped"})  # kinds that strangers can cause at any rate
 LOST_RACE = frozenset({Outcome.COLLISION, Outcome.NOT_FOUND, Outcome.EXISTS})
 _CHADDR: Final = slice(28, 44)  # the field that tells machines apart, enough to keep one machine's packets in order
@@ -102,7 +107,8 @@ class Service:
         # of the batch that is being handled:
         self._port: Port
         self._arrival: Arrival
-        self._now_s = 0  # Unix time
+        self._now_s = 0  # Unix time, taken with each look at the datastore
+        self._came = 0.0  # monotonic time when the first packet came in
         self._offers_end = 0.0  # monotonic time
         self._fresh: set[NetworkView] = set()  # what was brought up to date
         self._pending: list[tuple[bytes, Decision]] = []  # decided, not yet stored
@@ -131,11 +137,11 @@ class Service:
             for work in self.probes.due(now):
                 self.handle(work.port, (work.data,))
 
-    def handle(self, port: Port, packets: Sequence[bytes]) -> None:
-        """Answer one batch of packets that came in at one port."""
+    def handle(self, port: Port, packets: Sequence[bytes], waited_s: float = 0.0) -> None:
+        """Answer one batch of packets that came in at one port, the first of them `waited_s` ago."""
         if not packets:
             return
-        self._begin(port)
+        self._begin(port, waited_s)
         touched = self._touched
         for data in packets:
             if data[_CHADDR] in touched:
@@ -149,7 +155,7 @@ class Service:
 
     def in_use(self, port: Port, addresses: Iterable[int]) -> None:
         """Mark addresses that answered an echo UNUSABLE, durably, and look for others for who waited for them."""
-        self._begin(port)
+        self._begin(port, 0.0)
         held = [work for work in map(self.probes.answered, addresses) if work is not None]
         for work in held:
             decision = conflict(work.decision, self._now_s)
@@ -163,11 +169,13 @@ class Service:
         # what could not be marked is not offered again at once: its client asks again
         self.handle(port, [work.data for work in held if conflict(work.decision, self._now_s) is None])
 
-    def _begin(self, port: Port) -> None:
+    def _begin(self, port: Port, waited_s: float) -> None:
+        now = self._clock.monotonic()
         self._port = port
         self._arrival = Arrival(port.interface.name, port.interface.address)
         self._now_s = int(self._clock.time())
-        self._offers_end = self._clock.monotonic() + self._conf.offer_cache_timeout_s
+        self._came = now - waited_s
+        self._offers_end = now + self._conf.offer_cache_timeout_s
         self._fresh.clear()
         if self._mirror.refresh_macros():
             self._renew_macros()
@@ -181,6 +189,8 @@ class Service:
         """Read one packet and decide about it. Nothing that a packet holds gets an exception past here."""
         try:
             request = wire.decode(data)
+            if request.message_type in PARTING and self._age_s() > PARTING_MAX_S:
+                raise WireError("stale", "a RELEASE or DECLINE that waited too long to be true still")
             view = view_of(request, self._arrival, self._world.networks)
             if view not in self._fresh:
                 self._freshen(view, is_query=request.message_type is MessageType.LEASEQUERY)
@@ -198,6 +208,10 @@ class Service:
             if one is not None and one not in self._fresh:
                 self._mirror.refresh(one)
                 self._fresh.add(one)
+                self._now_s = int(self._clock.time())  # an old time on a fresh view would shorten leases
+
+    def _age_s(self) -> float:
+        return self._clock.monotonic() - self._came
 
     def _accept(self, data: bytes, decision: Decision) -> None:
         """Put a decision off until its change is stored, or carry it out at once where there is none."""
@@ -231,8 +245,11 @@ class Service:
         self._send()
         if not self._pending:
             return
-        for data, _ in self._store():
-            self._accept(data, self._decide(data))
+        for data, decision in self._store():
+            if decision.kind in BINDS:
+                self._accept(data, self._decide(data))
+            else:
+                self._refuse(decision, "collision", "the binding was changed by another server or an operator")
         for _, decision in self._store():
             text = "another server or an operator was first, twice; the client will try again"
             self._refuse(decision, "collision", text)
@@ -252,8 +269,11 @@ class Service:
         self._fresh.clear()
         results = self._records.commit([decision.change for _, decision in pending if decision.change is not None])
         lost = []
+        is_late = self._age_s() > PARTING_MAX_S
         for (data, decision), (outcome, row, detail) in zip(pending, results, strict=True):
-            if outcome is Outcome.STORED:
+            if outcome is Outcome.STORED and is_late and decision.kind in BINDS:
+                self._finish_late(data, decision, row)
+            elif outcome is Outcome.STORED:
                 self._finish(decision, row)
             elif outcome in LOST_RACE:
                 lost.append((data, decision))
@@ -264,14 +284,27 @@ class Service:
     def _do_without(self, data: bytes, decision: Decision, outcome: Outcome, detail: str) -> None:
         """Answer though nothing could be stored, where that promises nothing beyond what is stored."""
         if decision.needs_store:
-            world, self._world = self._world, self._world._replace(frozen=True)
-            again = self._decide(data)
-            self._world = world
-            if decision.kind not in BINDS or again.kind not in BINDS or again.change is not None:
+            again = self._decide_frozen(data) if decision.kind in BINDS else decision
+            if again.kind not in BINDS or again.change is not None:
                 self._refuse(decision, f"store-{outcome.name.lower()}", detail)
                 return
             decision = again
         self._finish(decision, None, unstored=detail)
+
+    def _finish_late(self, data: bytes, decision: Decision, row: Row | None) -> None:
+        """Finish what was stored long after it was decided: the client is told what is left now, or asks again."""
+        self._finish(decision._replace(reply=None), row)
+        again = self._decide_frozen(data)
+        if again.kind in BINDS and again.change is None and again.reply is not None:
+            self._replies.append(again.reply)
+
+    def _decide_frozen(self, data: bytes) -> Decision:
+        """Decide as if nothing could be stored."""
+        world, self._world = self._world, self._world._replace(frozen=True)
+        try:
+            return self._decide(data)
+        finally:
+            self._world = world
 
     def _refuse(self, decision: Decision, reason: str, detail: str) -> None:
         fields = {**decision.fields, "state": decision.kind, "reason": reason, "detail": detail}

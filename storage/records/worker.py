@@ -26,8 +26,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from storage.records import worker_wire as wire
-from storage.records.port import Change, Delta, Outcome, RecordsError, Result
-from storage.records.twinlog import Rescan
+from storage.records.port import Change, Delta, Outcome, RecordsError, Rescan, Result
 from storage.records.twinlog_log import Peer
 from storage.records.worker_health import Condition, Emit, Health, State
 from storage.records.worker_link import Answer, GoneError, Link, exit_code

@@ -302,7 +302,7 @@ def test_old_work_is_shed_only_from_a_whole_batch(
         monkeypatch.setattr("dhcp.daemon.BATCH_MAX", batch_max)
         relay.send(MessageType.DISCOVER, MAC)
         relay.send(MessageType.REQUEST, MAC)
-        assert [data[242:243] for data in daemon._drain(port)] == kept
+        assert [data[242:243] for data in daemon._drain(port)[0]] == kept
     assert daemon.tally.counts["dhcp.dropped", "shed"] == 1
     daemon.close()
     port.close()
@@ -321,3 +321,38 @@ def test_serve_stops_on_sigterm_and_puts_signal_handlers_back(lab_conf: ServiceC
     assert signal.getsignal(signal.SIGTERM) is before
     for port in ports:
         port.close()
+
+
+def test_a_release_that_waited_too_long_is_not_carried_out(start: Start) -> None:
+    mine = make_binding("127.0.0.9", bytes.fromhex("0100144f000001"), lease_s=int(time.time()) + 500)
+    records = make_store([mine])
+    lab = start(records)
+    release = wire.encode(make_packet(MessageType.RELEASE, MAC, ciaddr="127.0.0.9"))
+    lab.daemon.service.handle(lab.ports[0], [release], 1.5)
+    assert lab.events.first("dhcp.dropped")["reason"] == "stale"
+    assert rows(records)[mine.address].client_id == mine.client_id
+    lab.daemon.service.handle(lab.ports[0], [release], 0.5)
+    assert rows(records)[mine.address].client_id == FREE_ID
+
+
+class Slow(MemoryRecords):
+    """A datastore whose commits take long, by the clock that the service looks at."""
+
+    took_s = 0.0
+
+    def commit(self, changes: Sequence[Change]) -> list[Result]:
+        self.took_s += 7
+        return super().commit(changes)
+
+
+def test_what_took_long_to_store_is_promised_from_now_on(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = Slow()
+    records.load(NETWORK, [make_binding("127.0.0.9", bytes.fromhex("0100144f000001"), lease_s=int(time.time()) + 500)])
+    records.load("dhcptab", [TabEntry(NETWORK, "m", 1, ":LeaseTim=3600:LeaseNeg:")])
+    real = time.time, time.monotonic
+    clock = SimpleNamespace(time=lambda: real[0]() + records.took_s, monotonic=lambda: real[1]() + records.took_s)
+    monkeypatch.setattr("dhcp.daemon.time", clock)
+    ack = start(records).relay.ask(MessageType.REQUEST, MAC, ciaddr="127.0.0.9")
+    told_s = int.from_bytes(ack.options[o.LEASE_TIME], "big")
+    assert told_s <= rows(records)[ack.yiaddr].lease_s - real[0]() - 6
+    assert told_s > 3500

@@ -18,7 +18,6 @@ from dhcp.sockets import Interface, Port
 from dhcp.svcconf import ServiceConf
 from storage.records import Records, RecordsError, ipv4_int
 from storage.records.twinlog import TwinLog
-from twinboot.lab.simulate import packets
 from twinboot.lab.simulate.clockwork import EPOCH_S, Clockwork, Task
 from twinboot.lab.simulate.share import Mount
 from twinboot.lab.simulate.trace import Trace
@@ -29,8 +28,6 @@ PACKET_S = 0.00005  # what a packet costs
 TEND_S = 1.0  # how often the datastore may publish
 RESTART_S = 1.0  # of a process that ended by itself
 INBOX_MAX = 2_000  # what the socket's buffer holds; more is dropped
-GIVE_UP = frozenset({packets.RELEASE, packets.DECLINE})
-GIVE_UP_AGE_MAX_S = 1.0  # an older one may be about a lease that its client has got anew since
 
 
 class Datagram(NamedTuple):
@@ -171,17 +168,14 @@ class Process:
             batch = self._drain()
             if batch:
                 task.sleep(PACKET_S * len(batch))
-                self._service.handle(self._port, batch)
+                waited_s = server.site.clockwork.now_s - batch[0].came_s
+                self._service.handle(self._port, [datagram.data for datagram in batch], waited_s)
 
-    def _drain(self) -> list[bytes]:
-        """Take what waits, without what is too old to be carried out."""
-        server, now_s = self._server, self._server.site.clockwork.now_s
+    def _drain(self) -> list[Datagram]:
+        """Take what waits, oldest first."""
+        server = self._server
         taken, server.inbox[:] = server.inbox[:BATCH_MAX], server.inbox[BATCH_MAX:]
-        return [
-            datagram.data
-            for datagram in taken
-            if now_s - datagram.came_s <= GIVE_UP_AGE_MAX_S or packets.read(datagram.data).kind not in GIVE_UP
-        ]
+        return taken
 
     def _turn(self) -> None:
         now_s = self._server.site.clockwork.now_s
