@@ -18,7 +18,7 @@ from jumpstart.language.okfile import rules_ok
 from jumpstart.language.rules import Rule
 from jumpstart.model import Hypervisor, Link
 from jumpstart.quoting import ArgumentError, boot_properties, macro, menu_line, menu_title
-from jumpstart.targets.nevada_hooks import scripts
+from jumpstart.targets.nevada_hooks import SCRIPT_NAMES, scripts
 from jumpstart.targets.port import BootContext
 
 NAME = "nevada"
@@ -28,6 +28,9 @@ MENU_TIMEOUT_S = 5
 TTYS = {1: "ttya", 2: "ttyb"}
 SOFTWARE_GROUP = "SUNWCXall"
 SWAP, DUMP = "2g", "2g"
+HOST_FILES = ("profile", "sysidcfg", *SCRIPT_NAMES)
+OPTIONAL_FILES = ("xend",)
+"""Every name that `render` may give a file of one host, and those that some hosts do not have."""
 
 
 class Image(NamedTuple):
@@ -116,14 +119,14 @@ def client_id(link: Link) -> str:
     return "01" + link.mac.replace(":", "").upper()
 
 
-def install_rule(host: Hypervisor) -> Rule:
+def install_rule(host: str) -> Rule:
     """The rule that gives this host its own files."""
-    place = f"hosts/{host.name}"
-    return rule([when("hostname", host.name)], f"{place}/profile", f"{place}/begin", f"{place}/finish")
+    place = f"hosts/{host}"
+    return rule([when("hostname", host)], f"{place}/profile", f"{place}/begin", f"{place}/finish")
 
 
-def rules_files(hosts: Iterable[Hypervisor]) -> Mapping[str, str]:
-    """`rules` and `rules.ok` for these hosts; any other machine matches nothing and is left alone."""
+def rules_files(hosts: Iterable[str]) -> Mapping[str, str]:
+    """`rules` and `rules.ok` for hosts of these names; any other machine matches nothing and is left alone."""
     text = encode_rules([install_rule(host) for host in hosts])
     return {"rules": text, "rules.ok": rules_ok(text.encode()).decode()}
 

@@ -23,6 +23,18 @@ from jumpstart.quoting import (
 )
 
 SCRIPTS = files("jumpstart.targets") / "nevada_scripts"
+SCRIPT_NAMES = (
+    "begin",
+    "finish",
+    "firstboot",
+    "addresses",
+    "links",
+    "grub",
+    "bootblocks",
+    "xend",
+    "services",
+    "report",
+)
 AT_FINISH = ("addresses", "links", "grub", "bootblocks")
 AT_FIRST_BOOT = ("links", "xend", "services")
 MENUS = ("rpool/boot/grub/menu.lst", "boot/grub/menu.lst")

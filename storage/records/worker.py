@@ -113,26 +113,20 @@ class WorkerRecords:
         except RecordsError as error:
             return [Result(error.outcome, None, str(error))] * len(changes)
 
-    # -- what single datastores have besides
-
     def rescan(self) -> Rescan:
         """Take over hand edits, where the datastore keeps copies for them."""
         taken, refused = self._call("rescan")
         return Rescan(taken, refused)
-
-    def publish(self) -> None:
-        """Bring published copies up to date now."""
-        self._call("publish")
-
-    def peers(self) -> dict[str, Peer]:
-        """What is known of other servers, by name."""
-        return {name: Peer(*peer) for name, peer in self._call("peers").items()}
 
     def tend(self) -> None:
         """Notice that the share is back although nobody asks for anything. The worker tends the datastore itself."""
         if not self._condition.is_well:
             with contextlib.suppress(RecordsError):
                 self._call("tables")
+
+    def peers(self) -> dict[str, Peer]:
+        """What is known of other servers, by name; nothing for a datastore that does not tell."""
+        return {name: Peer(*peer) for name, peer in self._call("peers").items()}
 
     # -- the worker
 

@@ -125,13 +125,12 @@ class _Worker:
             self._answer(OPENING, _said(error))
             return
         self._answer(OPENING, ("", records.location))
-        tend: Callable[[], None] = getattr(records, "tend", _nothing)
         tended = time.monotonic()
         while True:
             wait_s = tended + TEND_S - time.monotonic()
             if wait_s <= 0:
                 with contextlib.suppress(RecordsError):  # the next call tells who asked
-                    tend()
+                    records.tend()
                 tended = time.monotonic()
             elif self._poll.poll(wait_s * 1000) and not self._hear(records):
                 return
@@ -167,15 +166,6 @@ def _said(error: RecordsError) -> tuple[str, str]:
     return (error.outcome.value, str(error))
 
 
-def _nothing() -> None:
-    """For a datastore without housekeeping."""
-
-
-def _rescan(records: Records) -> tuple[int, tuple[str, ...]]:
-    rescan = getattr(records, "rescan", None)
-    return (0, ()) if rescan is None else tuple(rescan())
-
-
 def _peers(records: Records) -> dict[str, tuple[Any, ...]]:
     peers: dict[str, Any] = getattr(records, "peers", dict)()
     return {name: astuple(peer) for name, peer in peers.items()}
@@ -187,8 +177,7 @@ METHODS: Final[Mapping[str, Callable[..., Any]]] = {
     "drop": lambda records, table: records.drop(table),
     "read": lambda records, table, since: wire.plain_delta(records.read(table, since)),
     "commit": lambda records, changes: wire.plain_results(records.commit(wire.changes_of(changes))),
-    "rescan": _rescan,
-    "publish": lambda records: getattr(records, "publish", _nothing)(),
+    "rescan": lambda records: tuple(records.rescan()),
     "peers": _peers,
 }
 """What may be asked for, and how its result travels."""

@@ -11,7 +11,7 @@ CTX = BootContext("10.0.0.1", "abc", "install/abc", "http://10.0.0.1:8080/report
 def host() -> Hypervisor:
     links = {"fe0": {"mac": "00:14:4f:00:00:01"}, "be0": {"mac": "00:14:4f:00:00:02"}}
     table = {"name": "hv1", "segment": "odd", "target": "live-xen", "dom0_mem": "512M", "console": "com2=9600"}
-    return from_table({**table, "links": links}, "hv1.toml")
+    return from_table({**table, "root_mirror": ["sda", "sdb"], "links": links}, "hv1.toml")
 
 
 def test_live_xen_boots_xen_with_the_hosts_memory_and_console() -> None:

@@ -12,9 +12,10 @@ from jumpstart.hostfile import from_table
 from jumpstart.hosts import load_host
 from jumpstart.model import Hypervisor
 from jumpstart.targets import TARGETS
+from jumpstart.targets.nevada import NAME as NEVADA
 from pxe.installs import LIVE, TABLE
 from storage.records import Change, Install
-from twinboot import hostbook, stores
+from twinboot import hostbook, nevadabook, stores
 from twinboot.cli import App, pass_app
 from twinboot.config import Config
 from twinboot.faults import Stop
@@ -176,6 +177,8 @@ def host_remove(app: App, name: str, force: bool) -> None:
         hostbook.remove(config, stores.dhcp_records(config), name, one)
         if install:
             stores.commit(stores.state_records(config), [Change(TABLE, install, None)])
+        if install and install.target == NEVADA:
+            nevadabook.forget(config, None, stores.dhcp_records(config))
     say(f"{name}: removed")
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from ipaddress import IPv4Address
 
 import click
 
+from jumpstart.model import Hypervisor
 from jumpstart.targets import TARGETS
+from jumpstart.targets.nevada import NAME as NEVADA
 from pxe.installs import TABLE, State, arm
-from storage.records import Change, Install
-from twinboot import stores
+from storage.records import Change, Install, Records
+from twinboot import nevadabook, stores
 from twinboot.cli import App, pass_app
 from twinboot.config import Config
 from twinboot.events import Emitter
@@ -24,8 +27,9 @@ __all__ = ["install"]
 @click.argument("name")
 @click.option("--target", default="", help="Install this instead of the host file's target.")
 @click.option("--disarm", is_flag=True, help="Take an armed install back.")
+@click.option("--either", is_flag=True, help="nevada: boot from whichever server answers; that of its segment is down.")
 @pass_app
-def install(app: App, name: str, target: str, disarm: bool) -> None:
+def install(app: App, name: str, target: str, disarm: bool, either: bool) -> None:
     """Arm one install of host NAME: it begins at its next network boot, once."""
     config = app.config
     if disarm:
@@ -46,20 +50,42 @@ def install(app: App, name: str, target: str, disarm: bool) -> None:
             hint = f"run `twinboot media build {chosen}` before the machine starts"
             click.echo(f"twinboot: {config.boot_dir / file} is missing: {hint}", err=True)
     with acting_as(config.user):
-        arm(stores.state_records(config), name, chosen, int(time.time()), int(config.address))
+        if chosen == NEVADA:
+            _arm_nevada(config, host, either=either)
+        else:
+            before = _row(stores.state_records(config), name)
+            arm(stores.state_records(config), name, chosen, int(time.time()), int(config.address))
+            if before and before.target == NEVADA:
+                nevadabook.forget(config, host, stores.dhcp_records(config))
     _tell(config, name, State.ARMED, chosen)
     say(f"{name}: {chosen} is armed; it begins when {name} boots from the network")
     say(f"watch: twinboot explain {name}")
 
 
+def _arm_nevada(config: Config, host: Hypervisor, *, either: bool) -> None:
+    """Row, files, macros, in this order: until the last is there, the machine is told to start its disk."""
+    settings = nevadabook.check(config, host)
+    own = settings.servers.get(host.segment)
+    server = IPv4Address(own.address) if own and not either else None
+    row = arm(stores.state_records(config), host.name, NEVADA, int(time.time()), int(config.address))
+    nevadabook.lay(config, host, row)
+    nevadabook.tell(stores.dhcp_records(config), host, server)
+
+
 def _disarm(config: Config, name: str) -> None:
     records = stores.state_records(config)
-    row = next((row for row in stores.rows(records, TABLE, Install) if row.host == name), None)
+    row = _row(records, name)
     if row is None or row.state != State.ARMED:
         raise Stop(f"{name}: no install is armed{f', it is {row.state}' if row else ''}: nothing to take back")
     stores.commit(records, [Change(TABLE, row, None)])
+    if row.target == NEVADA:
+        nevadabook.forget(config, stores.hosts(config).by_name.get(name), stores.dhcp_records(config))
     _tell(config, name, "disarmed", row.target)
     say(f"{name}: disarmed, it boots from its local disk")
+
+
+def _row(records: Records, name: str) -> Install | None:
+    return next((row for row in stores.rows(records, TABLE, Install) if row.host == name), None)
 
 
 def _tell(config: Config, name: str, state: str, target: str) -> None:

@@ -24,7 +24,9 @@ from jumpstart.debian import MediaError
 from jumpstart.debian import Progress as Tell
 from jumpstart.media import build_media
 from jumpstart.targets import TARGETS
+from jumpstart.targets.nevada import NAME as NEVADA
 from pxe.loader import LoaderError, build_loaders
+from twinboot import nevadamedia
 from twinboot.cli import App, pass_app
 from twinboot.faults import Stop
 from twinboot.privileges import acting_as
@@ -68,6 +70,27 @@ def _build_for_share(user: str, boot: Path, tell: Tell) -> None:
         unreadable = [path for path in boot.rglob("*") if not os.access(path, os.R_OK, effective_ids=True)]
     if unreadable:
         raise Stop(f"{unreadable[0]}: {user!r} may not read it: chmod -R a+rX {boot}")
+
+
+@media.command("add")
+@click.argument("target", type=click.Choice([NEVADA]))
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--name", default="", help="Call the image I86PC.NAME [default: the directory's name].")
+@click.option("--release", default="", help="Name of the boot environment to install, such as snv_105 [default: NAME].")
+@click.option("--media", "media_path", default="", metavar="PATH", help="Path of DIRECTORY as NFS clients mount it.")
+@click.option("--nfs", default="", metavar="ADDRESS", help="Who exports it, where this server does not.")
+@click.option("--link", is_flag=True, help="Link the boot files instead of copying; needs one file system.")
+@pass_app
+def media_add(
+    app: App, target: str, directory: Path, name: str, release: str, media_path: str, nfs: str, link: bool
+) -> None:
+    """Take in an install image: a copy of a Solaris Nevada or Solaris 10 (10/08 or later) medium for x86."""
+    config = app.config
+    with acting_as(config.user), _progress() as tell:
+        settings = nevadamedia.add(config, directory, nevadamedia.Wanted(name, release, media_path, nfs, link), tell)
+    own = settings.servers[config.segment]
+    say(f"{target}: {settings.image} installs {settings.release} in the segment {config.segment}")
+    say(f"export by NFS, read-only: {own.media} to all, {own.config} as `{config.share}/state/nevada.exports` says")
 
 
 @contextmanager

@@ -6,11 +6,14 @@ import encodings.unicode_escape  # noqa: F401 - jinja2 loads it when it compiles
 
 from jumpstart.hosts import HostsCache
 from jumpstart.targets import Net
+from jumpstart.targets.nevada import NAME as NEVADA
 from pxe.catalog import Catalog, Settings
 from pxe.tree import BootTree
-from twinboot import stores
+from storage.records import Install, RecordsError
+from twinboot import nevadabook, stores
 from twinboot.config import Config
 from twinboot.events import Emitter
+from twinboot.faults import Stop
 from twinboot.joined import JoinedRecords
 
 __all__ = ["open_catalog"]
@@ -22,7 +25,25 @@ def open_catalog(config: Config, emit: Emitter) -> Catalog:
     settings = Settings(
         str(config.address), config.segment, config.transport, config.http_port, networks=_networks(config)
     )
-    return Catalog(BootTree(config.boot_dir), HostsCache(config.hosts_dir), records, settings, emit)
+    return Catalog(
+        BootTree(config.boot_dir),
+        HostsCache(config.hosts_dir),
+        records,
+        settings,
+        emit,
+        jumpstart=config.share / "jumpstart",
+        after_report=lambda row: _tidy(config, emit, row),
+    )
+
+
+def _tidy(config: Config, emit: Emitter, row: Install) -> None:
+    """Take away what an install that is over needed; the machine's report stands, whatever becomes of this."""
+    if row.target != NEVADA:
+        return
+    try:
+        nevadabook.follow(config)
+    except (Stop, RecordsError, OSError) as error:
+        emit("records.fault", host=row.host, reason=f"its JumpStart files are still there: {error}")
 
 
 def _networks(config: Config) -> tuple[Net, ...]:

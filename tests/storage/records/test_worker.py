@@ -14,7 +14,6 @@ from storage.records import worker as module
 from storage.records import worker_link as link
 from storage.records import worker_wire as wire
 from storage.records.worker import State, WorkerRecords
-from storage.records.worker_process import METHODS
 
 NET = "192.168.76.0"
 DEADLINE_S = 0.05
@@ -438,7 +437,7 @@ def test_an_answer_that_is_too_long_is_refused(make, tmp_path, monkeypatch, bind
     assert records.tables() == [NET]
 
 
-# -- what single datastores have besides
+# -- housekeeping and extras
 
 
 def test_housekeeping_is_done_between_calls(make, tmp_path, monkeypatch):
@@ -456,5 +455,3 @@ def test_housekeeping_is_done_between_calls(make, tmp_path, monkeypatch):
 def test_extras_that_a_datastore_lacks_are_empty(records):
     assert records.rescan() == (0, ())
     assert records.peers() == {}
-    records.publish()
-    assert {"tables", "create", "drop", "read", "commit"} < METHODS.keys()

@@ -1,0 +1,161 @@
+# The install proper, run in the installer's initramfs (POSIX sh, busybox): two disks to a mirrored, bootable root.
+# The caller reports a failure with the step and what was printed last; nothing here starts over by itself.
+
+RUN=${RUN:-/run/twinboot} # tests put these elsewhere
+ROOT=${ROOT:-/target}
+DEV=${DEV:-/dev}
+SYS=${SYS:-/sys}
+DISK_WAIT_S=30
+ESP_MIB=128
+
+step() {
+    echo "$*" >"$RUN/step"
+    echo "TWINBOOT: $* ($(cut -d' ' -f1 /proc/uptime) s)"
+}
+
+fail() {
+    echo "$*"
+    exit 1
+}
+
+disk() { # NAME -> the device that it stands for, or nothing
+    for path in "$DEV/$1" "$DEV/disk/by-id/$1"; do
+        if [ -e "$path" ]; then
+            readlink -f "$path"
+            return
+        fi
+    done
+}
+
+known_disks() {
+    for path in "$DEV"/disk/by-id/* "$SYS"/block/*; do printf '%s ' "${path##*/}"; done
+}
+
+part() { # DISK NUMBER -> the partition's device
+    case $1 in
+        *[0-9]) echo "${1}p$2" ;;
+        *) echo "$1$2" ;;
+    esac
+}
+
+find_disks() {
+    step "find the disks"
+    devices=
+    for name in $DISKS; do
+        waited=0
+        while [ -z "$(disk "$name")" ]; do
+            [ "$waited" -lt "$DISK_WAIT_S" ] ||
+                fail "no disk $name; root_mirror can name: $(known_disks)"
+            sleep 1
+            waited=$((waited + 1))
+        done
+        device=$(disk "$name")
+        case " $devices " in *" $device "*) fail "root_mirror names $device twice" ;; esac
+        devices="$devices $device"
+    done
+}
+
+partition() {
+    step "partition"
+    for device in $devices; do
+        # BIOS boot, EFI system, Linux RAID: every disk can start the machine in both ways.
+        sfdisk -q --wipe always --wipe-partitions always "$device" <<P || fail "cannot partition $device"
+label: gpt
+size=1MiB, type=21686148-6449-6E6F-744E-656564454649
+size=${ESP_MIB}MiB, type=C12A7328-F81F-11D2-BA4B-00C04FC93EC9
+type=A19D880F-05FC-4D3B-A006-743F0F84911E
+P
+    done
+    udevadm settle
+}
+
+make_mirror() {
+    step "make the mirror"
+    modprobe -a md_mod raid1 ext4 vfat nls_ascii nls_cp437
+    members=
+    for device in $devices; do members="$members $(part "$device" 3)"; done
+    # shellcheck disable=SC2086 # a list of devices
+    mdadm --quiet --create /dev/md0 --run --level=1 --raid-devices=2 --metadata=1.2 --bitmap=internal \
+        --uuid="$ARRAY_UUID" --homehost=any $members || fail "cannot make the mirror of$members"
+    # The halves are made equal by the installed system, in its own time.
+    echo frozen >"$SYS"/block/md0/md/sync_action
+}
+
+make_filesystems() {
+    step "make the file systems"
+    mke2fs -q -t ext4 -m 1 -U "$ROOT_UUID" /dev/md0 || fail "cannot make the root file system"
+    mkdir -p "$ROOT"
+    mount -t ext4 -o noatime /dev/md0 "$ROOT" || fail "cannot mount the root file system"
+    # shellcheck disable=SC2086 # a list of words
+    set -- $ESP_IDS
+    for device in $devices; do
+        mkfs.fat -i "$1" "$(part "$device" 2)" >/dev/null 2>&1 || fail "cannot make the EFI partition of $device"
+        shift
+    done
+}
+
+unpack() {
+    step "unpack the root archive"
+    rm -f "$RUN/broken"
+    # A pipeline tells the status of its last command only.
+    { wget -q -O - "$FILES/root.tar.zst" || echo "the server stopped sending" >>"$RUN/broken"; } |
+        { zstd -dcq || echo "the archive is damaged" >>"$RUN/broken"; } |
+        tar -C "$ROOT" --numeric-owner --xattrs --xattrs-include='*' -xpf - || fail "cannot unpack the root archive"
+    if [ -s "$RUN/broken" ]; then fail "$(head -n 1 "$RUN/broken")"; fi
+}
+
+take() { # NAME -> the host's own file of that name, in RUN
+    wget -q -O "$RUN/$1" "$FILES/$1" || fail "the server did not give $1"
+}
+
+configure() {
+    step "configure $HOST"
+    take overlay.tar
+    tar -C "$ROOT" --no-overwrite-dir -xpf "$RUN/overlay.tar" || fail "cannot unpack the host's own files"
+    take early.cpio
+    for image in "$ROOT"/boot/initrd.img-*; do
+        # Names of links and arrays are needed before the root is there. The kernel wants each part at a multiple of 4.
+        size=$(stat -c %s "$image")
+        truncate -s $(((size + 3) / 4 * 4)) "$image"
+        cat "$RUN/early.cpio" >>"$image"
+    done
+    for place in dev proc sys; do mount -o bind "/$place" "$ROOT/$place" || fail "cannot bind /$place"; done
+    for package in $PACKAGES; do
+        chroot "$ROOT" dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+            fail "package $package is not in the image; run \`twinboot media build debian\` again"
+    done
+    if [ "$PASSWORD_HASH" ]; then chroot "$ROOT" usermod -p "$PASSWORD_HASH" root || fail "cannot set the password"; fi
+    chroot "$ROOT" ssh-keygen -A >/dev/null || fail "cannot make host keys"
+}
+
+make_bootable() {
+    number=
+    for device in $devices; do
+        step "make $device bootable"
+        esp="$ROOT/boot/efi$number"
+        mount -t vfat "$(part "$device" 2)" "$esp" || fail "cannot mount the EFI partition of $device"
+        mkdir -p "$esp/EFI/BOOT"
+        cp "$ROOT/boot/grub/BOOTX64.EFI" "$ROOT/boot/grub/esp/grub.cfg" "$esp/EFI/BOOT/" || fail "cannot fill $esp"
+        umount "$esp"
+        chroot "$ROOT" grub-install --target=i386-pc --no-floppy "$device" >"$RUN/grub" 2>&1 ||
+            fail "cannot write the boot record of $device: $(tail -n 1 "$RUN/grub")"
+        number=2
+    done
+}
+
+finish() {
+    step "unmount"
+    for place in dev proc sys; do umount "$ROOT/$place"; done
+    umount "$ROOT" || fail "cannot unmount the new root"
+    mdadm --quiet --stop /dev/md0 || fail "cannot stop the mirror"
+    step "reboot"
+}
+
+find_disks
+partition
+make_mirror
+make_filesystems
+unpack
+configure
+make_bootable
+finish

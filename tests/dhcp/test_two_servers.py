@@ -1,0 +1,303 @@
+"""Two servers over one datastore: the whole service twice, each with a datastore object of its own, as on two hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from dhcp import options as o
+from dhcp import wire
+from dhcp.decision import Reply
+from dhcp.networks import network
+from dhcp.options import MessageType
+from dhcp.service import Service
+from dhcp.sockets import Interface, Port
+from dhcp.svcconf import ServiceConf
+from dhcp.wire import Packet
+from storage.records import (
+    Binding,
+    Change,
+    Records,
+    Result,
+    SunwFiles,
+    TabEntry,
+    ipv4_int,
+    ipv4_text,
+)
+from storage.records.files import LocalFiles
+from storage.records.twinlog import TwinLog
+
+from .conftest import Events, chosen, make_binding, make_packet
+
+NETWORK = "10.0.0.0"
+FIRST, LAST = 10, 209
+SERVERS = {"odd": "10.0.0.1", "even": "10.0.0.2"}
+NOW_S = 1_800_000_000.0
+KINDS: dict[str, Callable[[Path, str], Records]] = {
+    "twinlog": lambda path, name: TwinLog(LocalFiles(path), server=name, background=lambda job: job(), look_s=0),
+    "SUNWfiles": lambda path, _: SunwFiles(path),
+}
+
+
+class Clock:
+    """One clock for both."""
+
+    now_s = NOW_S
+
+    def time(self) -> float:
+        return self.now_s
+
+    def monotonic(self) -> float:
+        return self.now_s - NOW_S
+
+
+class Intruded:
+    """A datastore during whose next commit somebody else is quicker."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self.intrude: Callable[[], object] | None = None
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._records, name)
+
+    def commit(self, changes: Sequence[Change]) -> list[Result]:
+        if self.intrude is not None:
+            intrude, self.intrude = self.intrude, None
+            intrude()
+        return self._records.commit(changes)
+
+
+class Server:
+    """One of the two: hand it packets, get its replies."""
+
+    def __init__(self, name: str, records: Records, clock: Clock) -> None:
+        self.records = Intruded(records)
+        self.events = Events()
+        address = ipv4_int(SERVERS[name])
+        conf = ServiceConf(
+            "twinlog", "/nowhere", owner_ip=tuple(map(ipv4_int, SERVERS.values())), icmp_verify=False, lease_min_lru_s=0
+        )
+        nets = [network(f"{NETWORK}/24")]
+        self.service = Service(conf, frozenset({address}), self.records, nets, self.events, self, clock)
+        self.service.reload()
+        self._port = Port(Interface("fe0", address, 0xFFFFFF00, bytes(6), False), None, None)  # type: ignore[arg-type]
+        self._sent: list[Packet] = []
+
+    def send(self, port: Port, replies: Sequence[Reply]) -> None:
+        self._sent += [wire.decode(reply[0], op=wire.BOOTREPLY) for reply in replies]
+
+    def ask(self, port: Port, address: int) -> bool:
+        return False
+
+    def hear(self, *packets: Packet) -> list[Packet]:
+        self._sent = []
+        self.service.handle(self._port, [wire.encode(packet) for packet in packets])
+        return self._sent
+
+    def discover(self, mac: str) -> Packet:
+        (offer,) = self.hear(make_packet(MessageType.DISCOVER, mac))
+        return offer
+
+    def is_silent_about(self, *packets: Packet) -> bool:
+        return not self.hear(*packets)
+
+
+class Pair:
+    """Both, and the clock."""
+
+    def __init__(self, kind: str, path: Path, addresses: Sequence[int]) -> None:
+        self.clock = Clock()
+        first = KINDS[kind](path, "odd")
+        first.create("dhcptab")
+        first.create(NETWORK)
+        rows = [make_binding(f"10.0.0.{last}", owner=ipv4_int("10.0.0.1"), macro="net") for last in addresses]
+        macros = [TabEntry("net", "m", 1, ":Router=10.0.0.254:LeaseTim=600:LeaseNeg:")]
+        first.commit([Change(NETWORK, None, row) for row in rows])
+        first.commit([Change("dhcptab", None, macro) for macro in macros])
+        self.odd = Server("odd", first, self.clock)
+        self.even = Server("even", KINDS[kind](path, "even"), self.clock)
+        self._watch = KINDS[kind](path, "watch")
+
+    def row(self, address: int) -> Binding:
+        """The binding as it is stored."""
+        rows = [row for row in self._watch.read(NETWORK).rows if isinstance(row, Binding)]
+        return next(row for row in rows if row.address == address)
+
+    def lease(self, mac: str, server: Server, *others: Server) -> Packet:
+        """A whole exchange with `server`, as all servers hear it."""
+        offer = server.discover(mac)
+        for other in others:
+            other.discover(mac)
+        taken = request(mac, offer)
+        (ack,) = server.hear(taken)
+        for other in others:
+            assert other.is_silent_about(taken)
+        assert kind(ack) is MessageType.ACK
+        return ack
+
+
+def mac(number: int) -> str:
+    return f"00:14:4f:00:{number >> 8:02x}:{number & 255:02x}"
+
+
+def kind(packet: Packet) -> MessageType:
+    return MessageType(packet.options[o.MESSAGE_TYPE][0])
+
+
+def request(mac: str, offer: Packet) -> Packet:
+    return make_packet(MessageType.REQUEST, mac, options=chosen(offer))
+
+
+def renewal(mac: str, ack: Packet) -> Packet:
+    return make_packet(MessageType.REQUEST, mac, ciaddr=ipv4_text(ack.yiaddr))
+
+
+def content(packet: Packet) -> tuple[object, ...]:
+    """What a client gets, but for who says so."""
+    options = {code: value for code, value in packet.options.items() if code != o.SERVER_ID}
+    return packet.yiaddr, packet.file, packet.xid, tuple(sorted(options.items()))
+
+
+@pytest.fixture(params=sorted(KINDS))
+def make_pair(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Pair]:
+    return lambda addresses=range(FIRST, LAST + 1): Pair(request.param, tmp_path, addresses)
+
+
+@pytest.fixture
+def pair(make_pair: Callable[..., Pair]) -> Pair:
+    return make_pair()
+
+
+def test_one_client_is_offered_the_same_by_both(pair: Pair) -> None:
+    for number in range(50):
+        one, other = pair.odd.discover(mac(number)), pair.even.discover(mac(number))
+        assert content(one) == content(other)
+        assert one.options[o.SERVER_ID] != other.options[o.SERVER_ID]
+        assert (one.siaddr, other.siaddr) == (ipv4_int("10.0.0.1"), ipv4_int("10.0.0.2"))
+
+
+def test_different_clients_are_mostly_offered_different_addresses(pair: Pair) -> None:
+    odd = {pair.odd.discover(mac(number)).yiaddr for number in range(0, 40, 2)}
+    even = {pair.even.discover(mac(number)).yiaddr for number in range(1, 40, 2)}
+    assert (len(odd), len(even)) == (20, 20)
+    assert len(odd & even) <= 4  # 200 addresses: by chance alone it would be 2
+
+
+def test_whoever_is_asked_commits_and_the_other_sees_it_at_the_next_packet(pair: Pair) -> None:
+    ack = pair.lease(mac(1), pair.odd, pair.even)
+    stored = pair.row(ack.yiaddr)
+    assert stored.client_id.hex().upper() == "0100144F000001"
+    assert stored.lease_s == NOW_S + 600
+    again = pair.even.discover(mac(1))
+    assert again.yiaddr == ack.yiaddr
+    others = {pair.even.discover(mac(number)).yiaddr for number in range(2, 102)}
+    assert ack.yiaddr not in others
+
+
+def test_either_renews_what_the_other_gave_with_the_same_answer(pair: Pair) -> None:
+    ack = pair.lease(mac(1), pair.odd, pair.even)
+    pair.clock.now_s += 300
+    (first,) = pair.even.hear(renewal(mac(1), ack))
+    (second,) = pair.odd.hear(renewal(mac(1), ack))
+    assert kind(first) is MessageType.ACK
+    assert content(first) == content(second)
+    assert pair.row(ack.yiaddr).lease_s == NOW_S + 900
+
+
+def test_a_client_that_takes_one_offer_frees_the_other(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair(range(FIRST, FIRST + 20))
+    one = pair.odd.discover(mac(1))
+    wish = {o.REQUESTED_ADDRESS: one.yiaddr.to_bytes(4, "big")}
+    (blocker,) = pair.even.hear(make_packet(MessageType.DISCOVER, mac(2), options=wish))
+    assert blocker.yiaddr == one.yiaddr  # so even has to offer another one to client 1
+    other = pair.even.discover(mac(1))
+    assert other.yiaddr != one.yiaddr
+    taken = request(mac(1), one)
+    (ack,) = pair.odd.hear(taken)
+    assert kind(ack) is MessageType.ACK
+    assert pair.even.is_silent_about(taken)
+    offers = [
+        offer for number in range(30, 60) for offer in pair.even.hear(make_packet(MessageType.DISCOVER, mac(number)))
+    ]
+    assert other.yiaddr in {offer.yiaddr for offer in offers}
+    assert one.yiaddr not in {offer.yiaddr for offer in offers}
+
+
+def test_a_request_to_a_server_whose_peer_has_given_the_address_away_is_not_answered(pair: Pair) -> None:
+    offer = pair.even.discover(mac(1))
+    ack = pair.lease(mac(1), pair.odd)  # the client asked odd in between, with another transaction
+    assert ack.yiaddr == offer.yiaddr
+    (again,) = pair.even.hear(request(mac(1), offer))  # its own address: acknowledged once more
+    assert content(again)[0] == ack.yiaddr
+    assert pair.even.is_silent_about(request(mac(2), offer))
+
+
+def test_what_was_released_on_one_is_offered_by_the_other(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair([FIRST])
+    ack = pair.lease(mac(1), pair.odd, pair.even)
+    assert pair.even.is_silent_about(make_packet(MessageType.DISCOVER, mac(2)))
+    release = make_packet(
+        MessageType.RELEASE,
+        mac(1),
+        ciaddr=ipv4_text(ack.yiaddr),
+        options={o.SERVER_ID: ack.options[o.SERVER_ID]},
+    )
+    assert pair.odd.is_silent_about(release)
+    pair.clock.now_s += 1
+    assert pair.even.discover(mac(2)).yiaddr == ack.yiaddr
+
+
+def test_a_lease_that_ended_is_given_away_by_either(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair([FIRST])
+    ack = pair.lease(mac(1), pair.odd, pair.even)
+    pair.clock.now_s += 601
+    assert pair.even.discover(mac(2)).yiaddr == ack.yiaddr
+
+
+@pytest.mark.parametrize("first", ["odd", "even"])
+def test_of_two_clients_for_the_last_address_one_gets_it(make_pair: Callable[..., Pair], first: str) -> None:
+    pair = make_pair([FIRST])
+    winner, loser = (pair.odd, pair.even) if first == "odd" else (pair.even, pair.odd)
+    one, other = winner.discover(mac(1)), loser.discover(mac(2))
+    assert one.yiaddr == other.yiaddr
+    (ack,) = winner.hear(request(mac(1), one))
+    assert kind(ack) is MessageType.ACK
+    assert loser.is_silent_about(request(mac(2), other))
+    assert pair.row(one.yiaddr).client_id.hex() == "0100144f000001"
+
+
+def test_a_race_that_only_the_commit_can_decide_ends_with_one_ack(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair([FIRST])
+    one, other = pair.odd.discover(mac(1)), pair.even.discover(mac(2))
+    acks: list[Packet] = []
+    pair.even.records.intrude = lambda: acks.extend(pair.odd.hear(request(mac(1), one)))
+    assert pair.even.is_silent_about(request(mac(2), other))
+    assert [kind(ack) for ack in acks] == [MessageType.ACK]
+    assert pair.row(one.yiaddr).client_id.hex() == "0100144f000001"
+
+
+def test_a_storm_at_both_servers_doubles_nothing(pair: Pair) -> None:
+    """All clients ask both, take either offer, and each server's batches are stored behind the other's back."""
+    numbers = range(120)
+    servers = (pair.odd, pair.even)
+    holders: dict[int, str] = {}
+    offers = {number: [server.discover(mac(number)) for server in servers] for number in numbers}
+    for start in range(0, len(numbers), 8):
+        batches: list[list[Packet]] = [[], []]
+        for number in numbers[start : start + 8]:
+            side = number % 2
+            taken = request(mac(number), offers[number][side])
+            batches[side].append(taken)
+        acks: list[Packet] = []
+        pair.even.records.intrude = lambda one=batches[0], into=acks: into.extend(pair.odd.hear(*one))
+        acks += pair.even.hear(*batches[1])
+        for ack in acks:
+            assert kind(ack) is MessageType.ACK
+            owner = ack.raw_chaddr[:6].hex()
+            assert holders.setdefault(ack.yiaddr, owner) == owner
+    assert len(holders) >= 100
+    for address, owner in holders.items():
+        assert pair.row(address).client_id.hex() == f"01{owner}"
