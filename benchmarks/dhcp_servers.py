@@ -107,7 +107,12 @@ def relay_namespaces() -> Iterator[tuple[str, str]]:
 # -- ours
 
 
-def twinboot(layout: Layout, place: Path) -> list[Command]:
+def twinlog(layout: Layout, place: Path) -> list[Command]:
+    """Ours on the log for a pair of servers, which takes the containers over at its start."""
+    return twinboot(layout, place, "twinlog")
+
+
+def twinboot(layout: Layout, place: Path, resource: str = "SUNWfiles") -> list[Command]:
     owner = int(IPv4Address(SERVER))
     for name in ("dhcp", "hosts", "boot", "state", "jumpstart", "volumes", "node"):
         (place / name).mkdir()
@@ -125,7 +130,7 @@ def twinboot(layout: Layout, place: Path) -> list[Command]:
         (place / "dhcp" / container_name(number)).write_bytes(empty_container(number) + b"".join(lines[index]))
     (place / "dhcp" / container_name("dhcptab")).write_bytes(empty_container("dhcptab"))
     (place / "dhcpsvc.conf").write_text(
-        f"DAEMON_ENABLED=TRUE\nRESOURCE=SUNWfiles\nRUN_MODE=server\nPATH={place}/dhcp\nCONVER=1\nOWNER_IP={SERVER}\n"
+        f"DAEMON_ENABLED=TRUE\nRESOURCE={resource}\nRUN_MODE=server\nPATH={place}/dhcp\nCONVER=1\nOWNER_IP={SERVER}\n"
         "INTERFACES=eth0\nICMP_VERIFY=FALSE\n"
     )
     (place / "twinboot.toml").write_text(
@@ -189,7 +194,13 @@ def isc(layout: Layout, place: Path) -> list[Command]:
     return [Command([str(PEERS / "root/usr/sbin/dhcpd"), "-4", "-f", "-q", *files, "eth0"])]
 
 
-SERVERS: dict[str, Callable[[Layout, Path], list[Command]]] = {"twinboot": twinboot, "kea": kea, "isc": isc}
+SERVERS: dict[str, Callable[[Layout, Path], list[Command]]] = {
+    "twinboot": twinboot,
+    "kea": kea,
+    "isc": isc,
+    "twinlog": twinlog,
+}
+OURS = ("twinboot", "twinlog")
 
 
 class Running(NamedTuple):
@@ -218,7 +229,7 @@ def serving(name: str, layout: Layout, disk: Path, names: tuple[str, str], cpus:
     libraries = str(PEERS / "root/usr/lib/x86_64-linux-gnu")
     environment = {**os.environ, "KEA_LOCKFILE_DIR": str(place), "KEA_PIDFILE_DIR": str(place)}
     environment["KEA_LFC_EXECUTABLE"] = str(PEERS / "root/usr/sbin/kea-lfc")
-    if name != "twinboot":
+    if name not in OURS:
         environment["LD_LIBRARY_PATH"] = libraries
     processes: list[subprocess.Popen[bytes]] = []
     try:
