@@ -125,13 +125,21 @@ class Catalog:
         return self._answer(name, client, fetch=False)
 
     def report(self, token: str, report: Report, client: str) -> Install:
-        """End the token's install. UnknownTokenError, SpentTokenError, StoreError."""
+        """End the token's install, or tell how far it is. UnknownTokenError, SpentTokenError, StoreError."""
+        if report.success is None:
+            return self._progress(token, report, client)
         step = self._installs.finish(token, report.success, report.detail, self._now_s(), self._server_number())
         row = step.row
         if step.changed:
             self._emit("report.received", host=row.host, address=client, state=row.state, detail=report.detail)
             self._emit_state(row, client)
             self._after_report(row)
+        return row
+
+    def _progress(self, token: str, report: Report, client: str) -> Install:
+        """News for the journal; the row stays, so that it says when the install began."""
+        row = self._installs.begin(token, self._now_s(), self._server_number()).row
+        self._emit_state(row._replace(detail=report.detail), client)
         return row
 
     def _answer(self, name: str, client: str, *, fetch: bool) -> Content:

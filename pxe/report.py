@@ -1,9 +1,9 @@
-"""The report a machine posts when its install is over: what it may say, and how much of it.
+"""The report a machine posts when its install is over, or on the way: what it may say, and how much of it.
 
-The body is lines `key=value` in UTF-8. `outcome` is required and is `installed` or `failed`; `reason` says why it
-failed; every other line is a fact that the machine saw (`xen_version`, `dom0_mem_kib`, one `link` for each link) and
-may repeat its key. Everything is bounded, because whoever holds a token can send anything. Values are facts to
-show, never commands, paths or markup.
+The body is lines `key=value` in UTF-8. `outcome` is required and is `installed`, `failed` or `progress` (which ends
+nothing); `reason` says why it failed; every other line is a fact that the machine saw (`xen_version`, `dom0_mem_kib`,
+one `link` for each link) and may repeat its key. Everything is bounded, because whoever holds a token can send
+anything. Values are facts to show, never commands, paths or markup.
 """
 
 import re
@@ -14,7 +14,7 @@ BODY_BYTES_MAX = 64 * 1024
 FACTS_MAX = 256
 KEY = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 VALUE_CHARS_MAX = 1024
-OUTCOMES: Mapping[str, bool] = {"installed": True, "failed": False}
+OUTCOMES: Mapping[str, bool | None] = {"installed": True, "failed": False, "progress": None}
 
 
 class ReportError(Exception):
@@ -22,9 +22,9 @@ class ReportError(Exception):
 
 
 class Report(NamedTuple):
-    """A well-formed report: whether the install succeeded, and its other lines in their order."""
+    """A well-formed report: whether the install succeeded (None: it goes on), and its other lines in their order."""
 
-    success: bool
+    success: bool | None
     reason: str
     facts: tuple[tuple[str, str], ...]
 

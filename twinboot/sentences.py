@@ -35,7 +35,7 @@ SENTENCES: Mapping[str, str] = {
     "http.refused": "{file} refused by HTTP: {reason}",
     "dns.refused": "{count} questions for names not answered: {reason}",
     "menu.rendered": "menu: {plan}, because {reason}",
-    "install.state": "install of {target}: {state}",
+    "install.state": "install of {target}: {state}{news}",
     "records.hung": "the datastore {reason}",
     "records.back": "the datastore answers again, after {elapsed_s} s",
     "report.received": "REPORT: {state}; {detail}",
@@ -72,4 +72,7 @@ def sentence(event: Mapping[str, Any]) -> str:
     fields["size"] = amount(int(event.get("bytes") or 0))
     fields["seconds"] = f"{float(event.get('elapsed_s') or 0):.3f} s"
     fields["why"] = f" ({event['reason']})" if event.get("reason") else ""
+    # The report of an end has a line of its own; what an install tells on its way has not.
+    on_the_way = event.get("state") == "installing" and event.get("detail")
+    fields["news"] = f" ({event['detail']})" if on_the_way else ""
     return words.format_map(fields)

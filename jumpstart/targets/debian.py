@@ -74,6 +74,7 @@ class Debian:
             "ROOT_UUID": own.root,
             "ESP_IDS": " ".join(name.replace("-", "") for name in own.esps),
             "FILES": f"{ctx.boot_url}/{ctx.base}",
+            "REPORT": ctx.report_url,
             "PASSWORD_HASH": host.root_password_hash,
             "PACKAGES": " ".join(host.packages),
         }

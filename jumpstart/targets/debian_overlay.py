@@ -62,7 +62,7 @@ def early_files(host: Hypervisor, own: Identity) -> Mapping[str, str]:
 
 
 INITRAMFS_MODULES = "raid1\next4\n"
-"""What the initramfs loads by itself. mdadm would have every RAID level, whose RAID 6 then measures itself for seconds."""
+"""What the initramfs loads by itself. mdadm would have every RAID level, and RAID 6 measures itself for seconds."""
 
 
 def bridge(link: Link) -> str:

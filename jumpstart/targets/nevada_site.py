@@ -5,6 +5,7 @@ Every fault is found in one reading. Values are judged by what they become: word
 sysidcfg, none of which has an escape, so a blank, comma or quote is refused here, where its file and key are known.
 """
 
+import ipaddress
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from jumpstart.hostfile import HostError
 from jumpstart.model import HostFault
 from jumpstart.targets.nevada import BOOT_FILES, Image, Site, image_of
-from jumpstart.values import SEGMENTS, host_address
+from jumpstart.values import SEGMENTS
 
 FILE = "nevada.toml"
 FILE_BYTES_MAX = 64 * 1024
@@ -89,6 +90,14 @@ def _shape(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
     return read
 
 
+def _address(text: str) -> str:
+    """An IPv4 address; a rehearsal on one machine may have a loopback one."""
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IPv4 address; write four numbers, such as 192.168.78.14") from None
+
+
 _word = _shape(WORD, "one plain word")
 _path = _shape(PATH, "an absolute path of plain words without blank, comma or quote; rename the directory")
 KEYS: Mapping[str, tuple[Callable[[str], str], bool]] = {
@@ -100,11 +109,11 @@ KEYS: Mapping[str, tuple[Callable[[str], str], bool]] = {
     "terminal": (_word, False),
 }
 SERVER_KEYS: Mapping[str, tuple[Callable[[str], str], bool]] = {
-    "address": (host_address, True),
+    "address": (_address, True),
     "http": (_shape(HTTP, "ADDRESS or ADDRESS:PORT"), True),
     "media": (_path, True),
     "config": (_path, True),
-    "nfs": (host_address, False),
+    "nfs": (_address, False),
 }
 """Key -> how it is read, and whether it must be there."""
 OTHERS = ("boot_files", "servers")

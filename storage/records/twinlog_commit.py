@@ -151,7 +151,8 @@ class Commit:
         log = self.log
         began = log.clock.now()
         names = log.names()
-        if any(name >= snap_name(number) for name in names if name.endswith(".snap")):
+        ours = snap_name(number)
+        if any(name >= ours and name.endswith(".snap") for name in names):
             return self._slept()
         self._drop_tmp()
         again(lambda: log.files.sync(FOLDER))

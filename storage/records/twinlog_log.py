@@ -181,7 +181,8 @@ class Log:
             first = self.state.number + 1
             if self._beyond_reach(first, names):
                 return None
-            wanted = sorted(name for name in names if name.endswith(".log") and name >= log_name(first))
+            begin = log_name(first)
+            wanted = sorted([name for name in names if name >= begin and name.endswith(".log")])
             read: list[tuple[int, Batch | None]] = []
             try:
                 for number, name in enumerate(wanted, first):
@@ -192,7 +193,7 @@ class Log:
                 return None
             if not wanted:
                 return read
-            if self._beyond_reach(first, [*names, *self.names()]):
+            if self._beyond_reach(first, names, self.names()):
                 return None
             if read:
                 return read
@@ -201,17 +202,19 @@ class Log:
             self._close_hole(first, wanted[0])
         return None
 
-    def _beyond_reach(self, first: int, names: list[str]) -> bool:
+    def _beyond_reach(self, first: int, *listings: list[str]) -> bool:
         """Whether batch `first` may have been removed: two snapshots stand at or above it, or ours is not the log."""
-        snapshots = sorted({name for name in names if name.endswith(".snap")})
+        snapshots = sorted({name for names in listings for name in names if name.endswith(".snap")})
         if snapshots:
             newest = int(snapshots[-1][:NUMBER_DIGITS])
             if newest != self.base:
                 self.base, self.grown_bytes = newest, 0
-                self.damage = {name: reason for name, reason in self.damage.items() if name in names}
+                listed = set().union(*listings)
+                self.damage = {name: reason for name, reason in self.damage.items() if name in listed}
         if len(snapshots) > 1 and snapshots[-2] >= snap_name(first):
             return True
-        if first == 1 or log_name(first - 1) in names:
+        previous = log_name(first - 1)
+        if first == 1 or any(previous in names for names in listings):
             return False
         # what we came from is gone: the store was put back to an earlier state, or is another one
         return not any(name >= snap_name(first - 1) for name in snapshots)
@@ -282,7 +285,8 @@ class Log:
         self.state.number = number
         self.grown_bytes += size
         self.latest_bytes = size
-        if not any(name > log_name(number) for name in names if name.endswith(".log")):
+        ours = log_name(number)
+        if not any(name > ours and name.endswith(".log") for name in names):
             self._looked_s = looked_s
 
     def next_writer(self) -> str:

@@ -10,7 +10,7 @@ from jumpstart.model import Hypervisor
 from jumpstart.targets import TARGETS, ArgumentError, BootContext, BootEntry, Net
 from pxe.catalog import Settings, public_name
 from pxe.content import FileContent, Refused, TextContent, Why
-from pxe.installs import UnknownTokenError, arm
+from pxe.installs import InstallError, UnknownTokenError, arm
 from pxe.report import parse
 from storage.records import (
     FREE_ID,
@@ -328,3 +328,14 @@ def test_a_text_of_an_install_is_rendered_against_its_token(rig: Rig, monkeypatc
     assert "has no file 'other'; it has script" in str(refusal(rig, f"install/{token}/other"))
     rig.catalog.report(token, OK, CLIENT)
     assert refusal(rig, f"install/{token}/script").why is Why.ACCESS
+
+
+def test_news_on_the_way_reach_the_journal_and_end_nothing(rig: Rig) -> None:
+    token = arm_hv1(rig.records)
+    row = rig.catalog.report(token, parse(b"outcome=progress\nstep=reboot\n"), CLIENT)
+    assert (row.state, state(rig.records)) == ("installing", "installing")
+    assert rig.events[-1].kind == "install.state"
+    assert rig.events[-1].fields["detail"] == "step=reboot"
+    rig.catalog.report(token, OK, CLIENT)
+    with pytest.raises(InstallError):
+        rig.catalog.report(token, parse(b"outcome=progress\n"), CLIENT)

@@ -28,6 +28,10 @@ def test_a_failure_says_its_reason_first() -> None:
     assert parse(b"outcome=failed\nreason=no disk").detail == "no disk"
 
 
+def test_news_on_the_way_are_no_end() -> None:
+    assert parse(b"outcome=progress\nstep=reboot\n") == Report(None, "", (("step", "reboot"),))
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 from jumpstart.language.check import check
 from jumpstart.language.okfile import fault_of
+from pxe.catalog import Catalog
+from pxe.content import Refused, TextContent
+from pxe.report import parse
 from storage.records import Change, Install, TabEntry, open_records
 from tests.twinboot.conftest import Site
 from tests.twinboot.nevada_image import complete, make_image
 from twinboot import nevadabook
 from twinboot.config import load
+from twinboot.services.catalog import open_catalog
 
 CLASS = "PXEClient:Arch:00000:UNDI:002001"
 OWN = "0100144F000001"
@@ -205,3 +211,49 @@ def test_what_the_other_server_lays_meanwhile_stays(nevada_site: Site, monkeypat
     monkeypatch.setattr(nevadabook, "_prune", late)
     assert nevadabook.follow(config) == ("hv1",)
     assert "hosts/hv1/sysidcfg" in tree(nevada_site)
+
+
+def test_two_servers_on_one_share_end_what_the_other_began(nevada_site: Site) -> None:
+    odd = load(nevada_site.config)
+    even = replace(odd, server="s2", segment="even", address=IPv4Address("10.77.0.2"))
+    told: list[str] = []
+    catalogs = [open_catalog(config, lambda kind, **_fields: told.append(kind)) for config in (odd, even)]
+    nevada_site.ok("install", "hv1")
+    (row,) = installs(nevada_site)
+
+    def fetch(catalog: Catalog, name: str) -> bytes:
+        content = catalog.resolve(name, "10.77.0.21")
+        if isinstance(content, TextContent):
+            return content.data
+        with open(content.fd, "rb") as file:
+            return file.read()
+
+    one, other = catalogs
+    assert row.token in fetch(other, f"menu.lst.{OWN}").decode()
+    assert fetch(one, f"install/{row.token}/platform/i86pc/kernel/unix")
+    assert b"chainloader" in fetch(other, f"menu.lst.{OWN}")
+    assert b"pool rpool" in fetch(other, f"install/{row.token}/jumpstart/profile")
+    assert fetch(other, "jumpstart/rules.ok").startswith(b"hostname hv1 ")
+    assert other.report(row.token, parse(b"outcome=installed\n"), "10.77.0.21").state == "installed"
+    assert tree(nevada_site) == []
+    for catalog in catalogs:
+        with pytest.raises(Refused):
+            fetch(catalog, f"install/{row.token}/x86.miniroot")
+    assert "records.fault" not in told
+
+
+def test_a_report_is_taken_even_if_the_files_cannot_be_tidied(
+    nevada_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nevada_site.ok("install", "hv1")
+    (row,) = installs(nevada_site)
+    told: list[dict[str, object]] = []
+    catalog = open_catalog(load(nevada_site.config), lambda kind, **fields: told.append({"kind": kind, **fields}))
+
+    def broken(_config: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(nevadabook, "follow", broken)
+    assert catalog.report(row.token, parse(b"outcome=failed\nreason=x\n"), "10.77.0.21").state == "failed"
+    (fault,) = [event for event in told if event["kind"] == "records.fault"]
+    assert "JumpStart files are still there" in str(fault["reason"])

@@ -28,3 +28,9 @@ def test_a_kind_without_words_shows_its_fields() -> None:
 
 def test_amounts_read_well() -> None:
     assert [amount(n) for n in (0, 999, 1000, 14_300, 20_100_000)] == ["0 B", "999 B", "1.0 kB", "14.3 kB", "20.1 MB"]
+
+
+def test_what_an_install_tells_on_its_way_is_said() -> None:
+    event = {"kind": "install.state", "target": "debian", "state": "installing", "detail": "step=reboot"}
+    assert sentence(event) == "install of debian: installing (step=reboot)"
+    assert sentence({**event, "state": "failed"}) == "install of debian: failed"

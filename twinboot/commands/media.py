@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,17 +22,20 @@ from rich.progress import (
 
 from jumpstart.debian import MediaError
 from jumpstart.debian import Progress as Tell
+from jumpstart.debian_image import build_image
 from jumpstart.media import build_media
 from jumpstart.targets import TARGETS
 from jumpstart.targets.nevada import NAME as NEVADA
 from pxe.loader import LoaderError, build_loaders
-from twinboot import nevadamedia
+from twinboot import nevadamedia, stores
 from twinboot.cli import App, pass_app
 from twinboot.faults import Stop
 from twinboot.privileges import acting_as
 from twinboot.show import say
 
 __all__ = ["media"]
+
+DEBIAN = "debian"
 
 
 @click.group()
@@ -43,8 +46,9 @@ def media() -> None:
 @media.command("build")
 @click.argument("target", type=click.Choice([name for name, target in TARGETS.items() if target.files]))
 @click.option("--into", type=click.Path(path_type=Path), help="Directory [default: boot/ of the share].")
+@click.option("--package", "packages", multiple=True, help="debian: put this package into the image as well.")
 @pass_app
-def media_build(app: App, target: str, into: Path | None) -> None:
+def media_build(app: App, target: str, into: Path | None, packages: tuple[str, ...]) -> None:
     """Build TARGET's boot files from Debian packages, and GRUB for BIOS and UEFI. What is current stays."""
     boot = into or app.config.boot_dir
     if into is None and not boot.is_dir():
@@ -52,20 +56,28 @@ def media_build(app: App, target: str, into: Path | None) -> None:
     try:
         with _progress() as tell:
             if into is None:
-                _build_for_share(app.config.user, boot, tell)
+                wanted = stores.hosts(app.config).by_name.values()
+                own = {name for host in wanted if host.install_target == target for name in host.packages}
+                _build_for_share(app.config.user, target, boot, tell, {*packages, *own})
             else:
                 boot.mkdir(parents=True, exist_ok=True)
-                build_media(boot, progress=tell)
-                build_loaders(boot)
+                _build(target, boot, tell, packages)
     except (MediaError, LoaderError) as error:
         raise Stop(str(error)) from error
     say(f"{target}: its boot files are in {boot}")
 
 
-def _build_for_share(user: str, boot: Path, tell: Tell) -> None:
-    """Build as who we are, then leave what was made to the account of the services."""
-    build_media(boot, progress=tell)
+def _build(target: str, boot: Path, tell: Tell, packages: Collection[str]) -> None:
+    if target == DEBIAN:
+        build_image(boot, progress=tell, extra=sorted(packages))
+    else:
+        build_media(boot, progress=tell)
     build_loaders(boot)
+
+
+def _build_for_share(user: str, target: str, boot: Path, tell: Tell, packages: Collection[str]) -> None:
+    """Build as who we are, then leave what was made to the account of the services."""
+    _build(target, boot, tell, packages)
     with acting_as(user):
         unreadable = [path for path in boot.rglob("*") if not os.access(path, os.R_OK, effective_ids=True)]
     if unreadable:

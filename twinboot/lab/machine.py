@@ -33,7 +33,11 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What a machine is made of. `firmware` is `bios` (iPXE ROM on an e1000) or `uefi` (OVMF's own PXE client)."""
+    """What a machine is made of. `firmware` is `bios` (iPXE ROM on an e1000) or `uefi` (OVMF's own PXE client).
+
+    `mirror` are disks to install on, which the machine sees by their files' stems as serial numbers; without
+    `keep_writes` they forget at power-off what was written.
+    """
 
     name: str
     firmware: str
@@ -42,6 +46,9 @@ class Spec:
     disk: Path | None = None
     cpus: int = 1
     accel: str = EMULATION
+    mirror: tuple[Path, ...] = ()
+    network_boot: bool = True
+    keep_writes: bool = True
 
 
 def argv(spec: Spec, serial: Path, nvram: Path) -> list[str]:
@@ -56,6 +63,11 @@ def argv(spec: Spec, serial: Path, nvram: Path) -> list[str]:
     if spec.disk:
         base += ["-drive", f"if=none,id=d0,format=raw,file={spec.disk}"]
         base += ["-device", "virtio-blk-pci,drive=d0,bootindex=9"]
+    for number, path in enumerate(spec.mirror):
+        forget = "" if spec.keep_writes else ",snapshot=on"
+        # A test machine's disks need not survive the power cut of its host: QEMU may leave out every flush.
+        base += ["-drive", f"if=none,id=m{number},format=raw,file={path},cache=unsafe,discard=unmap{forget}"]
+        base += ["-device", f"virtio-blk-pci,drive=m{number},serial={path.stem},bootindex={2 + number}"]
     return base
 
 
@@ -86,7 +98,7 @@ def _card(spec: Spec, number: int, card: Card) -> str:
     # The ROM of the first BIOS card is iPXE; under UEFI an empty romfile leaves the firmware its own PXE client.
     model = "e1000" if spec.firmware == "bios" else "virtio-net-pci"
     rom = "" if spec.firmware == "bios" and number == 0 else ",romfile="
-    boot = ",bootindex=1" if number == 0 else ""
+    boot = ",bootindex=1" if number == 0 and spec.network_boot else ""
     return f"{model},netdev=n{number},mac={card.mac}{rom}{boot}"
 
 
@@ -94,7 +106,7 @@ class Machine:
     """A machine that can be switched on and off. Its disk and UEFI variables stay between power cycles."""
 
     def __init__(self, spec: Spec, directory: Path) -> None:
-        self.spec = spec
+        self.spec = spec  # may be replaced while the machine is off
         self.serial = directory / f"{spec.name}.serial"
         self._nvram = directory / f"{spec.name}.nvram"
         self._process: subprocess.Popen[bytes] | None = None

@@ -26,7 +26,10 @@ STOP_TIMEOUT_S = 20.0
 
 
 class Plan(NamedTuple):
-    """A machine of the rack: name, firmware (`bios`, `uefi`), MAC of its public card, what its host file will say."""
+    """A machine of the rack: name, firmware (`bios`, `uefi`), MAC of its public card, what its host file will say.
+
+    With `backend_mac` it has a second card, on the backend switch; `mirror_mib` is the size of each of two empty disks.
+    """
 
     name: str
     firmware: str
@@ -35,6 +38,9 @@ class Plan(NamedTuple):
     address: str = ""
     local_disk: bool = False
     memory_mib: int = 1536
+    backend_mac: str = ""
+    mirror_mib: int = 0
+    cpus: int = 1
 
 
 class Site(NamedTuple):
@@ -44,6 +50,7 @@ class Site(NamedTuple):
     address: str = "10.77.0.1"
     subnet: str = "10.77.0.0/24"
     range: str = "10.77.0.50-10.77.0.99"
+    backend: str = ""  # own address there, with prefix length; empty: not plugged in
 
 
 class Rack:
@@ -63,15 +70,25 @@ class Rack:
         disk = self.directory / f"{plan.name}.disk" if plan.local_disk else None
         if disk:
             make_local_disk(disk, plan.name)
-        card = Card(plan.mac, f"{plan.name}-fe")
-        return Spec(plan.name, plan.firmware, (card,), plan.memory_mib, disk, accel=accel or EMULATION)
+        cards = [Card(plan.mac, f"{plan.name}-fe")]
+        if plan.backend_mac:
+            cards.append(Card(plan.backend_mac, f"{plan.name}-be"))
+        mirror = tuple(self.directory / f"{plan.name}-{half}.raw" for half in "ab" if plan.mirror_mib)
+        for path in mirror:
+            path.touch()
+            os.truncate(path, plan.mirror_mib << 20)
+        return Spec(
+            plan.name, plan.firmware, tuple(cards), plan.memory_mib, disk, plan.cpus, accel or EMULATION, mirror
+        )
 
     def __enter__(self) -> Rack:
         """Lay the wires."""
         isolate.private_run_directory()
         prefix = self.site.subnet.partition("/")[2]
-        server = wires.Server(self.site.server, {"fe": f"{self.site.address}/{prefix}"})
-        taps = [wires.Plug(card.tap, "fe") for machine in self.machines.values() for card in machine.spec.cards]
+        addresses = {"fe": f"{self.site.address}/{prefix}", "be": self.site.backend}
+        server = wires.Server(self.site.server, {role: address for role, address in addresses.items() if address})
+        cards = [card for machine in self.machines.values() for card in machine.spec.cards]
+        taps = [wires.Plug(card.tap, card.tap.rpartition("-")[2]) for card in cards]
         wires.lay(wires.plan([server], taps))
         return self
 

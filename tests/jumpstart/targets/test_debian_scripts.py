@@ -90,7 +90,8 @@ def test_an_install_does_everything_to_both_disks_in_order(installer: Installer)
     assert [(installer.place / f"target/boot/{esp}/EFI/BOOT/grub.cfg").exists() for esp in ("efi", "efi2")] == [
         True
     ] * 2
-    assert calls[-1] == "mdadm --quiet --stop /dev/md0"
+    assert calls[-2] == "mdadm --quiet --stop /dev/md0"
+    assert calls[-1].endswith(f"--post-file /run/news {CTX.report_url}")
     assert (installer.place / "sys/block/md0/md/sync_action").read_text() == "frozen\n"
 
 

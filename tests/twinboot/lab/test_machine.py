@@ -44,3 +44,18 @@ def test_a_machine_that_is_off_can_be_switched_off(tmp_path: Path) -> None:
 def test_an_unknown_firmware_is_a_key_error(firmware: str) -> None:
     with pytest.raises(KeyError):
         line(firmware)
+
+
+def test_a_mirror_is_two_disks_known_by_their_serial_numbers() -> None:
+    spec = Spec("hv1", "uefi", CARDS, mirror=(Path("/d/hv1-a.raw"), Path("/d/hv1-b.raw")))
+    text = " ".join(argv(spec, Path("/s"), Path("/n")))
+    assert "drive=m0,serial=hv1-a,bootindex=2" in text
+    assert "drive=m1,serial=hv1-b,bootindex=3" in text
+    assert "snapshot" not in text
+
+
+def test_a_machine_that_forgets_and_does_not_ask_the_network() -> None:
+    spec = Spec("hv1", "uefi", CARDS, mirror=(Path("/d/a.raw"),), network_boot=False, keep_writes=False)
+    text = " ".join(argv(spec, Path("/s"), Path("/n")))
+    assert "snapshot=on" in text
+    assert "bootindex=1" not in text

@@ -1,0 +1,206 @@
+"""Scenario of test_debian_install: a machine with two empty disks is installed and comes back from them as a dom0.
+
+Run by hand: `python tests/system/debian_install.py image`, then `... uefi|bios RESULT.json`, as root.
+Every stage's seconds since power-on are in the result.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from twinboot import journal
+from twinboot.commands.lab import CACHE
+from twinboot.lab import console, isolate
+from twinboot.lab.rack import Plan, Rack, Site
+
+NAME = "hv1"
+ADDRESS, PEER, STRANGER = "10.77.0.11", "10.78.0.1", "10.78.0.99"
+BACKEND = "10.78.0.11"
+INSTALL_TIMEOUT_S, BOOT_TIMEOUT_S, SSH_TIMEOUT_S = 420.0, 420.0, 60.0
+STAGES = {
+    "kernel": r"TWINBOOT: network",
+    "disks": r"TWINBOOT: find the disks",
+    "mirror": r"TWINBOOT: make the mirror",
+    "unpack": r"TWINBOOT: unpack",
+    "configure": r"TWINBOOT: configure",
+    "bootable": r"TWINBOOT: make /dev/\S+ bootable",
+    "unmount": r"TWINBOOT: unmount",
+}
+SEEN_ON_DOM0 = {
+    "xen": "xl list; xl info | grep -E 'xen_commandline|total_memory'",
+    "links": "ip -br link; for n in fe0 be0; do basename $(readlink /sys/class/net/$n/master); done",
+    "addresses": "ip -4 -br addr",
+    "mirror": "cat /proc/mdstat",
+    "units": "systemctl is-enabled apt-daily.timer; systemctl is-active twinboot-relocation.socket; systemctl --failed",
+    "secrets": "ls -la /var/lib/twinboot /root/.ssh; grep ^root: /etc/shadow",
+    "kernel": "cat /proc/cmdline; uname -r; mount | grep -E ' (/|/boot/efi2?) '",
+}
+HASH = "$6$abcdefgh$" + "yVfUwsw5T.JApa8POvClA1pQ5peiq97D" * 2
+HOST = """root_mirror = ["virtio-hv1-a", "virtio-hv1-b"]
+relocation_address = "{backend}"
+relocation_peers = ["{peer}"]
+services_off = ["apt-daily.timer"]
+root_password_hash = "{hash}"
+ssh_keys = ["{key}"]
+"""
+
+
+class Play:
+    """One machine's story; `result` gathers what was seen."""
+
+    def __init__(self, rack: Rack, folder: Path) -> None:
+        self.rack = rack
+        self.machine = rack.machines[NAME]
+        self.key = folder / "key"
+        self.result: dict[str, Any] = {"stages_s": {}, "boots": {}}
+        self.began = 0.0
+
+    def prepare(self) -> None:
+        rack = self.rack
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True)
+        rack.init()
+        config = rack.directory / "etc" / "twinboot.toml"
+        config.write_text(config.read_text() + '\n[networks.backend]\nsubnet = "10.78.0.0/24"\nlink = "be"\n')
+        subprocess.run(["cp", "-a", f"{CACHE}/boot/.", str(rack.share / "boot")], check=True)
+        plan = rack.plans[NAME]
+        add = ["--mac", f"fe0={plan.mac}", "--mac", f"be0={plan.backend_mac}", "--address", f"fe0={ADDRESS}"]
+        add += ["--segment", "odd", "--target", "debian", "--dom0-mem", plan.dom0_mem]
+        rack.twinboot("host", "add", NAME, *add)
+        file = rack.share / "hosts" / f"{NAME}.toml"
+        key = self.key.with_suffix(".pub").read_text().strip()
+        file.write_text(
+            HOST.format(hash=HASH, backend=BACKEND, peer=PEER, key=key) + file.read_text() + f'address = "{BACKEND}"\n'
+        )
+        print(file.read_text(), rack.serve(), rack.twinboot("install", NAME), sep="\n", flush=True)
+
+    def power_on(self) -> None:
+        self.began = time.monotonic()
+        self.machine.power_on()
+
+    def elapsed_s(self) -> float:
+        return round(time.monotonic() - self.began, 1)
+
+    def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
+        while not holds():
+            if self.elapsed_s() > timeout_s:
+                return False
+            time.sleep(0.2)
+        return True
+
+    def install(self) -> None:
+        """From power-on to the reboot, which ends QEMU."""
+        self.power_on()
+        stages = self.result["stages_s"]
+
+        def ended() -> bool:
+            for stage, pattern in STAGES.items():
+                if stage not in stages and console.find(self.machine.serial, pattern):
+                    stages[stage] = self.elapsed_s()
+            return not self.machine.running() or bool(console.find(self.machine.serial, "TWINBOOT: FAILED"))
+
+        self.until(ended, INSTALL_TIMEOUT_S)
+        stages["reboot"] = self.elapsed_s()
+        self.result["rebooted"] = not self.machine.running()
+        self.keep_console("install")
+
+    def keep_console(self, name: str) -> None:
+        lines = console.lines(self.machine.serial)
+        self.result.setdefault("console", {})[name] = [
+            line for line in lines if "TWINBOOT" in line or "(XEN) Command" in line
+        ]
+        (Path(sys.argv[2]).with_suffix(f".{name}.log")).write_text("\n".join(lines))
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        rows = journal.read(journal.open_reader(self.rack.state / "journal.db"), journal.Query())
+        return [dict(row) for row in rows if row["kind"] == kind]
+
+    def first_boot(self) -> None:
+        """The network is asked first, as firmware is set up, and sends the machine on to its disk."""
+        self.power_on()
+        self.until(lambda: bool(self.events("report.received")), BOOT_TIMEOUT_S)
+        self.result["report_s"] = self.elapsed_s()
+        self.result["reports"] = self.events("report.received")
+        self.until(lambda: bool(console.find(self.machine.serial, "reported home")), self.elapsed_s() + 10)
+        self.look("both")
+        self.result["migration"] = {source: self.reached(source) for source in (PEER, STRANGER)}
+        self.machine.power_off()
+
+    def boot_with(self, name: str, disks: tuple[Path, ...]) -> None:
+        spec = self.machine.spec
+        self.machine.spec = replace(spec, mirror=disks, network_boot=False, keep_writes=False)
+        self.power_on()
+        self.look(name)
+        self.machine.power_off()
+        self.machine.spec = spec
+
+    def look(self, name: str) -> None:
+        """Log in by the model's key as soon as that works, and look around."""
+        found: dict[str, str] = {}
+        if self.until(lambda: self.ssh("true") is not None, BOOT_TIMEOUT_S):
+            self.result["boots"].setdefault(name, {})["ssh_s"] = self.elapsed_s()
+            self.until(lambda: "Domain-0" in (self.ssh("xl list") or ""), self.elapsed_s() + SSH_TIMEOUT_S)
+            found = {what: self.ssh(command) or "" for what, command in SEEN_ON_DOM0.items()}
+        self.result["boots"].setdefault(name, {}).update(found)
+        self.keep_console(name)
+
+    def ssh(self, command: str) -> str | None:
+        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5"]
+        options += ["-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-i", str(self.key)]
+        line = self.rack.on_server("ssh", *options, f"root@{ADDRESS}", command)
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=SSH_TIMEOUT_S)
+        return None if done.returncode == 255 else done.stdout + done.stderr
+
+    def reached(self, source: str) -> str:
+        """What a migration's sender at `source` hears."""
+        subprocess.run(["ip", "-n", self.rack.site.server, "addr", "replace", f"{source}/24", "dev", "be0"], check=True)
+        client = (
+            f"import socket; s = socket.create_connection(('{BACKEND}', 8002), 8, ('{source}', 0)); s.settimeout(20);"
+            "print(s.recv(200))"
+        )
+        done = subprocess.run(
+            self.rack.on_server(sys.executable, "-c", client), capture_output=True, text=True, check=False, timeout=60
+        )
+        return (done.stdout or done.stderr.strip().rpartition("\n")[2]).strip()
+
+
+def play(firmware: str, result: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="twinboot-lab-") as place:
+        folder = Path(place)
+        folder.chmod(0o755)
+        plan = Plan(NAME, firmware, "00:14:4f:00:00:01", backend_mac="00:14:4f:00:01:01", mirror_mib=4096, cpus=2)
+        with Rack(folder, (plan,), Site(backend=f"{PEER}/24")) as rack:
+            story = Play(rack, folder)
+            try:
+                story.prepare()
+                story.install()
+                if story.result["rebooted"]:
+                    story.first_boot()
+                    story.result["explain"] = rack.twinboot("explain", NAME)
+                    for half, path in zip("ab", rack.machines[NAME].spec.mirror, strict=True):
+                        story.boot_with(f"only {half}", (path,))
+                story.result["state"] = story.events("install.state")
+            finally:
+                result.write_text(json.dumps(story.result, indent=1))
+
+
+def build() -> None:
+    """The boot files, in the lab's cache, by the command that a user types."""
+    into = ["--into", str(CACHE / "boot")]
+    subprocess.run([sys.executable, "-m", "twinboot", "media", "build", "debian", *into], check=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "image":
+        build()
+    elif isolate.inside():
+        play(sys.argv[1], Path(sys.argv[2]))
+    else:
+        sys.exit(isolate.run([sys.executable, *sys.argv]))
