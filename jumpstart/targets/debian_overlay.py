@@ -142,11 +142,11 @@ def _mdadm(own: Identity) -> str:
 
 def _fstab(own: Identity) -> str:
     first, second = own.esps
-    # nofail: the machine starts with either disk away.
+    # noauto: only grub-install wants them, and nothing shall wait for the one of a lost disk.
     return (
         f"UUID={own.root} / ext4 rw,noatime,errors=remount-ro 0 1\n"
-        f"UUID={first} /boot/efi vfat rw,nofail,umask=0077 0 2\n"
-        f"UUID={second} /boot/efi2 vfat rw,nofail,umask=0077 0 2\n"
+        f"UUID={first} /boot/efi vfat noauto,umask=0077 0 0\n"
+        f"UUID={second} /boot/efi2 vfat noauto,umask=0077 0 0\n"
     )
 
 

@@ -104,7 +104,7 @@ def test_no_two_things_of_an_install_have_one_name(host: Hypervisor) -> None:
     assert own == identity("t0ken")
     fstab = overlay(host)["etc/fstab"][1]
     assert f"UUID={own.root} / ext4" in fstab
-    assert fstab.count("nofail") == 2
+    assert fstab.count("vfat noauto,") == 2
 
 
 def test_the_initramfs_learns_array_and_link_names(host: Hypervisor) -> None:
