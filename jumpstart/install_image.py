@@ -84,7 +84,7 @@ def _inside(root: Path, name: str, faults: list[str]) -> Path | None:
         faults.append(f"{path} is a symbolic link out of the image, to {real}; copy the file itself")
     elif not real.is_file() or not real.stat().st_size:
         faults.append(f"{path} is empty or no regular file; copy the medium again")
-    elif not os.access(real, os.R_OK):
+    elif not os.access(real, os.R_OK, effective_ids=True):
         faults.append(f"{path} cannot be read; chmod a+r it")
     else:
         return real

@@ -225,11 +225,6 @@ def macros(host: Hypervisor, server: str) -> Mapping[str, str]:
     return {own: macro(first | {"BootFile": own, "GrubMenu": f"menu.lst.{own}"})}
 
 
-def boot_links(host: Hypervisor, site: Site) -> Mapping[str, str]:
-    """Names in the boot tree that stand for others: the client's boot file is the image's pxegrub."""
-    return {client_id(host.links[0]): f"pxegrub.{site.image.name}"}
-
-
 def render(host: Hypervisor, site: Site) -> Mapping[str, str]:
     """Every text of one host by its path below the share. ArgumentError or EncodeError (both ValueError), one line."""
     place = f"jumpstart/hosts/{host.name}"

@@ -3,7 +3,7 @@
 The stand-in for pxegrub is GRUB 2 with its reader of GRUB legacy's menus; the kernel is twenty instructions that print
 their command line. Both stand under the names of an install image, so DHCP, TFTP and the menu are the real ones.
 
-Run by hand: `python tests/system/nevada_pxegrub.py RESULT.json` (root, or an account that may have namespaces and taps).
+Run by hand: `python tests/system/nevada_pxegrub.py RESULT.json` (root, or who may have namespaces and taps).
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from ipaddress import IPv4Address
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,21 @@ def test_arming_makes_everything_ready_and_disarming_takes_it_back(nevada_site: 
     assert "10.77.0.21" not in (nevada_site.share / "state/nevada.exports").read_text()
 
 
+def test_an_install_that_never_reports_can_be_taken_back(nevada_site: Site) -> None:
+    nevada_site.ok("install", "hv1")
+    (row,) = installs(nevada_site)
+    begun = Change("installs", row, row._replace(state="installing"))
+    open_records("SUNWfiles", nevada_site.share / "state").commit([begun])
+    nevada_site.ok("install", "hv1", "--disarm")
+    assert (tree(nevada_site), installs(nevada_site)) == ([], [])
+    assert macros(nevada_site)[OWN] == GRUB
+    assert "no install is armed" in nevada_site.fails("install", "hv1", "--disarm")[0]
+
+
+def test_either_is_for_nevada(nevada_site: Site) -> None:
+    assert "leave the option out" in nevada_site.fails("install", "hv1", "--target", "live-xen", "--either")[0]
+
+
 def test_rules_hold_the_armed_hosts_only(nevada_site: Site) -> None:
     add(nevada_site, "hv2", "00:14:4f:00:00:02", "10.77.0.22")
     add(nevada_site, "hv3", "00:14:4f:00:00:03", "10.77.0.23")
@@ -175,6 +191,18 @@ def test_what_cannot_be_installed_is_not_armed(nevada_site: Site) -> None:
     assert "takes an install image" in nevada_site.fails("install", "hv1")[0]
     assert installs(nevada_site) == []
     assert macros(nevada_site)[OWN] == GRUB
+
+
+def test_no_value_of_the_shared_file_reaches_a_script_or_menu(nevada_site: Site) -> None:
+    path = nevada_site.share / "jumpstart/nevada.toml"
+    good = path.read_text()
+    keys = ("image", "release", "timezone", "locale", "keyboard", "terminal", "media", "config")
+    for key, value in product(keys, ("a b", "a,b", "a'b", "a$(reboot)")):
+        given = f"/{value}" if key in ("media", "config") else f"I86PC.{value}" if key == "image" else value
+        path.write_text(re.sub(rf"(?m)^{key} = .*$", lambda _: f'{key} = "{given}"', good))  # noqa: B023
+        (said,) = nevada_site.fails("install", "hv1")
+        assert f"{key}: " in said
+    assert (installs(nevada_site), tree(nevada_site)) == ([], [])
 
 
 def test_what_a_person_keeps_there_is_left_alone(nevada_site: Site) -> None:

@@ -10,7 +10,7 @@ import click
 from jumpstart.model import Hypervisor
 from jumpstart.targets import TARGETS
 from jumpstart.targets.nevada import NAME as NEVADA
-from pxe.installs import TABLE, State, arm
+from pxe.installs import LIVE, TABLE, State, arm
 from storage.records import Change, Install, Records
 from twinboot import nevadabook, stores
 from twinboot.cli import App, pass_app
@@ -26,7 +26,7 @@ __all__ = ["install"]
 @click.command()
 @click.argument("name")
 @click.option("--target", default="", help="Install this instead of the host file's target.")
-@click.option("--disarm", is_flag=True, help="Take an armed install back.")
+@click.option("--disarm", is_flag=True, help="Take an install back that is armed, or that will never report.")
 @click.option("--either", is_flag=True, help="nevada: boot from whichever server answers; that of its segment is down.")
 @pass_app
 def install(app: App, name: str, target: str, disarm: bool, either: bool) -> None:
@@ -45,6 +45,8 @@ def install(app: App, name: str, target: str, disarm: bool, either: bool) -> Non
     chosen = target or host.install_target
     if chosen not in TARGETS:
         raise Stop(f"--target {chosen}: not an install target: use one of {', '.join(TARGETS)}")
+    if either and chosen != NEVADA:
+        raise Stop(f"--either: {chosen} boots from whichever server answers anyway: leave the option out")
     for file in TARGETS[chosen].files.values():
         if not (config.boot_dir / file).is_file():
             hint = f"run `twinboot media build {chosen}` before the machine starts"
@@ -75,7 +77,7 @@ def _arm_nevada(config: Config, host: Hypervisor, *, either: bool) -> None:
 def _disarm(config: Config, name: str) -> None:
     records = stores.state_records(config)
     row = _row(records, name)
-    if row is None or row.state != State.ARMED:
+    if row is None or row.state not in LIVE:
         raise Stop(f"{name}: no install is armed{f', it is {row.state}' if row else ''}: nothing to take back")
     stores.commit(records, [Change(TABLE, row, None)])
     if row.target == NEVADA:

@@ -84,7 +84,6 @@ def test_each_segment_gets_the_address_of_its_own_server(host: Hypervisor, site:
     even = site._replace(server="192.168.78.16")
     texts = [*nevada.render(host, even).values(), *nevada.macros(host, even.server).values()]
     assert sum("192.168.78.16" in text for text in texts) == 3
-    assert nevada.boot_links(host, even) == {"01001B21A0B1C2": "pxegrub.I86PC.Solaris_11-1"}
 
 
 def test_a_second_console_and_no_router(host: Hypervisor, site: Site) -> None:
