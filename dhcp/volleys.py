@@ -17,8 +17,8 @@ TAKEN_BYTES: Final = MAX_PACKET_BYTES + 64  # of a slot: more than is allowed, s
 SENT_BYTES: Final = 1536  # of a slot: replies are shorter than a frame; longer ones go by themselves
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
-_TIMESPEC: Final = Struct("@16xqq")  # behind the head of its control message
-_TIMESPEC_BYTES: Final = 32
+_TIMESPEC: Final = Struct(f"@{socket.CMSG_LEN(0)}xll")  # behind the head of its control message
+_TIMESPEC_BYTES: Final = _TIMESPEC.size
 _ADDRESS_BYTES: Final = 16
 _FAMILY: Final = Struct("@H")
 _PLACE: Final = Struct(">HI")  # port and address, behind the family
@@ -124,7 +124,7 @@ class Outbox:
         self._handle = handle
         self._most = most
         self._slots = _lay_out(most, SENT_BYTES, named=True)
-        self._sizes = memoryview(self._slots.pieces).cast("B").cast("Q")[1::2]
+        self._sizes = memoryview(self._slots.pieces).cast("B").cast("P")[1::2]
         self._count = 0
 
     def put(self, data: bytes, address: int, port: int) -> bool:
