@@ -112,7 +112,9 @@ def advice(mount: Mount) -> Iterator[tuple[str, str]]:
 
 def _met(rules: tuple[Rule, ...], mount: Mount, resource: str) -> Iterator[tuple[str, str]]:
     given = {name: (option, value) for option in mount.options for name, _, value in [option.partition("=")]}
+    told = set()  # an option that implies another one, as nolock does, is one objection
     for rule in rules:
         option, value = given.get(rule.option, ("", ""))
-        if option and rule.is_met(value) and rule.only_for in ("", resource):
+        if option and rule.reason not in told and rule.is_met(value) and rule.only_for in ("", resource):
+            told.add(rule.reason)
             yield option, rule.reason
