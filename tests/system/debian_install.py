@@ -24,7 +24,7 @@ from twinboot.lab.rack import Plan, Rack, Site
 NAME = "hv1"
 ADDRESS, PEER, STRANGER = "10.77.0.11", "10.78.0.1", "10.78.0.99"
 BACKEND = "10.78.0.11"
-INSTALL_TIMEOUT_S, BOOT_TIMEOUT_S, SSH_TIMEOUT_S = 420.0, 420.0, 60.0
+INSTALL_TIMEOUT_S, BOOT_TIMEOUT_S, SSH_TIMEOUT_S = 600.0, 600.0, 60.0  # a quiet machine needs a fifth of it
 STAGES = {
     "kernel": r"TWINBOOT: network",
     "disks": r"TWINBOOT: find the disks",
@@ -116,7 +116,9 @@ class Play:
         self.result.setdefault("console", {})[name] = [
             line for line in lines if "TWINBOOT" in line or "(XEN) Command" in line
         ]
-        (Path(sys.argv[2]).with_suffix(f".{name}.log")).write_text("\n".join(lines))
+        result = Path(sys.argv[2])
+        result.with_suffix(f".{name}.log").write_text("\n".join(lines))
+        result.write_text(json.dumps(self.result, indent=1))  # what was seen so far, should the rest fail
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         rows = journal.read(journal.open_reader(self.rack.state / "journal.db"), journal.Query())
@@ -178,17 +180,15 @@ def play(firmware: str, result: Path) -> None:
         plan = Plan(NAME, firmware, "00:14:4f:00:00:01", backend_mac="00:14:4f:00:01:01", mirror_mib=4096, cpus=2)
         with Rack(folder, (plan,), Site(backend=f"{PEER}/24")) as rack:
             story = Play(rack, folder)
-            try:
-                story.prepare()
-                story.install()
-                if story.result["rebooted"]:
-                    story.first_boot()
-                    story.result["explain"] = rack.twinboot("explain", NAME)
-                    for half, path in zip("ab", rack.machines[NAME].spec.mirror, strict=True):
-                        story.boot_with(f"only {half}", (path,))
-                story.result["state"] = story.events("install.state")
-            finally:
-                result.write_text(json.dumps(story.result, indent=1))
+            story.prepare()
+            story.install()
+            if story.result["rebooted"]:
+                story.first_boot()
+                story.result["explain"] = rack.twinboot("explain", NAME)
+                for half, path in zip("ab", rack.machines[NAME].spec.mirror, strict=True):
+                    story.boot_with(f"only {half}", (path,))
+            story.result["state"] = story.events("install.state")
+            result.write_text(json.dumps(story.result, indent=1))
 
 
 def build() -> None:
