@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -28,7 +28,7 @@ from jumpstart.targets import nevada, nevada_site
 from jumpstart.targets.nevada_site import Settings
 from pxe.firmware import FIRMWARES, GRUB_MENU_SYMBOL, host_macros
 from pxe.installs import LIVE, TABLE
-from storage.records import MACRO, SYMBOL, Change, Install, Records, TabEntry
+from storage.records import MACRO, SYMBOL, Change, Install, Outcome, Records, TabEntry
 from twinboot import stores
 from twinboot.config import Config
 from twinboot.faults import Stop
@@ -194,9 +194,21 @@ def forget(config: Config, host: Hypervisor | None, records: Records) -> None:
     if host is not None:
         take_back(records, host)
     if not _live(config):
-        stored = stores.rows(records, stores.DHCPTAB, TabEntry)
-        ours = [row for row in stored if row.key == CLASS_ENTRY.key and row.value == CLASS_ENTRY.value]
-        stores.commit(records, [Change(stores.DHCPTAB, row, None) for row in ours])
+        _store(records, lambda: _without_class(records))
+
+
+def _without_class(records: Records) -> list[Change]:
+    stored = stores.rows(records, stores.DHCPTAB, TabEntry)
+    ours = [row for row in stored if row.key == CLASS_ENTRY.key and row.value == CLASS_ENTRY.value]
+    return [Change(stores.DHCPTAB, row, None) for row in ours]
+
+
+def _store(records: Records, changes: Callable[[], list[Change]]) -> None:
+    """Store what `changes` says now; the other server writes the same entries, so look again when it was first."""
+    for _ in range(ROUNDS_MAX - 1):
+        if all(result.outcome is Outcome.STORED for result in records.commit(changes())):
+            return
+    stores.commit(records, changes())
 
 
 def tell(records: Records, host: Hypervisor, server: IPv4Address | None) -> None:
@@ -206,10 +218,9 @@ def tell(records: Records, host: Hypervisor, server: IPv4Address | None) -> None
     machines of the class go on booting what they did.
     """
     macros = nevada.macros(host, str(server or ""))
-    changes = stores.missing_entries(records, [CLASS_ENTRY])
     wanted = [TabEntry(GRUB_MENU_SYMBOL[0], SYMBOL, 0, GRUB_MENU_SYMBOL[1])]
     wanted += [TabEntry(name, MACRO, 0, text) for name, text in macros.items()]
-    stores.commit(records, changes + stores.entry_changes(records, wanted))
+    _store(records, lambda: stores.missing_entries(records, [CLASS_ENTRY]) + stores.entry_changes(records, wanted))
 
 
 def take_back(records: Records, host: Hypervisor) -> None:

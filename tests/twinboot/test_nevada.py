@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import IPv4Address
 from itertools import product
@@ -12,14 +13,16 @@ import pytest
 
 from jumpstart.language.check import check
 from jumpstart.language.okfile import fault_of
+from jumpstart.model import Hypervisor
 from pxe.catalog import Catalog
 from pxe.content import Refused, TextContent
 from pxe.report import parse
 from storage.records import Change, Install, TabEntry, open_records
 from tests.twinboot.conftest import Site
 from tests.twinboot.nevada_image import complete, make_image
-from twinboot import nevadabook
-from twinboot.config import load
+from twinboot import nevadabook, stores
+from twinboot.commands.install import _arm_nevada
+from twinboot.config import Config, load
 from twinboot.services.catalog import open_catalog
 
 CLASS = "PXEClient:Arch:00000:UNDI:002001"
@@ -50,7 +53,9 @@ def add(site: Site, name: str, mac: str, address: str, *more: str) -> None:
 
 
 @pytest.fixture
-def nevada_site(ready_site: Site, tmp_path: Path) -> Site:
+def nevada_site(ready_site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    # No journal runs here; a command waits half a second for one before it gives its event up.
+    monkeypatch.setattr("twinboot.commands.install._tell", lambda *_: None)
     make_image(tmp_path / "nv105")
     ready_site.ok("media", "add", "nevada", str(tmp_path / "nv105"), "--release", "snv_105")
     add(ready_site, "hv1", "00:14:4f:00:00:01", "10.77.0.21")
@@ -285,3 +290,26 @@ def test_a_report_is_taken_even_if_the_files_cannot_be_tidied(
     assert catalog.report(row.token, parse(b"outcome=failed\nreason=x\n"), "10.77.0.21").state == "failed"
     (fault,) = [event for event in told if event["kind"] == "records.fault"]
     assert "JumpStart files are still there" in str(fault["reason"])
+
+
+def test_both_servers_arm_at_once(nevada_site: Site) -> None:
+    odd = load(nevada_site.config)
+    even = replace(odd, server="s2", segment="even", address=IPv4Address("10.77.0.2"))
+    for number in range(2, 9):
+        add(nevada_site, f"hv{number}", f"00:14:4f:00:00:0{number}", f"10.77.0.2{number}")
+    hosts = [stores.hosts(odd).by_name[f"hv{number}"] for number in range(1, 9)]
+
+    def arm_all(config: Config, mine: list[Hypervisor]) -> None:
+        for host in mine:
+            _arm_nevada(config, host, either=False)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(arm_all, odd, hosts[::2]), pool.submit(arm_all, even, hosts[1::2])]:
+            done.result()
+    lines = (nevada_site.share / "jumpstart/rules.ok").read_text().splitlines()
+    assert [line.split()[1] for line in lines[:-1]] == [f"hv{number}" for number in range(1, 9)]
+    told = macros(nevada_site)
+    for host, row in zip(hosts, sorted(installs(nevada_site)), strict=True):
+        report = (nevada_site.share / "jumpstart/hosts" / host.name / "report").read_text()
+        assert row.token in report
+        assert "menu.lst." in told["01" + host.links[0].mac.replace(":", "").upper()]
