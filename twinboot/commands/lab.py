@@ -20,7 +20,7 @@ import click
 from rich.console import Console
 
 from twinboot.lab import demo as play
-from twinboot.lab import isolate
+from twinboot.lab import failover, isolate
 from twinboot.lab.rack import Rack
 from twinboot.show import as_json
 
@@ -48,6 +48,24 @@ def demo(keep: Path | None, accel: str, result: Path | None) -> None:
     if result:
         result.write_text(json.dumps(asdict(proof), indent=2) + "\n")
     sys.exit(_verdict(out, proof))
+
+
+@lab.command("failover")
+@click.option("--keep", type=click.Path(path_type=Path), help="Leave consoles, journals and share in this directory.")
+@click.option("--accel", default="", help="QEMU accelerator (default: tcg,thread=multi; `kvm` where it works).")
+@click.option("--result", type=click.Path(path_type=Path), help="Write what was proved to this file, as JSON.")
+def failover_command(keep: Path | None, accel: str, result: Path | None) -> None:
+    """Kill one of two servers amid a boot and a storm of leases; exit 0 only if nobody was left without an answer."""
+    out = Console(soft_wrap=False)
+    if not isolate.inside():
+        sys.exit(_outside(out, keep))
+    _stop_on_sigterm()
+    with _workplace(keep) as directory:
+        proof = failover.run(directory, CACHE / "boot", out, accel)
+    if result:
+        result.write_text(json.dumps(asdict(proof), indent=2) + "\n")
+    out.print(failover.verdict(proof), highlight=False, soft_wrap=True)
+    sys.exit(1 if proof.faults else 0)
 
 
 @lab.command()
