@@ -1,0 +1,1 @@
+"""Volumes: disks of guests in projects, cloned from masters and exported over iSCSI."""
