@@ -210,6 +210,12 @@ def test_a_host_that_is_not_there(ready_site) -> None:
 # -- install
 
 
+def test_a_host_that_its_target_cannot_render_is_not_armed(ready_site) -> None:
+    ready_site.add_host()
+    assert "root_mirror must name two disks" in ready_site.fails("install", "hv1", "--target", "debian")[0]
+    assert "no install is armed" in ready_site.fails("install", "hv1", "--disarm")[0]
+
+
 def test_an_install_is_armed_once_and_can_be_taken_back(ready_site) -> None:
     ready_site.add_host()
     result = ready_site.run("install", "hv1")

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 import click
 
 from jumpstart.model import Hypervisor
-from jumpstart.targets import TARGETS
+from jumpstart.targets import TARGETS, ArgumentError, BootContext
 from jumpstart.targets.nevada import NAME as NEVADA
 from pxe.installs import LIVE, TABLE, State, arm
 from storage.records import Change, Install, Records
@@ -47,10 +47,7 @@ def install(app: App, name: str, target: str, disarm: bool, either: bool) -> Non
         raise Stop(f"--target {chosen}: not an install target: use one of {', '.join(TARGETS)}")
     if either and chosen != NEVADA:
         raise Stop(f"--either: {chosen} boots from whichever server answers anyway: leave the option out")
-    for file in TARGETS[chosen].files.values():
-        if not (config.boot_dir / file).is_file():
-            hint = f"run `twinboot media build {chosen}` before the machine starts"
-            click.echo(f"twinboot: {config.boot_dir / file} is missing: {hint}", err=True)
+    _look_ahead(config, host, chosen)
     with acting_as(config.user):
         if chosen == NEVADA:
             _arm_nevada(config, host, either=either)
@@ -62,6 +59,22 @@ def install(app: App, name: str, target: str, disarm: bool, either: bool) -> Non
     _tell(config, name, State.ARMED, chosen)
     say(f"{name}: {chosen} is armed; it begins when {name} boots from the network")
     say(f"watch: twinboot explain {name}")
+
+
+def _look_ahead(config: Config, host: Hypervisor, chosen: str) -> None:
+    """Stop for a host that the target cannot render; tell of boot files that are still to be built."""
+    target = TARGETS[chosen]
+    if not target.files:
+        return
+    url = f"http://{config.address}"
+    try:
+        target.entry(host, BootContext(str(config.address), "token", "install/token", f"{url}/report/token"))
+    except ArgumentError as error:
+        raise Stop(str(error)) from error
+    for file in target.files.values():
+        if not (config.boot_dir / file).is_file():
+            hint = f"run `twinboot media build {chosen}` before the machine starts"
+            click.echo(f"twinboot: {config.boot_dir / file} is missing: {hint}", err=True)
 
 
 def _arm_nevada(config: Config, host: Hypervisor, *, either: bool) -> None:
