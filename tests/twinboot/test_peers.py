@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from storage.records import FREE_ID, MANUAL, UNUSABLE, Binding, Change, Records,
 from storage.records.files import LocalFiles
 from twinboot import config as configuration
 from twinboot import peershare, stores
+from twinboot.faults import Stop
 from twinboot.peerlook import Look
+from twinboot.services import peers
 from twinboot.services.peers import Beat
 
 NETWORK = "10.77.0.0"
@@ -224,6 +227,32 @@ def test_a_twinlog_tells_the_number_of_its_last_commit(pair: tuple[Server, Serve
     records.create(NETWORK)
     said = Look(first.config).describe()
     assert (said.batch, said.commit) == (2, "batch 2")
+
+
+def test_the_service_is_ready_before_it_touches_the_share(site: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A share that hangs at the start must not hold up the other services: the supervisor waits for all to be ready."""
+    site.init()
+    monkeypatch.setattr(peers, "on_stop", lambda _stop: None)
+    monkeypatch.setattr(os, "nice", lambda _by: None)
+    monkeypatch.setattr(peers, "Look", lambda *_: pytest.fail("looked before it was ready"))
+    bound = peers.bind(configuration.load(site.config), lambda *_, **__: None)
+    shutil.move(site.share, site.root / "away")
+
+    def ready() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bound.serve(ready)
+
+
+def test_a_relay_has_no_peers(site: object) -> None:
+    site.init()
+    site.dhcpsvc.write_text("RUN_MODE=relay\nRELAY_DESTINATIONS=192.0.2.1\n")
+    with pytest.raises(Stop, match="RUN_MODE=relay"):
+        peers.bind(configuration.load(site.config), lambda *_, **__: None)
+    facts = json.loads(site.run("status", "--json").stdout)
+    assert facts["services"]["peers"]["state"] == "off"
+    assert not any("peers is" in line for line in facts["faults"])
 
 
 # -- twinboot status

@@ -111,15 +111,12 @@ def _share_facts(config: Config, facts: dict[str, Any]) -> list[str]:
     facts["hosts"] = len(known.by_name)
     faults += [str(fault) for fault in known.faults]
     try:
-        faults += svcconf.load(config.dhcpsvc).warnings
+        conf = svcconf.load(config.dhcpsvc)
+        faults += conf.warnings
         rows = stores.rows(stores.state_records(config), TABLE, Install)
         facts["installs"] = {row.host: row.state for row in rows if row.state in LIVE}
-        records = stores.dhcp_records(config)
-        facts["networks"], bad = _networks(config, records)
-        faults += bad
-        servers = peerstatus.look(config, records)
-        facts |= {"commit": servers.own.commit, "peers": servers.peers, "advice": servers.advice}
-        faults += servers.faults
+        if not conf.relay_destinations:  # bindings and macros of a relay are on its servers
+            faults += _records_facts(config, facts)
     except ConfError as error:
         faults += [str(fault) for fault in error.faults]
     except RecordsError as error:
@@ -127,6 +124,15 @@ def _share_facts(config: Config, facts: dict[str, Any]) -> list[str]:
     except OSError as error:
         faults.append(f"{config.share}: {error.strerror}: see to the share")
     return faults
+
+
+def _records_facts(config: Config, facts: dict[str, Any]) -> list[str]:
+    """Fill in what the records and the other servers say; return what is wrong with them. RecordsError, OSError."""
+    records = stores.dhcp_records(config)
+    facts["networks"], faults = _networks(config, records)
+    servers = peerstatus.look(config, records)
+    facts |= {"commit": servers.own.commit, "peers": servers.peers, "advice": servers.advice}
+    return faults + servers.faults
 
 
 def _networks(config: Config, records: Records) -> tuple[list[dict[str, Any]], list[str]]:
