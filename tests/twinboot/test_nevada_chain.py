@@ -13,6 +13,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -204,3 +205,36 @@ def test_from_power_on_to_report(armed: Site, tmp_path: Path) -> None:
             assert time.monotonic() < end, said
             time.sleep(0.1)
         assert token not in said
+
+
+RACK = 22  # hypervisors of the reference site
+
+
+def fetch_all(site: Site, client: str) -> bytes:
+    """All that one machine fetches before its kernel runs; returns the miniroot."""
+    assert tftp(site, client).startswith(b"fake grub/pxegrub")
+    menu = tftp(site, f"menu.lst.{client}").decode()
+    assert tftp(site, menu_words(menu, "kernel")[0]).startswith(b"fake platform")
+    return tftp(site, menu_words(menu, "module")[0])
+
+
+def test_a_whole_rack_boots_its_installers_at_once(armed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = armed
+    monkeypatch.setattr("twinboot.commands.install._tell", lambda *_: None)  # no journal runs yet to wait for
+    miniroot = bytes(range(256)) * 512
+    (site.share / "boot/I86PC.nv105/x86.miniroot").write_bytes(miniroot)
+    first = (site.share / "hosts/hv1.toml").read_text()
+    for number in range(2, RACK + 1):
+        text = first.replace('"hv1"', f'"hv{number}"').replace(MAC, f"00:14:4f:00:00:{number:02x}")
+        text = re.sub(r"(?m)^(address|relocation_address) = .*", rf'\1 = "10.77.0.{20 + number}"', text)
+        (site.share / f"hosts/hv{number}.toml").write_text(text)
+        site.ok("install", f"hv{number}")
+    clients = [f"010014{0x4F:02X}0000{number:02X}" for number in range(1, RACK + 1)]
+    with site.serving() as server:
+        assert "ready" in server.stdout.readline(), server.stderr.read()
+        with ThreadPoolExecutor(RACK) as pool:
+            assert all(got == miniroot for got in pool.map(lambda client: fetch_all(site, client), clients))
+    rows = open_records("SUNWfiles", site.share / "state").read("installs").rows
+    assert [row.state for row in rows if isinstance(row, Install)] == ["installing"] * RACK
+    rules = (site.share / "jumpstart/rules.ok").read_text().splitlines()
+    assert len(rules) == RACK + 1
