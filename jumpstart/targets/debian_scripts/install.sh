@@ -7,6 +7,7 @@ DEV=${DEV:-/dev}
 SYS=${SYS:-/sys}
 DISK_WAIT_S=30
 ESP_MIB=128
+SYNC_KIB_S=1
 
 step() {
     echo "$*" >"$RUN/step"
@@ -77,8 +78,10 @@ make_mirror() {
     # shellcheck disable=SC2086 # a list of devices
     mdadm --quiet --create /dev/md0 --run --level=1 --raid-devices=2 --metadata=1.2 --bitmap=internal \
         --uuid="$ARRAY_UUID" --homehost=any $members || fail "cannot make the mirror of$members"
-    # The halves are made equal by the installed system, in its own time.
-    echo frozen >"$SYS"/block/md0/md/sync_action
+    # The halves are made equal by the installed system, in its own time. Frozen alone does not hold on every kernel.
+    echo frozen >"$SYS/block/md0/md/sync_action"
+    echo "$SYNC_KIB_S" >"$SYS/block/md0/md/sync_speed_min"
+    echo "$SYNC_KIB_S" >"$SYS/block/md0/md/sync_speed_max"
 }
 
 make_filesystems() {
