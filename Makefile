@@ -6,7 +6,7 @@ PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 STAMP := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps venv demo demo-failover test test-cluster check lint bench bench-deps bench-boot bench-tftp bench-dhcp simulate fuzz clean
+.PHONY: help deps test-deps venv demo demo-failover demo-install test test-cluster check lint bench bench-deps bench-boot bench-tftp bench-dhcp simulate fuzz clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ demo: $(STAMP) ## two bare machines, BIOS and UEFI, from power-on to Xen through
 
 demo-failover: $(STAMP) ## two servers, leases and a boot under way; one server is killed, nobody is left without an answer
 	@$(PY) -m twinboot lab failover
+
+demo-install: $(STAMP) ## Debian with Xen onto two mirrored disks, each then taken away (root; ten minutes)
+	@mkdir -p build && $(PY) tests/system/debian_install.py image
+	@$(PY) tests/system/debian_install.py uefi build/demo-install.json
 
 test-deps: $(STAMP)
 	@packaging/install-deps apt-packages-test.txt

@@ -88,6 +88,10 @@ class Play:
     def elapsed_s(self) -> float:
         return round(time.monotonic() - self.began, 1)
 
+    def note(self, stage: str) -> None:
+        self.result["stages_s"][stage] = self.elapsed_s()
+        print(f"{self.elapsed_s():7.1f} s  {stage}", flush=True)
+
     def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         while not holds():
             if self.elapsed_s() > timeout_s:
@@ -103,11 +107,11 @@ class Play:
         def ended() -> bool:
             for stage, pattern in STAGES.items():
                 if stage not in stages and console.find(self.machine.serial, pattern):
-                    stages[stage] = self.elapsed_s()
+                    self.note(stage)
             return not self.machine.running() or bool(console.find(self.machine.serial, "TWINBOOT: FAILED"))
 
         self.until(ended, INSTALL_TIMEOUT_S)
-        stages["reboot"] = self.elapsed_s()
+        self.note("reboot")
         self.result["rebooted"] = not self.machine.running()
         self.keep_console("install")
 
@@ -128,7 +132,7 @@ class Play:
         """The network is asked first, as firmware is set up, and sends the machine on to its disk."""
         self.power_on()
         self.until(lambda: bool(self.events("report.received")), BOOT_TIMEOUT_S)
-        self.result["report_s"] = self.elapsed_s()
+        self.note("report, counted from the reboot")
         self.result["reports"] = self.events("report.received")
         self.until(lambda: bool(console.find(self.machine.serial, "reported home")), self.elapsed_s() + 10)
         self.look("both")
@@ -148,9 +152,11 @@ class Play:
         found: dict[str, str] = {}
         if self.until(lambda: self.ssh("true") is not None, BOOT_TIMEOUT_S):
             self.result["boots"].setdefault(name, {})["ssh_s"] = self.elapsed_s()
+            self.note(f"login with {name} disk{'s' if name == 'both' else ''}")
             self.until(lambda: "Domain-0" in (self.ssh("xl list") or ""), self.elapsed_s() + SSH_TIMEOUT_S)
             found = {what: self.ssh(command) or "" for what, command in SEEN_ON_DOM0.items()}
         self.result["boots"].setdefault(name, {}).update(found)
+        print(found.get("mirror", "nobody answers"), flush=True)
         self.keep_console(name)
 
     def ssh(self, command: str) -> str | None:
