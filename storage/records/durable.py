@@ -107,8 +107,13 @@ def settle(staged: Sequence[Staged]) -> list[tuple[int, int] | OSError]:
         if staged:
             _sync_directory(staged[0].directory)
     except OSError as error:
-        return [error for _ in found]
+        return [one if isinstance(one, OSError) else _unsure(error) for one in found]
     return found
+
+
+def _unsure(error: OSError) -> OSError:
+    """Which of the two files is there, and will be after a crash, is open: as after EIO, who must know looks again."""
+    return OSError(errno.EIO, f"{error.strerror or error}, in the middle of the replacement")
 
 
 @lru_cache(maxsize=1)
@@ -136,7 +141,8 @@ def _renamed(staged: Staged, identity: tuple[int, int]) -> tuple[int, int] | OSE
         os.rename(staged.temp, os.path.join(staged.directory, staged.name))
     except OSError as error:
         _discard(staged.temp)
-        return error
+        # a reply that got lost is asked for again by NFS, which then finds no file of that name left
+        return _unsure(error) if error.errno == errno.ENOENT else error
     return identity
 
 

@@ -197,3 +197,18 @@ def test_what_a_failed_write_left_in_memory_is_never_read(records, binding, monk
     delta = records.read(NET, version)
     assert binding(20).address not in {row.address for row in delta.rows}
     assert one(records, None, binding(20)).outcome is Outcome.STORED
+
+
+def test_a_directory_that_cannot_be_synced_leaves_it_open_what_is_there(records, network_file, binding, monkeypatch):
+    real = os.fsync
+
+    def fail(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(fd)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        (result,) = records.commit([Change(NET, None, binding(20))])
+    assert result.outcome is Outcome.UNAVAILABLE
+    assert 20 in rows_by_last_byte(records)
