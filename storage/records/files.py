@@ -17,7 +17,7 @@ import errno
 import fcntl
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -133,15 +133,26 @@ class Files(Protocol):
         """
 
 
-def again(call: Callable[[], T]) -> T:
-    """Call, and once more for each ESTALE (replaced on the server meanwhile), a bounded number of times. OSError."""
+def again(call: Callable[[], T], passing: Container[int | None] = frozenset({errno.ESTALE})) -> T:
+    """Call, and once more for each ESTALE (replaced on the server meanwhile), a bounded number of times. OSError.
+
+    `passing` are the errors that may be over at the next try. No sync may be tried again after EIO: see `write`.
+    """
     for _ in range(READ_TRIES - 1):
         try:
             return call()
         except OSError as error:
-            if error.errno != errno.ESTALE:
+            if error.errno not in passing:
                 raise
     return call()
+
+
+def fetch(files: Files, name: str) -> bytes:
+    """Read a file that a listing showed. FileNotFoundError, OSError.
+
+    A Linux client of NFS v4.1 answers EIO, rarely and once, where it opens what another host made this very instant.
+    """
+    return again(lambda: files.read(name), frozenset({errno.ESTALE, errno.EIO}))
 
 
 class LocalFiles:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from storage.records.container import container_name
-from storage.records.files import Files, again
+from storage.records.files import Files, fetch
 from storage.records.image import Image
 from storage.records.port import Change
 from storage.records.rows import Key, Row
@@ -117,7 +117,7 @@ class Copies:
         if not name:
             return None
         try:
-            return again(lambda: self._files.read(name))
+            return fetch(self._files, name)
         except FileNotFoundError:
             return None
 

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from storage.records.files import Files, again
+from storage.records.files import Files, again, fetch
 from storage.records.twinlog_state import Frozen
 from storage.records.twinlog_text import (
     DAMAGED_SUFFIX,
@@ -84,7 +84,7 @@ def _standing(files: Files) -> _Standing:
 
 def _is_whole(files: Files, name: str) -> bool:
     try:
-        check_end(again(lambda: files.read(f"{FOLDER}/{name}")))
+        check_end(fetch(files, f"{FOLDER}/{name}"))
     except DamagedError:
         return False
     return True

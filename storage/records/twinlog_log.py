@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from storage.records.durable import records_error
-from storage.records.files import READ_TRIES, Files, Stamp, again
+from storage.records.files import READ_TRIES, Files, Stamp, again, fetch
 from storage.records.port import Fault, Outcome, RecordsError
 from storage.records.twinlog_clock import Clock
 from storage.records.twinlog_state import State, sections_of
@@ -238,7 +238,7 @@ class Log:
         return again(lambda: self.files.names(FOLDER))
 
     def _read(self, name: str) -> bytes:
-        return again(lambda: self.files.read(f"{FOLDER}/{name}"))
+        return fetch(self.files, f"{FOLDER}/{name}")
 
     def _batch(self, name: str) -> Batch | None:
         """Read a batch; None, and a note, if it is damaged for good. FileNotFoundError, RecordsError."""

@@ -1,6 +1,6 @@
 """The tables as they stood after some batch of the past, put together from what is left of the log."""
 
-from storage.records.files import Files, again
+from storage.records.files import Files, again, fetch
 from storage.records.twinlog_state import State
 from storage.records.twinlog_text import (
     FOLDER,
@@ -35,4 +35,4 @@ def state_at(files: Files, number: int) -> State | None:
 
 
 def _read(files: Files, name: str) -> bytes:
-    return again(lambda: files.read(f"{FOLDER}/{name}"))
+    return fetch(files, f"{FOLDER}/{name}")

@@ -7,7 +7,7 @@ order; each must replace exactly the versions that are there, and the result mus
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from storage.records.files import Files, again
+from storage.records.files import Files, again, fetch
 from storage.records.judge import key_text
 from storage.records.rows import Key, Row
 from storage.records.twinlog_copies import EDITED_PREFIX
@@ -239,7 +239,7 @@ def _note_copies(found: Survey, files: Files) -> None:
 
 
 def _read(files: Files, name: str) -> bytes:
-    return again(lambda: files.read(name))
+    return fetch(files, name)
 
 
 def _name(key: Key) -> str:

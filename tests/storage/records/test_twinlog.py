@@ -235,10 +235,14 @@ def test_two_servers_on_a_real_directory_agree(compacting, tmp_path, binding):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(last for outcome, last in wins if outcome is Outcome.STORED) == list(range(1, 60))
-    assert {outcome for outcome, _ in wins} == {Outcome.STORED, Outcome.EXISTS}
+    stored = [last for outcome, last in wins if outcome is Outcome.STORED]
+    unknown = {last for outcome, last in wins if outcome is Outcome.UNAVAILABLE}  # a busy machine makes sleepers
+    assert len(stored) == len(set(stored))
+    assert {*stored, *unknown} == set(range(1, 60))
+    assert {outcome for outcome, _ in wins} <= {Outcome.STORED, Outcome.EXISTS, Outcome.UNAVAILABLE}
     rows = [set(store.read(NET).rows) for store in (*stores, open_records("twinlog", tmp_path))]
     assert rows[0] == rows[1] == rows[2]
+    assert set(stored) <= {row.address & 0xFF for row in rows[0]}
 
 
 def test_a_missing_directory_says_what_to_do(tmp_path):
@@ -275,11 +279,11 @@ def test_copies_follow_a_snapshot_and_a_quiet_time(compacting, share, odd, bindi
     odd._clock.time += 60
     odd.tend()
     assert b"192.168.76.12|" in share.read(COPY)
-    writes = []
-    share.after = lambda verb, *_: writes.append(verb)
+    done = []
+    share.after = lambda verb, *_: done.append(verb)
     odd._clock.time += 60
     odd.tend()
-    assert "write" not in writes
+    assert "rename" not in done
 
 
 def edit(share, change):

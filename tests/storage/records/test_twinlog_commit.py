@@ -6,6 +6,7 @@ import os
 import pytest
 
 from storage.records import Change, Outcome, RecordsError, TabEntry, twinlog_commit, twinlog_turns
+from storage.records.files import READ_TRIES
 from storage.records.twinlog_text import FOLDER, decode_batch, log_name
 
 NET = "192.168.76.0"
@@ -73,6 +74,32 @@ def test_an_outcome_that_is_not_known_is_never_called_stored(share, pair, bindin
     landed = (verb, moment) != ("link", "before")
     assert len(odd.read(NET).rows) == len(even.read(NET).rows) == landed
     assert add(odd, binding(10)) == [Outcome.EXISTS if landed else Outcome.STORED]
+
+
+def test_an_error_that_passes_when_a_new_batch_is_opened_is_not_told(pair, binding):
+    odd, even, view, _ = pair
+    add(even, binding(10))
+    once(view, "read", failing(errno.EIO))
+    assert len(odd.read(NET).rows) == 1
+    add(even, binding(11))
+    once(view, "read", failing(errno.EIO))  # as the loser of a race
+    assert add(odd, binding(11), binding(12)) == [Outcome.EXISTS, Outcome.STORED]
+
+
+def test_an_error_that_lasts_is_told_after_a_few_tries(pair, binding):
+    odd, even, view, _ = pair
+    add(even, binding(10))
+    calls = []
+
+    def broken(verb, *_):
+        if verb == "read":
+            calls.append(verb)
+            raise OSError(errno.EIO, "Input/output error")
+
+    view.before = broken
+    with pytest.raises(RecordsError, match="Input/output error"):
+        odd.read(NET)
+    assert len(calls) == READ_TRIES
 
 
 @pytest.mark.parametrize(
