@@ -7,7 +7,8 @@ Rules for callers and adapters:
 2. A `Result` of STORED is durable: it has reached the disk before `commit` returns. Any other outcome but
    UNAVAILABLE means that nothing was written; after UNAVAILABLE the row must be read again to know.
 3. A row that cannot be read is quarantined: kept in its place, skipped, and named as a `Fault`. The others serve.
-4. Nobody needs a clock: who wins is decided by the store alone.
+4. Nobody needs a clock: who wins is decided by the store alone. Where the store has one of its own, it tells it, so
+   that those who use the store can compare theirs.
 """
 
 from collections.abc import Sequence
@@ -134,9 +135,16 @@ class Records(Protocol):
     def tend(self) -> None:
         """Do what can wait, such as publishing copies: to be called about once a second. RecordsError."""
 
+    def epoch(self) -> float | None:
+        """Unix time by the store's clock at the moment when our monotonic clock was zero, as last measured.
+
+        None where the store has no clock that all its users have in common, or it was not seen yet. Asks nobody, so it
+        may be called for each packet.
+        """
+
 
 class WithoutCopies:
-    """For stores whose readers look at the originals: nothing to take over, nothing to publish."""
+    """For stores whose readers look at the originals: nothing to take over, nothing to publish. And without a clock."""
 
     def rescan(self) -> Rescan:
         """Nothing to take over."""
@@ -144,3 +152,7 @@ class WithoutCopies:
 
     def tend(self) -> None:
         """Nothing can wait."""
+
+    def epoch(self) -> float | None:
+        """No clock."""
+        return None

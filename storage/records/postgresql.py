@@ -16,6 +16,7 @@ without the last commits, where the same version means something else.
 Afterwards nobody knows whether the COMMIT was heard: the outcome is UNAVAILABLE, and the row must be read again.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,16 @@ BATCH_MAX = 512
 """Changes in one transaction; daemons commit 128 at most. So many fit the buffers of a socket, as a rule: a writer that
 is stopped while it sends has then sent all or nothing that takes a lock."""
 
+CLOCK_MAX_S = 1.0
+"""A read that took longer tells too little of the database server's clock."""
+
 _VERSION_BITS = 48
 
 _LOCK = f"SELECT name FROM {SCHEMA}.containers WHERE name = ANY($1) AND present ORDER BY name FOR NO KEY UPDATE"
-_STATE = f"SELECT version, floor FROM {SCHEMA}.containers WHERE name = $1 AND present"
+_STATE = (
+    f"SELECT version, floor, extract(epoch FROM clock_timestamp())::float8 FROM {SCHEMA}.containers"
+    " WHERE name = $1 AND present"
+)
 # asked of the catalogue as rows: look-ups by name may be answered from a cache older than the lock just taken
 _HAS_FORMAT = (
     "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
@@ -69,6 +76,7 @@ class PostgresRecords(WithoutCopies):
         self._link = Link(str(path), call_max_s=call_max_s, retry_after_s=retry_after_s)
         self.location = self._link.location
         self._generation = generation
+        self._epoch: float | None = None
         self._checked = 0  # the connection whose schema is known to be one of ours
 
     def close(self) -> None:
@@ -122,6 +130,10 @@ class PostgresRecords(WithoutCopies):
                 results += self._commit(batch)
         return results
 
+    def epoch(self) -> float | None:
+        """Unix time by the database server's clock when our monotonic clock was zero, as the last read told."""
+        return self._epoch
+
     def _tables(self) -> list[str]:
         if not self._has_schema():
             return []
@@ -170,12 +182,15 @@ class PostgresRecords(WithoutCopies):
 
     def _read(self, kind: Kind, table: str, since: int) -> Delta:
         self._check_schema(table)
+        asked_s = time.monotonic()
         (state,) = self._link.run((_STATE, (table,)))
+        if state and time.monotonic() - asked_s < CLOCK_MAX_S:
+            self._epoch = state[0][2] - asked_s
         statements = STATEMENTS[kind.row_type]
         for _ in range(ATTEMPTS):
             if not state:
                 raise self._absent(table)
-            ((version, floor),) = state
+            ((version, floor, _),) = state
             known = since - (self._link.made << _VERSION_BITS)
             if known == version:
                 return Delta(since, (), (), whole=False, faults=())
@@ -184,7 +199,7 @@ class PostgresRecords(WithoutCopies):
             _, state, found, _ = self._link.run(_SNAPSHOT, (_STATE, (table,)), query, _COMMIT)
             if not state:
                 raise self._absent(table)
-            ((version, floor),) = state  # those of the snapshot: the log may have been cut since we asked
+            ((version, floor, _),) = state  # those of the snapshot: the log may have been cut since we asked
             if whole:
                 rows = tuple(kind.load(values) for values in found)
                 return Delta(self._stamped(version), rows, (), whole=True, faults=())

@@ -25,10 +25,11 @@ from storage.records.port import Change, Delta, Fault, Outcome, RecordsError, Re
 from storage.records.twinlog_clock import Clock, SystemClock
 from storage.records.twinlog_commit import Commit
 from storage.records.twinlog_copies import Copies, Edited
+from storage.records.twinlog_epoch import ShareClock
 from storage.records.twinlog_house import tidy, write_snapshot
 from storage.records.twinlog_log import LOOK_S, Log, Peer
 from storage.records.twinlog_state import Draft, Frozen, Generations
-from storage.records.twinlog_text import FOLDER, Head
+from storage.records.twinlog_text import FOLDER, Head, log_name
 from storage.records.twinlog_turns import PUBLISH_EVERY_S, QUIET_S, snapshot_due
 
 _KNOWN_FATES = frozenset({Outcome.STORED, Outcome.INVALID, Outcome.COLLISION, Outcome.EXISTS, Outcome.NOT_FOUND})
@@ -74,6 +75,7 @@ class TwinLog:
         host = _NOT_IN_NAMES.sub("-", server or socket.gethostname().partition(".")[0])[:64] or "server"
         self._log = Log(files, self._clock, f"{host}.{secrets.token_hex(4)}", look_s)
         self._copies = Copies(files, self._log.next_writer)
+        self._share_clock = ShareClock(files, self._clock)
         try:
             if FOLDER in files.names():
                 self._log.reload()
@@ -116,6 +118,7 @@ class TwinLog:
             return []
         with self._mutex:
             generations = Generations(self._generation)
+            began = self._clock.now()
             commit = Commit(
                 self._log,
                 lambda: Draft(self._log.state).change(changes, generations),
@@ -127,7 +130,7 @@ class TwinLog:
                 failure = Result(error.outcome, None, str(error))
                 results = [failure if result.outcome is Outcome.STORED else result for result in results]
             elif commit.done:
-                self._committed()
+                self._committed(began)
         return results
 
     def rescan(self) -> Rescan:
@@ -140,6 +143,7 @@ class TwinLog:
         refused: list[str] = []
         with self._mutex:
             self._log.look()
+            self._see_time()
             try:
                 for found in self._copies.edited():
                     try:
@@ -156,11 +160,16 @@ class TwinLog:
         """Publish what has changed, if nothing was committed here for a while. To be called about every second."""
         now = self._clock.now()
         with self._mutex:
+            self._see_time()
             if now - self._committed_s < QUIET_S or now - self._published_s < PUBLISH_EVERY_S:
                 return
             self._log.look()
             if self._published != self._log.state.number and self._log.state.number:
                 self._start(lambda frozen: self._publish(frozen, ""))
+
+    def epoch(self) -> float | None:
+        """Unix time by the share's clock when our monotonic clock was zero, as last seen."""
+        return self._share_clock.epoch
 
     def publish(self) -> None:
         """Bring the published copies up to date now; RecordsError."""
@@ -191,6 +200,18 @@ class TwinLog:
             self._copies.replace(found, self._log.state.frozen(), keep=bool(problems))
         return sum(result.outcome is Outcome.STORED for result in results), problems
 
+    def _see_time(self) -> None:
+        """Learn the share's time by a file made for the purpose, where no commit has told it for a while."""
+        if not self._log.state.number or not self._share_clock.is_old():
+            return
+        began = self._clock.now()
+        try:
+            tmp, _ = self._log.write(b"")
+        except OSError:  # read-only, full: it goes on to be as it was seen last
+            return
+        self._share_clock.observe(f"{FOLDER}/{tmp}", began)
+        self._log.discard(tmp)
+
     def _make_folder(self) -> None:
         try:
             with contextlib.suppress(FileExistsError):
@@ -201,16 +222,18 @@ class TwinLog:
 
     def _whole(self, wish: Callable[[], Draft]) -> None:
         """Commit a draft about a whole table; RecordsError."""
+        began = self._clock.now()
         commit = Commit(self._log, wish, lambda draft: draft.results)
         error = commit.run()
         if error is not None:
             raise error
         if not commit.done:
             raise RecordsError(Outcome.UNAVAILABLE, _slept("the table"))
-        self._committed()
+        self._committed(began)
 
-    def _committed(self) -> None:
+    def _committed(self, began: float) -> None:
         self._committed_s = self._clock.now()
+        self._share_clock.observe(f"{FOLDER}/{log_name(self._log.state.number)}", began)
         if snapshot_due(self._log.growth(), self._log.latest_bytes):
             self._start(self._keep_house)
 

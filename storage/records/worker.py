@@ -70,6 +70,7 @@ class WorkerRecords:
         self._guard = threading.Lock()
         self._link: Link | None = None
         self._epoch = 0  # number of workers so far
+        self._last_epoch: float | None = None  # of the datastore's clock
         self._leaving: list[int] = []  # processes that are about to end
         self._condition = Condition(emit)
         self._pause_s = RESTART_S
@@ -127,6 +128,13 @@ class WorkerRecords:
     def peers(self) -> dict[str, Peer]:
         """What is known of other servers, by name; nothing for a datastore that does not tell."""
         return {name: Peer(*peer) for name, peer in self._call("peers").items()}
+
+    def epoch(self) -> float | None:
+        """The datastore's, as it came with its last answer: a machine's processes have one monotonic clock."""
+        link = self._link
+        if link is not None and link.epoch is not None:
+            self._last_epoch = link.epoch
+        return self._last_epoch
 
     # -- the worker
 

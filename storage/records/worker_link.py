@@ -32,6 +32,8 @@ class Link:
         """When it was forked, and when it was last asked something."""
         self.pending: int | None = OPENING
         """Number of the call that it has not answered yet."""
+        self.epoch: float | None = None
+        """That of the datastore, as it came with the last answer that told one."""
         self._number = OPENING
         self._inbox = wire.Inbox()
         self._unsent = memoryview(b"")
@@ -57,10 +59,12 @@ class Link:
         while True:  # ends when the worker has neither taken nor given anything for a while; messages are bounded
             message = self._take()
             if message is not None:
-                number, answer = message
+                number, (outcome, value, epoch) = message
+                if epoch is not None:
+                    self.epoch = epoch
                 if number == self.pending:
                     self.pending = None
-                    return (answer[0], answer[1])
+                    return (outcome, value)
             elif self._send() or self._receive():
                 until = max(until, time.monotonic() + FLOW_S)
             elif not self._poll.poll(max(until - time.monotonic(), 0.0) * 1000):

@@ -122,9 +122,9 @@ class _Worker:
         try:
             records = opener()
         except RecordsError as error:
-            self._answer(OPENING, _said(error))
+            self._answer(OPENING, (*_said(error), None))
             return
-        self._answer(OPENING, ("", records.location))
+        self._answer(OPENING, ("", records.location, records.epoch()))
         tended = time.monotonic()
         while True:
             wait_s = tended + TEND_S - time.monotonic()
@@ -141,14 +141,16 @@ class _Worker:
         self._inbox.feed(piece)
         while (message := self._inbox.take()) is not None:
             number, (method, arguments, expires_s) = message
-            self._answer(number, _done(records, method, arguments, expires_s))
+            answer = _done(records, method, arguments, expires_s)
+            self._answer(number, (*answer, records.epoch()))
         return bool(piece)
 
     def _answer(self, number: int, answer: tuple[Any, ...]) -> None:
         try:
             data = wire.pack(number, answer)
         except wire.TooLongError as error:
-            data = wire.pack(number, _said(RecordsError(Outcome.UNAVAILABLE, f"the table is too large: {error}")))
+            said = _said(RecordsError(Outcome.UNAVAILABLE, f"the table is too large: {error}"))
+            data = wire.pack(number, (*said, None))
         self._connection.sendall(data)
 
 

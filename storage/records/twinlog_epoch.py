@@ -1,0 +1,53 @@
+"""What time it is by the share: the one clock that all servers of a log have in common.
+
+The file system stamps what is written there by its own clock (NFS: the server's, RFC 8881 section 5.8.2.43). So a file
+of our own whose age we know tells what that clock shows now. Nothing in the log rests on it; the service compares its
+own clock with it (`dhcp.clocks`). Rules:
+
+1. A stamp counts only if the write took less than `WRITE_MAX_S`: nobody knows when in that time it was made.
+2. A look at a stamp costs a request on NFS, so there one in `EVERY_S` must do; elsewhere each commit is looked at.
+3. Where nothing is committed for `OLD_S`, a file is written and removed to see: the share may have failed over to
+   another clock, and ours may run at another pace.
+4. What goes wrong changes nothing: what was seen last goes on to count.
+"""
+
+from dataclasses import dataclass
+
+from storage.records.files import Files
+from storage.records.twinlog_clock import Clock
+
+WRITE_MAX_S = 1.0
+EVERY_S = 1.0
+OLD_S = 30.0
+
+
+@dataclass
+class ShareClock:
+    """The share's clock, as our monotonic clock tells it. Callers lock."""
+
+    files: Files
+    clock: Clock
+    epoch: float | None = None
+    """Unix time by the share at the moment when our monotonic clock was zero; None until it was seen."""
+    _seen_s: float = float("-inf")
+    _tried_s: float = float("-inf")
+
+    def is_old(self) -> bool:
+        """Tell whether it is time to write a file for no other purpose; not again for a while if that fails."""
+        now = self.clock.now()
+        if now - max(self._seen_s, self._tried_s) < OLD_S:
+            return False
+        self._tried_s = now
+        return True
+
+    def observe(self, name: str, began: float) -> None:
+        """Read the clock off a file of ours that was written since `began` (monotonic), if it is time to."""
+        now = self.clock.now()
+        if now - began > WRITE_MAX_S or (now - self._seen_s < EVERY_S and not self.files.stat_is_current):
+            return
+        try:
+            stamp = self.files.stat(name)
+        except OSError:
+            return
+        self.epoch = stamp.mtime_ns / 1e9 - now
+        self._seen_s = now
