@@ -35,14 +35,17 @@ def ask(request: Packet, arrival: Arrival, world: World, view: NetworkView, now_
     option_50 = options.get(o.REQUESTED_ADDRESS)
     wanted = int.from_bytes(option_50, "big") if option_50 else None
     mac = request.mac_id
-    client_id, is_clone = identify(request, view, mac, request.ciaddr or wanted or 0, now_s)
+    client_id, is_clone = identify(request, view, mac, request.ciaddr or wanted or 0, now_s - world.skew_s)
     server_id = relay_says(request, o.RELAY_SERVER_ID) if o.RELAY_INFO in options else 0
     server_id = server_id or arrival.server
     return Asked(request, arrival, world, view, now_s, client_id, mac, is_clone, wanted, server_id)
 
 
-def identify(request: Packet, view: NetworkView, mac: bytes, named: int, now_s: int) -> tuple[bytes, bool]:
-    """Return the client id to serve under, and whether option 61 was set aside because another machine holds it."""
+def identify(request: Packet, view: NetworkView, mac: bytes, named: int, over_s: int) -> tuple[bytes, bool]:
+    """Return the client id to serve under, and whether option 61 was set aside because another machine holds it.
+
+    A lease that had ended by `over_s` (Unix time) holds nothing.
+    """
     said = request.client_id
     if said == mac or not request.hlen:
         return said, False
@@ -56,7 +59,7 @@ def identify(request: Packet, view: NetworkView, mac: bytes, named: int, now_s: 
     offer = view.offers.get(said)
     if offer is not None and offer.mac != mac:
         return mac, True
-    if holder is not None and holder[0] != mac and any(runs(row, now_s) for row in view.bindings_of(said)):
+    if holder is not None and holder[0] != mac and any(runs(row, over_s) for row in view.bindings_of(said)):
         return mac, True
     return said, False
 

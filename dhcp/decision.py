@@ -31,6 +31,7 @@ SILENCE: Final[Mapping[str, str]] = {
     "reserved-elsewhere": "its reservation belongs to a server that is not in OWNER_IP",
     "full": "no free address is left, and no lease ended long enough ago",
     "other-server": "it names another server",
+    "peer-first": "it names another server of OWNER_IP, which has the first try; a repeat is answered here",
     "no-requested-address": "it names no address, neither in ciaddr nor in option 50",
     "no-offer": "no offer to it is out, or it asks for another address than it was offered",
     "taken": "the address was given to another client in the meantime",
@@ -47,6 +48,7 @@ SILENCE: Final[Mapping[str, str]] = {
 }
 
 
+PEER_FIRST = "peer-first"
 BINDS = frozenset({"dhcp.ack", "dhcp.bootp"})  # kinds of event after which an address is the client's
 FOUND_MAX = 16384  # addresses whose network is remembered; forgotten all together when there are more
 GIVES = BINDS | {"dhcp.offer"}  # kinds of answer that give an address
@@ -85,7 +87,9 @@ class Networks:
 class World(NamedTuple):
     """What decisions are made from, besides the packet. `own` are this server's addresses on all its interfaces.
 
-    `frozen`: nothing can be stored now, so nothing may be promised beyond what is stored.
+    `frozen`: nothing can be stored now, so nothing may be promised beyond what is stored. `skew_s`: how far back from
+    now a lease must have ended to be over by the store's clock, too, see `dhcp.clocks`. `finishing`: a request to
+    another server of ours is decided as if it were to us, see `dhcp.repeats`.
     """
 
     conf: ServiceConf
@@ -94,6 +98,8 @@ class World(NamedTuple):
     plans: reply.Plans
     networks: Networks = Networks(())
     frozen: bool = False
+    skew_s: int = 0
+    finishing: bool = False
 
 
 class Reply(NamedTuple):
@@ -149,6 +155,11 @@ class Asked(NamedTuple):
         """Tell whether option 54 names this server, by its own address or by the relay's in its place."""
         address = int.from_bytes(server_id, "big")
         return address in self.world.own or address == self.server_id
+
+    @property
+    def over_s(self) -> int:
+        """The time by which a lease must have ended to be over by all clocks."""
+        return self.now_s - self.world.skew_s
 
 
 def relay_says(request: Packet, code: int) -> int:

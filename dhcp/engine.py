@@ -13,6 +13,9 @@ is silence. The daemon does it, in that order. The rules:
 * One machine is one client where a MANUAL binding bears `01` + its MAC: boot ROM, loader and system get that
   binding, whatever each of them sends as option 61. Two machines that send one option 61 (clones) are told apart by
   their MACs: the second is served under its MAC, and the event says so.
+* A request to another server of OWNER_IP is that one's to answer, unless it is repeated: then it is finished here
+  (`World.finishing`). It needs no offer of ours; the commit decides, as ever.
+* Leases count from the later of two clocks, and are over when they are by the earlier (`dhcp.clocks`).
 * A collision means that the view was old: the daemon asks once more on a fresh one. What then no longer fits gets
   silence.
 * Fixed bindings (MANUAL, PERMANENT) are acknowledged even when the store cannot be written: nobody else can have
@@ -28,6 +31,7 @@ from dhcp.answers import answer, nak, plan_for
 from dhcp.asking import ask, is_fixed, runs
 from dhcp.decision import (
     CLIENT_ID_MAX_BYTES,
+    PEER_FIRST,
     Arrival,
     Asked,
     Decision,
@@ -135,8 +139,8 @@ def _is_available(asked: Asked, row: Binding) -> bool:
 
 
 def _reclaimable_s(asked: Asked) -> int:
-    """Return the time by which a lease must have ended to be given to another client."""
-    return asked.now_s - asked.world.conf.lease_min_lru_s
+    """Return the time by which a lease must have ended to be given to another client: by all clocks, and rested."""
+    return asked.over_s - asked.world.conf.lease_min_lru_s
 
 
 def _offer(asked: Asked, row: Binding) -> Decision:
@@ -170,23 +174,41 @@ def _request(asked: Asked) -> Decision:
 
 def _selecting(asked: Asked, server_id: bytes) -> Decision:
     if not asked.is_to_us(server_id):
-        named = ipv4_text(int.from_bytes(server_id, "big"))
-        return silent(asked, "other-server", forget=asked.client_id, server=named)
+        return _to_another(asked, int.from_bytes(server_id, "big"))
     if asked.wanted is None:
         return silent(asked, "no-requested-address")
     row = asked.view.rows.get(asked.wanted)
     offer = asked.view.offers.get(asked.client_id)
-    if offer is None and row is not None and asked.owns(row) and runs(row, asked.now_s):
+    if offer is None and row is not None and asked.owns(row) and runs(row, asked.over_s):
         offer = Offer(asked.client_id, asked.mac, row.address, 0)  # our ACK was lost, the client asks again
     if offer is None or offer.address != asked.wanted:
         return silent(asked, "no-offer")
+    return _accepted(asked, row, offer.lease_s, "selecting")
+
+
+def _to_another(asked: Asked, server: int) -> Decision:
+    """The client took another server's offer: ours ends. If that is one of ours and dead, finish what it began."""
+    is_peer = server in asked.world.conf.owner_ip
+    if not is_peer or not asked.world.finishing:
+        reason = PEER_FIRST if is_peer else "other-server"
+        return silent(asked, reason, forget=asked.client_id, server=ipv4_text(server))
+    row = None if asked.wanted is None else asked.view.rows.get(asked.wanted)
+    reservation = asked.view.reservation_of(asked.client_id)
+    if row is None or (reservation is not None and reservation.address != row.address):
+        return silent(asked, "no-offer")  # none that it can have got
+    # it knows the server by the address that the offer bore, and takes no answer without
+    return _accepted(asked._replace(server_id=server), row, 0, "finishing")
+
+
+def _accepted(asked: Asked, row: Binding | None, lease_s: int, state: str) -> Decision:
+    """Give what was offered, for the lease that was offered (0: not known), if it is still to be had."""
     if row is None or not _is_available(asked, row):
         return silent(asked, "taken", forget=asked.client_id)
     if asked.world.frozen and not is_fixed(row):
         return silent(asked, "frozen")  # who asks anew may have released the lease at the other server
     plan = plan_for(asked, row.macro)
-    lease_s = offer.lease_s or _lease(asked, row, plan.selected, negotiable=plan.selected.lease_negotiable)
-    return _ack(asked, row, plan, lease_s, "selecting")
+    negotiable = plan.selected.lease_negotiable or state == "finishing"  # as in the offer
+    return _ack(asked, row, plan, lease_s or _lease(asked, row, plan.selected, negotiable=negotiable), state)
 
 
 def _rebooting(asked: Asked, wanted: int) -> Decision:
@@ -217,7 +239,7 @@ def _renewing(asked: Asked) -> Decision:
 def _extend(asked: Asked, row: Binding, state: str) -> Decision:
     if row.flags & UNUSABLE:
         return silent(asked, "unusable")
-    if not is_fixed(row) and not runs(row, asked.now_s):
+    if not is_fixed(row) and not runs(row, asked.over_s):
         return nak(asked, "Lease has expired.", state)
     plan = plan_for(asked, row.macro)
     lease_s = _lease(asked, row, plan.selected, negotiable=plan.selected.lease_negotiable)

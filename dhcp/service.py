@@ -10,7 +10,9 @@ Rules of the room:
 * What cannot be stored is not promised: a client whose lease runs is told what is left of it, others hear nothing.
 * A RELEASE or DECLINE counts only while it is young (`PARTING_MAX_S`) and is never decided again: its sender may hold
   the address anew, by the other server's word. One that is lost costs nothing but time.
-* An answer that waited longer than that for its commit is made anew, for what is left of the lease by then.
+* An answer that waited longer than that for its commit, or while which the store's clock ran on, is made anew, for what
+  is left of the lease by then.
+* A request to another server of ours is its to answer; a repeat of it is answered here (`dhcp.repeats`).
 * A collision means that somebody else (the other server, an operator) was first: look again, decide once more, else
   be silent.
 * Views and macros are asked for changes once in each batch, so an edit counts for the next packet.
@@ -27,11 +29,13 @@ from typing import Final, NamedTuple, Protocol
 
 from dhcp import engine, wire
 from dhcp.asking import view_of
-from dhcp.decision import BINDS, Arrival, Decision, Networks, Reply, World
+from dhcp.clocks import LAG_MAX_S, Herald, judge
+from dhcp.decision import BINDS, PEER_FIRST, Arrival, Decision, Networks, Reply, World
 from dhcp.mirror import Mirror
 from dhcp.networks import Network
 from dhcp.options import MessageType
 from dhcp.probes import Answer, Probes
+from dhcp.repeats import Repeats
 from dhcp.reply import Plans
 from dhcp.sockets import Port
 from dhcp.svcconf import ServiceConf
@@ -49,6 +53,7 @@ PARTING_MAX_S = 1.0
 PARTING: Final = frozenset({MessageType.RELEASE, MessageType.DECLINE})
 COUNTED = frozenset({"dhcp.silent", "dhcp.dropped"})  # kinds that strangers can cause at any rate
 LOST_RACE = frozenset({Outcome.COLLISION, Outcome.NOT_FOUND, Outcome.EXISTS})
+_XID: Final = slice(4, 8)
 _CHADDR: Final = slice(28, 44)  # the field that tells machines apart, enough to keep one machine's packets in order
 
 
@@ -97,6 +102,8 @@ class Service:
         self.tally = Tally(emit)
         self.probes: Probes[Work] = Probes()
         self._allowance = Allowance()
+        self._repeats = Repeats()
+        self._herald = Herald(emit)
         self._conf = conf
         self._records = records
         self._emit = emit
@@ -107,7 +114,7 @@ class Service:
         # of the batch that is being handled:
         self._port: Port
         self._arrival: Arrival
-        self._now_s = 0  # Unix time, taken with each look at the datastore
+        self._now_s = 0  # Unix time by `dhcp.clocks`, taken with each look at the datastore
         self._came = 0.0  # monotonic time when the first packet came in
         self._offers_end = 0.0  # monotonic time
         self._fresh: set[NetworkView] = set()  # what was brought up to date
@@ -158,7 +165,8 @@ class Service:
         self._begin(port, 0.0)
         held = [work for work in map(self.probes.answered, addresses) if work is not None]
         for work in held:
-            decision = conflict(work.decision, self._now_s)
+            self._freshen(work.decision.view, is_query=False)  # the other server may have leased the address
+            decision = conflict(work.decision, self._now_s - self._world.skew_s)
             if decision is None:
                 continue
             if self._allowance.take(self._clock.monotonic()):
@@ -167,18 +175,30 @@ class Service:
                 self._refuse(work.decision, "answers-for-all", MANY_IN_USE)
         self._flush()
         # what could not be marked is not offered again at once: its client asks again
-        self.handle(port, [work.data for work in held if conflict(work.decision, self._now_s) is None])
+        over_s = self._now_s - self._world.skew_s
+        self.handle(port, [work.data for work in held if conflict(work.decision, over_s) is None])
 
     def _begin(self, port: Port, waited_s: float) -> None:
         now = self._clock.monotonic()
         self._port = port
         self._arrival = Arrival(port.interface.name, port.interface.address)
-        self._now_s = int(self._clock.time())
         self._came = now - waited_s
         self._offers_end = now + self._conf.offer_cache_timeout_s
         self._fresh.clear()
         if self._mirror.refresh_macros():
             self._renew_macros()
+        self._take_time()
+
+    def _take_time(self) -> None:
+        own_s, store_s = self._clock.time(), self._store_s()
+        self._now_s, skew_s = judge(own_s, store_s)
+        if skew_s != self._world.skew_s and store_s is not None:
+            self._world = self._world._replace(skew_s=skew_s)
+            self._herald.tell(own_s, store_s, skew_s)
+
+    def _store_s(self) -> float | None:
+        epoch = self._records.epoch()
+        return None if epoch is None else epoch + self._clock.monotonic()
 
     def _renew_macros(self) -> None:
         self._world = self._world._replace(macros=self._mirror.macros, plans=Plans())
@@ -194,7 +214,11 @@ class Service:
             view = view_of(request, self._arrival, self._world.networks)
             if view not in self._fresh:
                 self._freshen(view, is_query=request.message_type is MessageType.LEASEQUERY)
-            return engine.decide(request, self._arrival, self._world, view, self._now_s)
+            decision = engine.decide(request, self._arrival, self._world, view, self._now_s)
+            if decision.kind == "dhcp.silent" and self._is_unanswered(data, decision):
+                world = self._world._replace(finishing=True)
+                decision = engine.decide(request, self._arrival, world, view, self._now_s)
+            return decision
         except WireError as error:
             return Decision("dhcp.dropped", {"reason": error.reason, "detail": str(error)})
         except Exception as error:  # noqa: BLE001 - the packet boundary: one poison packet must not stop the service
@@ -202,13 +226,19 @@ class Service:
             detail = f"{type(error).__name__}: {error}; please report this packet: {shown}"
             return Decision("dhcp.dropped", {"reason": "poison", "detail": detail})
 
+    def _is_unanswered(self, data: bytes, decision: Decision) -> bool:
+        """Tell whether a packet asks another server of ours again, which has not answered."""
+        if decision.fields["reason"] != PEER_FIRST:
+            return False
+        return self._repeats.hear(data[_XID] + data[_CHADDR], self._clock.monotonic())
+
     def _freshen(self, view: NetworkView | None, *, is_query: bool) -> None:
         """Bring a network up to date, and all of them for a lease query, which may be about any."""
         for one in self._mirror.views if is_query else (view,):
             if one is not None and one not in self._fresh:
                 self._mirror.refresh(one)
                 self._fresh.add(one)
-                self._now_s = int(self._clock.time())  # an old time on a fresh view would shorten leases
+                self._take_time()  # an old time on a fresh view would shorten leases
 
     def _age_s(self) -> float:
         return self._clock.monotonic() - self._came
@@ -269,7 +299,8 @@ class Service:
         self._fresh.clear()
         results = self._records.commit([decision.change for _, decision in pending if decision.change is not None])
         lost = []
-        is_late = self._age_s() > PARTING_MAX_S
+        store_s = self._store_s()
+        is_late = self._age_s() > PARTING_MAX_S or (store_s is not None and store_s - self._now_s > LAG_MAX_S)
         for (data, decision), (outcome, row, detail) in zip(pending, results, strict=True):
             if outcome is Outcome.STORED and is_late and decision.kind in BINDS:
                 self._finish_late(data, decision, row)

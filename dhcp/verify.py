@@ -35,17 +35,18 @@ def probe(asked: Asked, row: Binding) -> int:
 
     What the client holds already is not asked: it may answer itself, and would be barred from its own address.
     """
-    holds = row.client_id == asked.client_id and runs(row, asked.now_s)
+    holds = row.client_id == asked.client_id and runs(row, asked.over_s)
     return row.address if asked.world.conf.icmp_verify and not holds else 0
 
 
-def conflict(held: Decision, now_s: int) -> Decision | None:
+def conflict(held: Decision, over_s: int) -> Decision | None:
     """Return the decision to set aside the address that `held` was about to give: something answered an echo there.
 
-    None where that is no conflict: the binding is gone, set aside already, or leased since, so its client answers.
+    None where that is no conflict: the binding is gone, set aside already, or leased since (its lease had not ended by
+    `over_s`), so its client answers.
     """
     row = None if held.view is None else held.view.rows.get(held.probe)
-    if held.view is None or row is None or row.flags & UNUSABLE or runs(row, now_s):
+    if held.view is None or row is None or row.flags & UNUSABLE or runs(row, over_s):
         return None
     fields = {name: held.fields[name] for name in ("mac", "address", "client_id", "xid", "server")}
     change = Change(held.view.name, row, row._replace(flags=row.flags | UNUSABLE))

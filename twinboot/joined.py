@@ -59,3 +59,7 @@ class JoinedRecords:
         """Both stores."""
         self._installs.tend()
         self._others.tend()
+
+    def epoch(self) -> float | None:
+        """The clock of the store whose rows end at a time."""
+        return self._others.epoch()

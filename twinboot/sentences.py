@@ -38,6 +38,7 @@ SENTENCES: Mapping[str, str] = {
     "install.state": "install of {target}: {state}{news}",
     "records.hung": "the datastore {reason}",
     "records.back": "the datastore answers again, after {elapsed_s} s",
+    "clock.skew": "clocks {state}: {reason}",
     "report.received": "REPORT: {state}; {detail}",
 }
 

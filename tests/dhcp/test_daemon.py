@@ -160,7 +160,7 @@ class Failing:
         self.location = records.location
         self.read, self.tables = records.read, records.tables
         self.create, self.drop = records.create, records.drop
-        self.rescan, self.tend = records.rescan, records.tend
+        self.rescan, self.tend, self.epoch = records.rescan, records.tend, records.epoch
         self.asked = 0
 
     def commit(self, changes: Sequence[Change]) -> list[Result]:

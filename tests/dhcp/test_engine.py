@@ -4,6 +4,7 @@ A script is made of blocks with a blank line between: commands, then `----`, the
 Commands:
 
     net 10.0.0.0/24              own 10.0.0.1 ...            conf key=value ...          time SECONDS
+    skew SECONDS (between our clock and the store's)         frozen     repeats (requests to peers are finished)
     macro NAME TEXT              row ADDRESS ID FLAGS OWNER LEASE [MACRO [COMMENT]]       expire
     discover|request|release|decline|inform|bootp|leasequery CLIENT [ciaddr= giaddr= secs= hops= want= server= id=
         class= user= lease= list= max= relay= link= subnet= name= fqdn= broadcast plain file=]
@@ -51,6 +52,12 @@ def id_of(text: str) -> bytes:
     return bytes.fromhex("01" + mac_of(text).replace(":", "") if len(text) == 1 else text)
 
 
+def value_of(key: str, text: str) -> object:
+    if key == "owner_ip":
+        return tuple(map(ipv4_int, text.split(",")))
+    return int(text) if text.isdigit() else text
+
+
 def address_bytes(text: str) -> bytes:
     return ipv4_int(text).to_bytes(4, "big")
 
@@ -82,6 +89,8 @@ class Stage:
     macros: dict[str, str] = field(default_factory=dict)
     now_s: int = 1000
     frozen: bool = False
+    skew_s: int = 0
+    finishing: bool = False
 
     def do(self, line: str) -> str:
         word, *rest = line.split(" ")
@@ -97,9 +106,8 @@ class Stage:
 
     def do_conf(self, *pairs: str) -> None:
         values = dict(pair.split("=") for pair in pairs)
-        self.conf = replace(
-            self.conf, **{key: int(value) if value.isdigit() else value for key, value in values.items()}
-        )
+        self.conf = replace(self.conf, **{key: value_of(key, value) for key, value in values.items()})
+        self.view.owners = self.own | frozenset(self.conf.owner_ip)
 
     def do_time(self, seconds: str) -> None:
         self.now_s = int(seconds)
@@ -117,6 +125,12 @@ class Stage:
 
     def do_frozen(self) -> None:
         self.frozen = True
+
+    def do_skew(self, seconds: str) -> None:
+        self.skew_s = int(seconds)
+
+    def do_repeats(self) -> None:
+        self.finishing = True
 
     def do_expire(self) -> None:
         self.view.forget_offers()
@@ -142,7 +156,9 @@ class Stage:
     def decide(self, packet: Packet) -> Decision:
         entries = [TabEntry(name, "m", 1, text) for name, text in self.macros.items()]
         networks = Networks([self.view])
-        world = World(self.conf, self.own, MacroTable.load(entries), Plans(), networks, self.frozen)
+        world = World(self.conf, self.own, MacroTable.load(entries), Plans(), networks, self.frozen)._replace(
+            skew_s=self.skew_s, finishing=self.finishing
+        )
         arrival = Arrival("eth0", min(self.own))
         request = wire.decode(wire.encode(packet))
         view = view_of(request, arrival, networks)

@@ -12,6 +12,7 @@ from dhcp import wire
 from dhcp.decision import Reply
 from dhcp.networks import network
 from dhcp.options import MessageType
+from dhcp.repeats import AGAIN_S, MEMORY_S, Repeats
 from dhcp.service import Service
 from dhcp.sockets import Interface, Port
 from dhcp.svcconf import ServiceConf
@@ -42,9 +43,10 @@ KINDS: dict[str, Callable[[Path, str], Records]] = {
 
 
 class Clock:
-    """One clock for both."""
+    """One clock for both, and the store's; `Wrong` is one server's that differs."""
 
     now_s = NOW_S
+    store_epoch: float | None = None
 
     def time(self) -> float:
         return self.now_s
@@ -54,11 +56,15 @@ class Clock:
 
 
 class Intruded:
-    """A datastore during whose next commit somebody else is quicker."""
+    """A datastore during whose next commit somebody else is quicker, and whose clock the test sets."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, clock: Clock) -> None:
         self._records = records
+        self._clock = clock
         self.intrude: Callable[[], object] | None = None
+
+    def epoch(self) -> float | None:
+        return self._clock.store_epoch
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._records, name)
@@ -74,7 +80,7 @@ class Server:
     """One of the two: hand it packets, get its replies."""
 
     def __init__(self, name: str, records: Records, clock: Clock) -> None:
-        self.records = Intruded(records)
+        self.records = Intruded(records, clock)
         self.events = Events()
         address = ipv4_int(SERVERS[name])
         conf = ServiceConf(
@@ -301,3 +307,151 @@ def test_a_storm_at_both_servers_doubles_nothing(pair: Pair) -> None:
     assert len(holders) >= 100
     for address, owner in holders.items():
         assert pair.row(address).client_id.hex() == f"01{owner}"
+
+
+def again(pair: Pair, server: Server, packet: Packet, after_s: float) -> list[Packet]:
+    pair.clock.now_s += after_s
+    return server.hear(packet)
+
+
+def test_what_a_dead_server_began_is_finished_by_its_peer_at_the_first_repeat(pair: Pair) -> None:
+    offer = pair.odd.discover(mac(1))
+    pair.even.discover(mac(1))
+    taken = request(mac(1), offer)
+    assert pair.even.is_silent_about(taken)
+    assert again(pair, pair.even, taken, 0.5) == []  # a copy from the network, or odd is slow
+    (ack,) = again(pair, pair.even, taken, 3.5)
+    assert kind(ack) is MessageType.ACK
+    assert ack.yiaddr == offer.yiaddr
+    assert ack.options[o.SERVER_ID] == offer.options[o.SERVER_ID]
+    assert ack.siaddr == ipv4_int("10.0.0.2")  # who lives, serves the boot files too
+    assert pair.row(ack.yiaddr).client_id.hex() == "0100144f000001"
+    (renewed,) = again(pair, pair.odd, renewal(mac(1), ack), 300)
+    assert kind(renewed) is MessageType.ACK
+
+
+def test_a_server_that_was_only_slow_and_the_peer_that_finished_for_it_agree(pair: Pair) -> None:
+    offer = pair.odd.discover(mac(1))
+    taken = request(mac(1), offer)
+    pair.even.is_silent_about(taken)
+    early: list[Packet] = []
+    pair.odd.records.intrude = lambda: early.extend(again(pair, pair.even, taken, 4.0))
+    acks = [*pair.odd.hear(taken), *early]
+    assert {(kind(ack), ack.yiaddr) for ack in acks} == {(MessageType.ACK, offer.yiaddr)}
+    longest_s = max(int.from_bytes(ack.options[o.LEASE_TIME], "big") for ack in acks)
+    assert pair.row(offer.yiaddr).lease_s >= NOW_S + longest_s
+    assert pair.row(offer.yiaddr).client_id.hex() == "0100144f000001"
+
+
+def test_a_repeat_finds_the_address_gone_and_is_not_answered(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair([FIRST])
+    offer = pair.odd.discover(mac(1))
+    taken = request(mac(1), offer)
+    assert pair.even.is_silent_about(taken)
+    pair.lease(mac(2), pair.even)
+    assert again(pair, pair.even, taken, 4.0) == []
+
+
+def test_a_transaction_id_that_comes_around_is_no_repeat(pair: Pair) -> None:
+    taken = request(mac(1), pair.odd.discover(mac(1)))
+    assert pair.even.is_silent_about(taken)
+    assert again(pair, pair.even, taken, MEMORY_S + 1) == []
+    assert len(again(pair, pair.even, taken, AGAIN_S)) == 1
+
+
+def test_what_is_remembered_of_requests_to_others_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dhcp.repeats.HEARD_MAX", 3)
+    repeats = Repeats()
+    for number in range(10):
+        assert not repeats.hear(bytes((number,)), 0.0)
+    assert len(repeats) == 3
+    assert not repeats.hear(b"\0", 1.0)
+    assert repeats.hear(b"\x09", 1.0)
+
+
+class Wrong:
+    """A server's own clock that is off."""
+
+    def __init__(self, clock: Clock, off_s: float) -> None:
+        self._clock = clock
+        self.off_s = off_s
+        self.monotonic = clock.monotonic
+
+    def time(self) -> float:
+        return self._clock.time() + self.off_s
+
+
+@pytest.fixture
+def clocks(make_pair: Callable[..., Pair]) -> Callable[..., Pair]:
+    """A pair with one address; the share knows the time, even's own clock is off by so much."""
+
+    def make(off_s: float, store_off_s: float = 0.0) -> Pair:
+        pair = make_pair([FIRST])
+        pair.clock.store_epoch = NOW_S + store_off_s
+        pair.even.service._clock = Wrong(pair.clock, off_s)
+        return pair
+
+    return make
+
+
+@pytest.mark.parametrize("off_s", [3600.0, -3600.0, 20.0, 1.0])
+def test_a_server_with_a_wrong_clock_gives_away_nothing_that_its_peer_has_leased(
+    clocks: Callable[..., Pair], off_s: float
+) -> None:
+    pair = clocks(off_s)
+    ack = pair.lease(mac(1), pair.odd)
+    for _ in range(3):
+        pair.clock.now_s += 190
+        assert pair.even.is_silent_about(make_packet(MessageType.DISCOVER, mac(2)))
+    (renewed,) = pair.even.hear(renewal(mac(1), ack))  # and refuses it to nobody
+    assert kind(renewed) is MessageType.ACK
+    assert pair.row(ack.yiaddr).lease_s == NOW_S + 570 + max(off_s, 0.0) + 600
+
+
+@pytest.mark.parametrize("off_s", [3600.0, -3600.0])
+def test_what_a_server_with_a_wrong_clock_grants_holds_at_its_peer(clocks: Callable[..., Pair], off_s: float) -> None:
+    pair = clocks(off_s)
+    pair.lease(mac(1), pair.even)
+    pair.clock.now_s += 599
+    assert pair.odd.is_silent_about(make_packet(MessageType.DISCOVER, mac(2)))
+
+
+@pytest.mark.parametrize("store_off_s", [3600.0, -3600.0])
+def test_a_storage_head_with_a_wrong_clock_ends_no_lease(clocks: Callable[..., Pair], store_off_s: float) -> None:
+    pair = clocks(0.0)
+    ack = pair.lease(mac(1), pair.odd)
+    pair.clock.store_epoch = NOW_S + store_off_s
+    pair.clock.now_s += 599
+    for server in (pair.odd, pair.even):
+        assert server.is_silent_about(make_packet(MessageType.DISCOVER, mac(2)))
+    (renewed,) = pair.odd.hear(renewal(mac(1), ack))
+    assert kind(renewed) is MessageType.ACK
+
+
+def test_a_difference_of_clocks_is_told_once_and_its_end(clocks: Callable[..., Pair]) -> None:
+    pair = clocks(3600.0)
+    for _ in range(3):
+        pair.clock.now_s += 1.3
+        pair.even.discover(mac(1))
+    (told,) = pair.even.events.of("clock.skew")
+    assert told["reason"] == "this server's clock is 3600 s ahead of the clock of the datastore"
+    assert pair.odd.events.of("clock.skew") == []
+    pair.even.service._clock.off_s = 0.5
+    pair.even.discover(mac(1))
+    assert [one["state"] for one in pair.even.events.of("clock.skew")] == ["apart", "together"]
+
+
+def test_who_was_stopped_with_its_machine_promises_nothing_by_its_old_clocks(clocks: Callable[..., Pair]) -> None:
+    """A virtual machine that was suspended has old clocks, both; its commit shows what time it is."""
+    pair = clocks(0.0)
+    offer = pair.odd.discover(mac(1))
+
+    def wake() -> None:
+        pair.clock.store_epoch = NOW_S + 400
+
+    pair.odd.records.intrude = wake
+    assert pair.odd.is_silent_about(request(mac(1), offer))
+    assert pair.row(offer.yiaddr).lease_s == NOW_S + 600
+    (ack,) = pair.odd.hear(request(mac(1), offer))
+    assert ack.options[o.LEASE_TIME] == (600).to_bytes(4, "big")
+    assert pair.row(offer.yiaddr).lease_s == NOW_S + 1000
