@@ -174,6 +174,8 @@ class Service:
             else:
                 self._refuse(work.decision, "answers-for-all", MANY_IN_USE)
         self._flush()
+        for view in {work.decision.view for work in held if work.decision.view is not None}:
+            self._mirror.refresh(view)  # another server may have leased the address since, and its client answered
         # what could not be marked is not offered again at once: its client asks again
         over_s = self._now_s - self._world.skew_s
         self.handle(port, [work.data for work in held if conflict(work.decision, over_s) is None])
