@@ -1,0 +1,263 @@
+"""What the local store knows, kept so that a crash between any two steps leaves what was or what was asked for.
+
+    ROOT/.lock                         held for the moments in which something is decided
+    ROOT/appl-1/                       a project
+    ROOT/appl-1/vm-1/volume.json       a volume: its layers, snapshots, origin, and for whom it is exported
+    ROOT/appl-1/vm-1/layer-0.qcow2     its layers; the head is the one that is written to
+    ROOT/appl-1/.new-XXXX/             a volume being made: locked by its maker, removed once he is gone
+    ROOT/appl-1/.old-XXXX/             a volume being removed
+
+A verb prepares what nobody sees yet and ends in one rename: of a directory (a volume appears or goes), or over
+volume.json (it changes). A layer that volume.json does not name does not exist; `sweep` removes it.
+
+volume.json may hold a CHAP secret, so it is readable by its owner only. One that cannot be read hides its volume but is
+never removed; while there is one, nothing is destroyed, because it may stand on what would go.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from storage.volumes.judge import Disk, Disks
+from storage.volumes.local_image import sync
+from storage.volumes.local_tools import os_failed
+from storage.volumes.names import BadNameError, Project, Snapshot, Volume, parse_snapshot
+from storage.volumes.port import Access, Chap, Outcome, VolumesError
+
+LOCK_TIMEOUT_S = 10.0
+LOCK_POLL_S = 0.01
+CARD = "volume.json"
+CARD_BYTES_MAX = 1 << 20
+FORMAT = 1
+
+Step = Callable[[str], None]
+
+
+class Kept(NamedTuple):
+    """One snapshot: its layer, and whether the head stands on that layer (else it is a copy of its own)."""
+
+    name: Snapshot
+    layer: str
+    below: bool
+
+
+class Card(NamedTuple):
+    """One volume as volume.json has it. `layers` are all its files, `head` the one that is written to."""
+
+    name: Volume
+    size_bytes: int
+    head: str
+    layers: tuple[str, ...]
+    kept: tuple[Kept, ...] = ()
+    origin: Snapshot | None = None
+    access: Access | None = None
+
+    @property
+    def disk(self) -> Disk:
+        """What verdicts need of it."""
+        return Disk(self.name, self.origin, tuple(one.name for one in self.kept), self.access)
+
+    def next_layer(self, form: str) -> str:
+        """A name that no layer of the volume has."""
+        last = max(int(layer[len("layer-") : layer.rindex(".")]) for layer in self.layers)
+        return f"layer-{last + 1}.{form}"
+
+
+def render(card: Card) -> str:
+    """The text of volume.json."""
+    found = {
+        "format": FORMAT,
+        "size_bytes": card.size_bytes,
+        "head": card.head,
+        "layers": card.layers,
+        "snapshots": [{"name": one.name.snapshot, "layer": one.layer, "below": one.below} for one in card.kept],
+        "origin": str(card.origin) if card.origin else None,
+        "export": {"initiators": card.access.initiators, "chap": card.access.chap} if card.access else None,
+    }
+    return json.dumps(found, indent=2) + "\n"
+
+
+def parse(text: str, name: Volume) -> Card:
+    """The card of a volume.json; ValueError, KeyError or TypeError when it is damaged."""
+    found: dict[str, Any] = json.loads(text)
+    if found["format"] != FORMAT:
+        raise ValueError(f"format {found['format']} is not known to this version")
+    layers = tuple(str(layer) for layer in found["layers"])
+    kept = tuple(Kept(name.snapshot(one["name"]), one["layer"], bool(one["below"])) for one in found["snapshots"])
+    if any("/" in layer for layer in layers) or not {found["head"], *(one.layer for one in kept)} <= set(layers):
+        raise ValueError("it names layers that it does not have")
+    origin = parse_snapshot(found["origin"]) if found["origin"] else None
+    export = found["export"]
+    chap = Chap(*export["chap"]) if export and export["chap"] else None
+    access = Access(tuple(export["initiators"]), chap) if export else None
+    return Card(name, int(found["size_bytes"]), found["head"], layers, kept, origin, access)
+
+
+class Book:
+    """The directory tree of one store. `step` is told each step done: tests kill it there."""
+
+    def __init__(self, root: Path, step: Step) -> None:
+        self.root = root
+        self.step = step
+        self.faults: tuple[str, ...] = ()
+
+    def place(self, volume: Volume) -> Path:
+        """Directory of a volume."""
+        return self.root / volume.project / volume.volume
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Decide alone; BUSY if others take too long. The kernel lets go of it when its holder dies."""
+        fd = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            deadline = time.monotonic() + LOCK_TIMEOUT_S
+            while not _locked(fd):
+                if time.monotonic() > deadline:
+                    raise VolumesError(Outcome.BUSY, f"{self.root}: another command holds the store: try again")
+                time.sleep(LOCK_POLL_S)
+            yield
+        except OSError as error:
+            raise os_failed(error, error.filename or self.root) from error
+        finally:
+            os.close(fd)
+
+    def projects(self) -> list[Project]:
+        """All projects, sorted; directories with other names are not ours."""
+        return sorted(Project(name) for name in _names(self.root, Project))
+
+    def cards(self, project: Project | None = None) -> dict[Volume, Card]:
+        """All volumes that can be read; `faults` names the others."""
+        found: dict[Volume, Card] = {}
+        faults: list[str] = []
+        for parent in [project] if project else self.projects():
+            for name in _names(self.root / parent.project, parent.volume):
+                volume = parent.volume(name)
+                try:
+                    found[volume] = parse(_text(self.place(volume) / CARD), volume)
+                except (OSError, ValueError, KeyError, TypeError) as error:
+                    faults.append(f"{self.place(volume) / CARD}: {error}: restore it, or move the directory away")
+        self.faults = tuple(faults)
+        return dict(sorted(found.items()))
+
+    def disks(self) -> Disks:
+        """All volumes, as verdicts need them."""
+        return {name: card.disk for name, card in self.cards().items()}
+
+    def make_project(self, project: Project) -> None:
+        """Make the directory; FileExistsError."""
+        (self.root / project.project).mkdir()
+        self.step("project made")
+        sync(self.root)
+
+    def drop_project(self, project: Project) -> None:
+        """Remove the directory, which is empty once it is swept."""
+        self.sweep(project)
+        (self.root / project.project).rmdir()
+        self.step("project removed")
+        sync(self.root)
+
+    @contextlib.contextmanager
+    def workshop(self, project: Project) -> Iterator[Path]:
+        """A directory in which a volume is made; whatever is still there in the end goes away."""
+        made = self.root / project.project / f".new-{secrets.token_hex(8)}"
+        with self.lock():  # or `sweep` could find it before it is locked
+            made.mkdir()
+            fd = os.open(made, os.O_RDONLY)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            self.step("workshop made")
+            yield made
+        except OSError as error:
+            raise os_failed(error, error.filename or made) from error
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+            os.close(fd)
+
+    def publish(self, made: Path, card: Card) -> None:
+        """Let the volume appear. The name must have been found free under the lock."""
+        _write(made / CARD, render(card))
+        self.step("card written")
+        sync(made)
+        made.rename(self.place(card.name))
+        self.step("volume published")
+        sync(made.parent)
+
+    def update(self, card: Card) -> None:
+        """Replace what is known of a volume."""
+        place = self.place(card.name)
+        _write(place / (CARD + ".new"), render(card))
+        self.step("new card written")
+        (place / (CARD + ".new")).rename(place / CARD)
+        self.step("card replaced")
+        sync(place)
+
+    def drop(self, volume: Volume) -> None:
+        """Let the volume go."""
+        place = self.place(volume)
+        gone = place.parent / f".old-{secrets.token_hex(8)}"
+        place.rename(gone)
+        self.step("volume withdrawn")
+        sync(place.parent)
+        shutil.rmtree(gone)
+        self.step("volume removed")
+
+    def sweep(self, project: Project) -> None:
+        """Remove what crashed commands left in a project. Under the lock."""
+        for entry in os.scandir(self.root / project.project):
+            if entry.name.startswith(".old-") or (entry.name.startswith(".new-") and _abandoned(entry.path)):
+                shutil.rmtree(entry.path, ignore_errors=True)
+        for volume, card in self.cards(project).items():
+            for name in os.listdir(self.place(volume)):
+                if name != CARD and name not in card.layers:
+                    (self.place(volume) / name).unlink(missing_ok=True)
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _abandoned(path: str) -> bool:
+    """Whether the maker of a workshop is gone."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return _locked(fd)
+    finally:
+        os.close(fd)
+
+
+def _names(directory: Path, kind: Callable[[str], object]) -> list[str]:
+    """Names of the directories that are named as such a thing."""
+    found = []
+    for entry in os.scandir(directory):
+        if entry.is_dir(follow_symlinks=False):
+            with contextlib.suppress(BadNameError):  # somebody else's directory, such as lost+found
+                kind(entry.name)
+                found.append(entry.name)
+    return found
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        data = file.read(CARD_BYTES_MAX + 1)
+    if len(data) > CARD_BYTES_MAX:
+        raise ValueError("it is too long")
+    return data.decode()
+
+
+def _write(path: Path, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with open(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(fd)
