@@ -1,12 +1,14 @@
 """What this machine must offer before we serve: the share, a state directory, an account, devices. All faults at once.
 
-Whatever touches the share is given SHARE_S: a dead NFS mount must become a sentence, not a hang.
+Whatever touches the share is given SHARE_S: a dead NFS mount must become a sentence, not a hang. One that answers with
+an error (EIO and ESTALE while its server restarts) is asked again before that becomes a sentence, too.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import TypeVar
@@ -20,6 +22,8 @@ from twinboot.privileges import account
 __all__ = ["SHARE_DIRECTORIES", "addresses", "check", "prepare_state", "served", "share_fault", "within"]
 
 SHARE_S = 10.0
+SHARE_TRIES = 3
+SHARE_PAUSE_S = 1.0
 SHARE_DIRECTORIES = ("dhcp", "hosts", "jumpstart", "boot", "state", "volumes")
 SHARELESS = ("journal", "dhcp")  # of a relay: all that a host needs to run which does nothing else
 NEEDED = ("dhcp", "hosts", "boot", "state")
@@ -27,18 +31,38 @@ T = TypeVar("T")
 
 
 def within(seconds: float, work: Callable[[], T], late: T) -> T:
-    """`work()`, or `late` when it has not answered in time (its thread is left behind: NFS cannot be interrupted)."""
+    """`work()`, or `late` when it has not answered in time (its thread is left behind: NFS cannot be interrupted).
+
+    The OSError of `work` is raised here.
+    """
     answer: list[T] = []
-    thread = threading.Thread(target=lambda: answer.append(work()), daemon=True)
+    failure: list[OSError] = []
+
+    def run() -> None:
+        try:
+            answer.append(work())
+        except OSError as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(seconds)
+    if failure:
+        raise failure[0]
     return answer[0] if answer else late
 
 
 def share_fault(config: Config) -> Fault | None:
     """What is wrong with the share, or None."""
     late: Fault | None = Fault(str(config.path), "site.share", f"{config.share} does not answer: is its NFS server up?")
-    return within(SHARE_S, lambda: _share_fault(config), late)
+    for tries_left in reversed(range(SHARE_TRIES)):
+        try:
+            return within(SHARE_S, lambda: _share_fault(config), late)
+        except OSError as error:
+            broken = f"{config.share}: {error.strerror}: see to the mount, and to its file server"
+        if tries_left:
+            time.sleep(SHARE_PAUSE_S)
+    return Fault(str(config.path), "site.share", broken)
 
 
 def _share_fault(config: Config) -> Fault | None:
