@@ -168,13 +168,17 @@ def lab_conf(port_number: int) -> ServiceConf:
 
 @pytest.fixture
 def start(lab_conf: ServiceConf) -> Iterator[Callable[..., Lab]]:
-    """Return a function that starts a daemon on loopback over a datastore; all are stopped afterwards."""
+    """Return a function that starts a daemon on loopback over a datastore; all are stopped afterwards.
+
+    `address` is what it takes for its own, so that several can be told apart.
+    """
     labs: list[tuple[Lab, threading.Thread]] = []
 
-    def run(records: Records, echo: Echo | None = None, **keys: object) -> Lab:
+    def run(records: Records, echo: Echo | None = None, address: str = "127.0.0.1", **keys: object) -> Lab:
         conf = replace(lab_conf, **keys)  # type: ignore[arg-type]
         (port,) = open_sockets(replace(conf, icmp_verify=False), ["lo"])
-        ports = [port._replace(echo=echo, interface=port.interface._replace(is_loopback=False))]
+        interface = port.interface._replace(is_loopback=False, address=ipv4_int(address))
+        ports = [port._replace(echo=echo, interface=interface)]
         events = Events()
         daemon = Daemon(conf, ports, records, [network("127.0.0.0/24")], events)
         ready = threading.Event()
