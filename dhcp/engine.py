@@ -91,6 +91,8 @@ def _discover(asked: Asked) -> Decision:
         if len(view.reservations_of(client_id)) > 1:
             decision = decision._replace(facts={**decision.fields, "detail": SEVERAL})
         return decision
+    if view.is_stale:
+        return silent(asked, "frozen")  # who takes our offer asks nobody else, and we could not keep it
     row = _offered_already(asked) or _held_already(asked) or _wished_for(asked) or _called(asked)
     row = row or view.free_for(client_id) or view.ended_before(_reclaimable_s(asked))
     return silent(asked, "full") if row is None else _offer(asked, row)
@@ -217,6 +219,8 @@ def _rebooting(asked: Asked, wanted: int) -> Decision:
     row = view.rows.get(wanted)
     if row is None or not asked.owns(row):
         if any(view.is_ours(other) and asked.owns(other) for other in view.bindings_of(asked.client_id)):
+            if view.is_stale:
+                return silent(asked, "frozen")
             return nak(asked, "Incorrect IP address.", "init-reboot")
         if wanted in view.network:
             return silent(asked, "unknown-client")
@@ -240,6 +244,8 @@ def _extend(asked: Asked, row: Binding, state: str) -> Decision:
     if row.flags & UNUSABLE:
         return silent(asked, "unusable")
     if not is_fixed(row) and not runs(row, asked.over_s):
+        if asked.view.is_stale:  # another server may have renewed it
+            return silent(asked, "frozen")
         return nak(asked, "Lease has expired.", state)
     plan = plan_for(asked, row.macro)
     lease_s = _lease(asked, row, plan.selected, negotiable=plan.selected.lease_negotiable)

@@ -37,8 +37,10 @@ class Mirror:
         try:
             delta = self._records.read(view.name, view.version)
         except RecordsError as error:
+            view.is_stale = True
             self._tell(view.name, (str(error),))
             return
+        view.is_stale = False
         if delta.whole or delta.rows or delta.gone:
             view.apply(delta)
         view.version = delta.version

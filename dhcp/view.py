@@ -113,6 +113,7 @@ class NetworkView:
         self.name = network.name
         self.owners = owners
         self.version = 0  # what Records.read last returned
+        self.is_stale = False  # it could not be read when last tried: what others have changed is not known
         self.rows: dict[int, Binding] = {}
         self.offers: dict[bytes, Offer] = {}
         self.heard: OrderedDict[bytes, tuple[bytes, int]] = (

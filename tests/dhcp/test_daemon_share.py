@@ -102,6 +102,8 @@ def test_while_the_share_hangs_what_is_stored_is_renewed_and_nothing_new_is_give
     assert 0 < int.from_bytes(left.options[o.LEASE_TIME], "big") <= LEASE_S
     lab.relay.send(MessageType.REQUEST, STRANGER, options=chosen(offer))
     assert renew(lab, RESERVED, 5).mac == RESERVED  # the stranger got no answer, not even a late one
+    lab.relay.send(MessageType.DISCOVER, "00:14:4f:00:00:08")
+    assert renew(lab, RESERVED, 5).mac == RESERVED  # nor does a newcomer get an offer that could not be kept
     assert events.kinds() == ["records.hung"]
 
     go_on(records, lab)
@@ -171,3 +173,16 @@ def test_what_was_edited_while_it_hung_counts_afterwards(
     assert share.commit([Change(NETWORK, None, reservation)])[0].outcome is Outcome.STORED
     go_on(records, lab)
     assert lab.relay.lease(STRANGER).yiaddr & 255 == 9
+
+
+def test_nobody_is_refused_by_what_was_last_known(start: Start, share: SunwFiles, records: WorkerRecords) -> None:
+    """Another server may have renewed a lease that is over by what we know."""
+    ended = make_binding("127.0.0.6", b"\1" + bytes_of(KNOWN), lease_s=int(time.time()) + 1)
+    assert share.commit([Change(NETWORK, None, ended)])[0].outcome is Outcome.STORED
+    lab = start(records)
+    stop(records)
+    time.sleep(1.1)
+    lab.relay.send(MessageType.REQUEST, KNOWN, ciaddr="127.0.0.6")
+    assert renew(lab, RESERVED, 5).mac == RESERVED
+    go_on(records, lab)
+    assert renew(lab, KNOWN, 6).message_type is MessageType.NAK
