@@ -1,0 +1,275 @@
+"""The local store: killed at whatever step, the same command again leaves it as if nothing had happened."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from storage.volumes import (
+    Access,
+    Chap,
+    LocalSettings,
+    LocalVolumes,
+    Outcome,
+    Project,
+    Snapshot,
+    Volume,
+    VolumesError,
+)
+from tests.volume_stores import AUTHORITY, Local, local
+
+SIZE = 4 * 2**20
+MASTERS, APPL = Project("masters"), Project("appl-1")
+MASTER, GUEST, NEW = Volume("masters", "osol"), Volume("appl-1", "vm-1"), Volume("appl-1", "vm-2")
+VERSION = Snapshot("masters", "osol", "v1")
+ACCESS = Access(("iqn.2026-11.test:hv1",))
+STEPS_MAX = 40
+KILLED = -signal.SIGKILL
+
+
+def prepared(path: Path, **options: bool) -> Local:
+    """A master with a snapshot, a clone that is exported, and one more project."""
+    kit = local(path, **options)
+    for project in (MASTERS, APPL, Project("empty")):
+        kit.store.make_project(project)
+    kit.store.create(MASTER, SIZE)
+    kit.store.snapshot(VERSION)
+    kit.store.clone(VERSION, GUEST)
+    kit.store.export(GUEST, ACCESS)
+    return kit
+
+
+VERBS: dict[str, Callable[[LocalVolumes], object]] = {
+    "make_project": lambda store: store.make_project(Project("appl-2")),
+    "create": lambda store: store.create(NEW, SIZE),
+    "clone": lambda store: store.clone(VERSION, NEW),
+    "snapshot of an exported volume": lambda store: store.snapshot(GUEST.snapshot("v1")),
+    "export": lambda store: store.export(MASTER, ACCESS),
+    "unexport": lambda store: store.unexport(GUEST),
+    "destroy a snapshot": lambda store: (store.unexport(GUEST), store.destroy(GUEST), store.destroy(VERSION)),
+    "destroy a project": lambda store: store.destroy(Project("empty")),
+}
+
+
+def picture(kit: Local) -> object:
+    """All that can be seen of a store, files on the disk included."""
+    infos = [info._replace(own_bytes=0) for info in kit.store.volumes()]
+    root = Path(kit.store.location)
+    files = sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+    standing = {iqn: one.initiators for iqn, one in kit.targets.standing().items()}
+    return kit.store.projects(), infos, files, standing
+
+
+def killed_at(path: Path, number: int, act: Callable[[LocalVolumes], object]) -> bool:
+    """Run a verb in a process that kills itself at its step `number`; False if it has no such step."""
+    seen = []
+
+    def step(name: str) -> None:
+        seen.append(name)
+        if len(seen) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = os.fork()
+    if child == 0:
+        try:
+            act(local(path, step=step).store)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == KILLED
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_killed_at_any_step_is_completed_or_undone_by_the_same_again(verb, tmp_path):
+    (tmp_path / "before").mkdir()
+    prepared(tmp_path / "before")
+    whole = local(shutil.copytree(tmp_path / "before", tmp_path / "whole"))
+    VERBS[verb](whole.store)
+    for number in range(1, STEPS_MAX):
+        place = shutil.copytree(tmp_path / "before", tmp_path / str(number))
+        if not killed_at(place, number, VERBS[verb]):
+            break
+        again = local(place)
+        assert again.store.faults() == ()
+        assert {outcome(part, again.store) for part in parts(verb)} <= {None, Outcome.EXISTS, Outcome.NOT_FOUND}
+        again.store.tend()
+        assert again.store.tend() == ()
+        assert picture(again) == picture(whole), f"killed at step {number}"
+    assert 2 <= number < STEPS_MAX - 1
+
+
+def outcome(verb: Callable[[LocalVolumes], object], store: LocalVolumes) -> Outcome | None:
+    try:
+        verb(store)
+    except VolumesError as error:
+        return error.outcome
+    return None
+
+
+def parts(verb: str) -> list[Callable[[LocalVolumes], object]]:
+    if verb == "destroy a snapshot":
+        return [lambda s: s.unexport(GUEST), lambda s: s.destroy(GUEST), lambda s: s.destroy(VERSION)]
+    return [VERBS[verb]]
+
+
+def test_an_export_that_fails_is_undone(tmp_path):
+    kit = prepared(tmp_path)
+    before = picture(kit)
+    kit.targets.fail = True
+    with pytest.raises(VolumesError, match="did not start"):
+        kit.store.export(MASTER, ACCESS)
+    assert picture(kit) == before
+
+
+def test_what_was_exported_is_exported_again_after_the_daemons_lost_everything(tmp_path):
+    kit = prepared(tmp_path)
+    kit.targets.forget()
+    assert kit.store.tend() == ("appl-1/vm-1: exported again",)
+    kit.views.down(GUEST.domain)
+    assert kit.store.tend() == ("appl-1/vm-1: exported again",)
+    assert kit.store.tend() == ()
+
+
+def test_targets_that_nobody_asked_for_are_ended(tmp_path):
+    kit = prepared(tmp_path)
+    kit.targets.up(MASTER.iqn(AUTHORITY), tmp_path, ACCESS)
+    assert kit.store.tend() == (f"{MASTER.iqn(AUTHORITY)}: ended, it is not exported",)
+
+
+def test_trouble_with_one_export_is_told_and_does_not_raise(tmp_path):
+    kit = prepared(tmp_path)
+    kit.targets.forget()
+    kit.targets.fail = True
+    (told,) = kit.store.tend()
+    assert told.startswith("appl-1/vm-1")
+    assert "tgtd did not start" in told
+
+
+def test_of_many_who_clone_to_one_name_one_wins(tmp_path):
+    prepared(tmp_path)
+    outcomes: list[object] = []
+
+    def clone() -> None:
+        try:
+            local(tmp_path).store.clone(VERSION, NEW)
+            outcomes.append("made")
+        except VolumesError as error:
+            outcomes.append(error.outcome)
+
+    threads = [threading.Thread(target=clone) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, outcomes)) == [str(Outcome.EXISTS)] * 5 + ["made"]
+
+
+def test_a_damaged_card_hides_its_volume_and_stops_destruction(tmp_path):
+    kit = prepared(tmp_path)
+    card = Path(kit.store.location) / "appl-1" / "vm-1" / "volume.json"
+    for text in ("", "[]", "{}", '{"format": 9}', "\x00", "x" * (2 << 20)):
+        card.write_text(text)
+        assert [info.name for info in kit.store.volumes()] == [MASTER]
+        (fault,) = kit.store.faults()
+        assert str(card) in fault
+        with pytest.raises(VolumesError, match="nothing is destroyed now"):
+            kit.store.destroy(VERSION)
+        with pytest.raises(VolumesError):
+            kit.store.create(GUEST, SIZE)
+
+
+def test_a_clone_takes_no_space_and_reads_as_its_master(tmp_path):
+    kit = local(tmp_path)
+    image = tmp_path / "disk.img"
+    image.write_bytes(os.urandom(SIZE))
+    kit.store.make_project(MASTERS)
+    kit.store.make_project(APPL)
+    kit.store.load(MASTER, image)
+    kit.store.snapshot(VERSION)
+    kit.store.clone(VERSION, GUEST)
+    master, guest = kit.store.volumes(MASTERS)[0], kit.store.volumes(APPL)[0]
+    assert master.own_bytes >= SIZE
+    assert guest.own_bytes < SIZE / 4
+    head = Path(kit.store.location) / "appl-1" / "vm-1" / "layer-0.qcow2"
+    subprocess.run(["qemu-img", "compare", "-q", str(head), str(image)], check=True)
+
+
+def test_without_fuse_it_copies_and_says_so(tmp_path):
+    kit = prepared(tmp_path, fuse=False)
+    assert not kit.store.thin
+    assert "full copies" in kit.store.caveat
+    assert {path.suffix for path in Path(kit.store.location).rglob("layer-*")} == {".raw"}
+    assert kit.store.tend() == ()
+    kit.store.unexport(GUEST)
+    kit.store.destroy(GUEST)
+    kit.store.destroy(VERSION)
+    assert [path.name for path in Path(kit.store.location).rglob("layer-*")] == ["layer-0.raw"]
+
+
+def test_qcow2_volumes_cannot_be_exported_where_fuse_is_lost_but_can_be_copied(tmp_path):
+    prepared(tmp_path)
+    kit = local(tmp_path, fuse=False)
+    with pytest.raises(VolumesError, match="/dev/fuse"):
+        kit.store.export(MASTER, ACCESS)
+    kit.store.clone(VERSION, NEW)
+    kit.store.export(NEW, ACCESS)
+
+
+def test_an_image_that_reads_other_files_is_refused(tmp_path):
+    kit = prepared(tmp_path)
+    (tmp_path / "secret").write_bytes(b"x" * 1024)
+    trap = tmp_path / "trap.qcow2"
+    make = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(tmp_path / "secret"), "-F", "raw", str(trap)]
+    subprocess.run(make, check=True)
+    with pytest.raises(VolumesError, match=r"it needs .*secret") as caught:
+        kit.store.load(NEW, trap)
+    assert caught.value.outcome is Outcome.INVALID
+
+
+def test_one_chap_user_has_one_secret(tmp_path):
+    kit = prepared(tmp_path)
+    kit.store.export(MASTER, ACCESS._replace(chap=Chap("hv", "secretsecret12")))
+    kit.store.unexport(GUEST)
+    with pytest.raises(VolumesError, match="another secret at masters/osol"):
+        kit.store.export(GUEST, ACCESS._replace(chap=Chap("hv", "secretsecret34")))
+
+
+def test_foreign_directories_are_left_alone(tmp_path):
+    kit = prepared(tmp_path)
+    root = Path(kit.store.location)
+    (root / "lost+found").mkdir()
+    (root / "appl-1" / "Notes").mkdir()
+    kit.store.tend()
+    assert (root / "appl-1" / "Notes").is_dir()
+    assert kit.store.projects() == [APPL, Project("empty"), MASTERS]
+
+
+def test_wrong_settings_are_told_at_once(tmp_path):
+    with pytest.raises(VolumesError, match="ADDRESS:PORT"):
+        LocalVolumes(LocalSettings(tmp_path, tmp_path, AUTHORITY, "here"))
+    with pytest.raises(VolumesError, match="shorter path"):
+        LocalVolumes(LocalSettings(tmp_path, tmp_path / ("x" * 120), AUTHORITY))
+
+
+@pytest.mark.root
+def test_a_full_disk_refuses_and_leaves_nothing_half_made(tmp_path):
+    store = tmp_path / "store"
+    store.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(store)], check=True)
+    try:
+        kit = local(tmp_path)
+        kit.store.make_project(APPL)
+        image = tmp_path / "disk.img"
+        image.write_bytes(os.urandom(SIZE))
+        with pytest.raises(VolumesError) as caught:
+            kit.store.load(NEW, image)
+        assert caught.value.outcome is Outcome.FULL
+        assert "free some space" in str(caught.value)
+        assert kit.store.volumes() == []
+        assert list((store / "appl-1").iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", str(store)], check=True)
