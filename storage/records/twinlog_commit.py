@@ -9,7 +9,8 @@ Rules, each with its reason (the other half is `twinlog_log`):
 4. Who slept for hours may get a number that compaction made free again. Hence the look after the link: if a snapshot
    stands at or above the number, the batch counts only as far as that snapshot holds its rows.
 5. Whatever else fails after a link was tried: the outcome is "unavailable", the draft is undone, and the next look at
-   the log finds out what became of it, as with anybody's batch.
+   the log finds out what became of it, as with anybody's batch. It syncs the folder first, lest our own name, seen
+   again, be believed and then go with the power.
 
 A crash between any two calls leaves a temporary file at most, which is swept when it has aged.
 """
@@ -71,6 +72,7 @@ class Commit:
             return error
         except OSError as error:
             self._undo()
+            log.is_doubtful = True
             return log.error(error)
         finally:
             self._drop_tmp()

@@ -85,6 +85,8 @@ class Log:
     grown_bytes: int = 0
     latest_bytes: int = 0
     """Size of the last batch of our own."""
+    is_doubtful: bool = False
+    """Whether a commit of ours failed, so that its name may be there without being on the disk."""
     _counts: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _looked_s: float = float("-inf")
     _stamp: Stamp | None = None
@@ -123,6 +125,9 @@ class Log:
     def follow(self) -> None:
         """Apply what others have committed; RecordsError, OSError."""
         try:
+            if self.is_doubtful:
+                self.files.sync(FOLDER)
+                self.is_doubtful = False
             news = self.news()
         except FileNotFoundError:
             self._absent()

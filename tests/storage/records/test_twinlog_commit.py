@@ -76,6 +76,18 @@ def test_an_outcome_that_is_not_known_is_never_called_stored(share, pair, bindin
     assert add(odd, binding(10)) == [Outcome.EXISTS if landed else Outcome.STORED]
 
 
+def test_a_name_that_could_not_be_synced_is_believed_only_when_it_is(share, server, pair, binding):
+    odd, _, view, _ = pair
+    view.before = lambda verb, *_: failing(errno.EIO)() if verb == "sync" else None
+    assert add(odd, binding(10)) == [Outcome.UNAVAILABLE]
+    with pytest.raises(RecordsError):
+        odd.read(NET)
+    view.before = lambda *_: None
+    assert len(odd.read(NET).rows) == 1
+    left = share.crashed(names_survive=False, torn=lambda data: data)
+    assert len(server(left).read(NET).rows) == 1
+
+
 def test_an_error_that_passes_when_a_new_batch_is_opened_is_not_told(pair, binding):
     odd, even, view, _ = pair
     add(even, binding(10))
