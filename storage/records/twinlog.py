@@ -79,6 +79,7 @@ class TwinLog:
         try:
             if FOLDER in files.names():
                 self._log.reload()
+                self._begin_time()
         except OSError as error:
             raise records_error(error, self.location) from error
 
@@ -199,6 +200,12 @@ class TwinLog:
         if all(result.outcome in _KNOWN_FATES for result in results):
             self._copies.replace(found, self._log.state.frozen(), keep=bool(problems))
         return sum(result.outcome is Outcome.STORED for result in results), problems
+
+    def _begin_time(self) -> None:
+        """Learn how late it is by the share at the least; OSError."""
+        if self._log.state.number:
+            with contextlib.suppress(FileNotFoundError):  # compacted meanwhile
+                self._share_clock.begin(f"{FOLDER}/{log_name(self._log.state.number)}")
 
     def _see_time(self) -> None:
         """Learn the share's time by a file made for the purpose, where no commit has told it for a while."""

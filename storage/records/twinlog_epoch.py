@@ -9,11 +9,14 @@ own clock with it (`dhcp.clocks`). Rules:
 3. Where nothing is committed for `OLD_S`, a file is written and removed to see: the share may have failed over to
    another clock, and ours may run at another pace.
 4. What goes wrong changes nothing: what was seen last goes on to count.
+5. Until it was seen for the first time, which takes a share that can be written, the newest file is a lower bound: it
+   cannot be earlier by the share than when that was written. Without this a server that starts on a read-only share
+   would have its own clock alone to believe, and one that is hours ahead would give everybody's addresses away.
 """
 
 from dataclasses import dataclass
 
-from storage.records.files import Files
+from storage.records.files import Files, again
 from storage.records.twinlog_clock import Clock
 
 WRITE_MAX_S = 1.0
@@ -35,7 +38,7 @@ class ShareClock:
     def is_old(self) -> bool:
         """Tell whether it is time to write a file for no other purpose; not again for a while if that fails."""
         now = self.clock.now()
-        if now - max(self._seen_s, self._tried_s) < OLD_S:
+        if now - max(self._seen_s, self._tried_s) < (OLD_S if self._is_seen else EVERY_S):
             return False
         self._tried_s = now
         return True
@@ -43,11 +46,23 @@ class ShareClock:
     def observe(self, name: str, began: float) -> None:
         """Read the clock off a file of ours that was written since `began` (monotonic), if it is time to."""
         now = self.clock.now()
-        if now - began > WRITE_MAX_S or (now - self._seen_s < EVERY_S and not self.files.stat_is_current):
+        is_exact = now - began <= WRITE_MAX_S
+        if now - self._seen_s < EVERY_S and not self.files.stat_is_current:
+            return
+        if not is_exact and self._is_seen:
             return
         try:
-            stamp = self.files.stat(name)
+            self.begin(name)
         except OSError:
             return
-        self.epoch = stamp.mtime_ns / 1e9 - now
-        self._seen_s = now
+        if is_exact:
+            self._seen_s = now
+
+    def begin(self, name: str) -> None:
+        """Take the time when a file was written for that of now: no later than it is. OSError."""
+        now = self.clock.now()
+        self.epoch = again(lambda: self.files.stat(name)).mtime_ns / 1e9 - now
+
+    @property
+    def _is_seen(self) -> bool:
+        return self._seen_s > float("-inf")

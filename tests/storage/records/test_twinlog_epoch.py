@@ -103,15 +103,34 @@ def test_where_a_look_is_a_request_there_is_one_a_second(log: TwinLog, clock: Cl
     assert share.looks > looks
 
 
-def test_a_write_that_took_long_tells_nothing(share: Share, clock: Clock) -> None:
+def test_a_write_that_took_long_tells_a_lower_bound_at_first_and_nothing_later(share: Share, clock: Clock) -> None:
     share.write("file", [b""])
     seen = ShareClock(share, clock)
-    seen.observe("file", clock.now() - WRITE_MAX_S - 0.1)
-    assert seen.epoch is None
     seen.observe("gone", clock.now())
     assert seen.epoch is None
+    seen.observe("file", clock.now() - WRITE_MAX_S - 0.1)
+    first = seen.epoch
+    assert first is not None
+    assert seen.is_old()  # there may be better
     seen.observe("file", clock.now())
-    assert seen.epoch is not None
+    share.ahead_s = 0.0
+    clock.ahead_s += EVERY_S
+    seen.observe("file", clock.now() - WRITE_MAX_S - 0.1)
+    assert seen.epoch == first
+    assert not seen.is_old()
+
+
+def test_one_that_starts_on_a_read_only_share_knows_how_late_it_is_at_the_least(
+    log: TwinLog, share: Share, clock: Clock
+) -> None:
+    share.breaks = OSError(30, "Read-only file system")
+    other = TwinLog(share, server="even", clock=clock, background=lambda job: job())
+    assert ahead_s(other, clock) == pytest.approx(AHEAD_S, abs=NEAR_S)
+    other.tend()
+    share.breaks, share.ahead_s = None, 0.0
+    clock.ahead_s += EVERY_S
+    other.tend()  # tried again soon, and seen
+    assert ahead_s(other, clock) == pytest.approx(0.0, abs=NEAR_S)
 
 
 @pytest.mark.parametrize("look", ["tend", "rescan"])
@@ -127,9 +146,9 @@ def test_an_idle_server_makes_a_file_to_see_and_removes_it(look: str, log: TwinL
 
 def test_one_that_starts_learns_it_before_its_first_answer(log: TwinLog, share: Share, clock: Clock) -> None:
     other = TwinLog(share, server="even", clock=clock, background=lambda job: job())
-    assert other.epoch() is None
+    share.ahead_s = 2 * AHEAD_S
     other.rescan()
-    assert ahead_s(other, clock) == pytest.approx(AHEAD_S, abs=NEAR_S)
+    assert ahead_s(other, clock) == pytest.approx(2 * AHEAD_S, abs=NEAR_S)
 
 
 def test_a_full_share_changes_nothing_and_is_not_tried_all_the_time(log: TwinLog, clock: Clock, share: Share) -> None:
@@ -157,7 +176,6 @@ def test_it_comes_through_the_worker(tmp_path: Path) -> None:
     log.create("dhcptab")
     worker = WorkerRecords(lambda: open_twinlog(tmp_path), str(tmp_path), lambda kind, **fields: None)
     try:
-        assert worker.epoch() is None
         worker.rescan()
         epoch = worker.epoch()
         assert epoch is not None
