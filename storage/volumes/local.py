@@ -63,6 +63,7 @@ class LocalVolumes:
         step: Step = _nothing,
     ) -> None:
         authority = iqn_authority(settings.authority)
+        settings = settings._replace(run_dir=settings.run_dir.absolute())
         self._views = views or FuseViews(settings.run_dir)
         targets = targets or Tgt(settings.run_dir, settings.portal)
         self._step = step
@@ -96,6 +97,7 @@ class LocalVolumes:
 
     def load(self, volume: Volume, image: Path, progress: Progress | None = None) -> None:
         """Convert the image into a layer."""
+        image = image.absolute()  # `nbd:host` may be a file's name, but to QEMU it is an address
         form = local_image.stranger(image)
 
         def build(place: Path) -> Card:

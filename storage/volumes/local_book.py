@@ -141,6 +141,9 @@ class Book:
                 volume = parent.volume(name)
                 try:
                     found[volume] = parse(_text(self.place(volume) / CARD), volume)
+                except FileNotFoundError:
+                    if self.place(volume).exists():  # else it went while we looked
+                        faults.append(f"{self.place(volume) / CARD}: missing: restore it, or move the directory away")
                 except (OSError, ValueError, KeyError, TypeError) as error:
                     faults.append(f"{self.place(volume) / CARD}: {error}: restore it, or move the directory away")
         self.faults = tuple(faults)
@@ -215,7 +218,7 @@ class Book:
                 shutil.rmtree(entry.path, ignore_errors=True)
         for volume, card in self.cards(project).items():
             for name in os.listdir(self.place(volume)):
-                if name != CARD and name not in card.layers:
+                if name == CARD + ".new" or (name.startswith("layer-") and name not in card.layers):
                     (self.place(volume) / name).unlink(missing_ok=True)
 
 
@@ -239,7 +242,13 @@ def _abandoned(path: str) -> bool:
 def _names(directory: Path, kind: Callable[[str], object]) -> list[str]:
     """Names of the directories that are named as such a thing."""
     found = []
-    for entry in os.scandir(directory):
+    try:
+        entries = list(os.scandir(directory))
+    except FileNotFoundError:
+        return []  # it went while we looked
+    except OSError as error:
+        raise os_failed(error, directory) from error
+    for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             with contextlib.suppress(BadNameError):  # somebody else's directory, such as lost+found
                 kind(entry.name)

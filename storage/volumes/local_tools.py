@@ -24,6 +24,8 @@ SAYINGS = (
     ('Failed to get "write" lock', Outcome.BUSY, "another process has this disk open: end it first"),
     ('Failed to get shared "write" lock', Outcome.BUSY, "another process has this disk open: end it first"),
     ("this target is still active", Outcome.BUSY, "shut the guest down first"),
+    ("Directory not empty", Outcome.IN_USE, "look what is in it: something is being made there, or is not ours"),
+    ("No such file or directory", Outcome.NOT_FOUND, "it has just gone: look again"),
     ("Permission denied", Outcome.DENIED, "give this user read and write access to it"),
     ("Read-only file system", Outcome.DENIED, "mount it read-write"),
 )

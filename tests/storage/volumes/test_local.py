@@ -245,7 +245,28 @@ def test_foreign_directories_are_left_alone(tmp_path):
     (root / "appl-1" / "Notes").mkdir()
     kit.store.tend()
     assert (root / "appl-1" / "Notes").is_dir()
+    (root / "appl-1" / "vm-1" / "notes.txt").write_text("do not touch")
+    kit.store.tend()
+    assert (root / "appl-1" / "vm-1" / "notes.txt").exists()
     assert kit.store.projects() == [APPL, Project("empty"), MASTERS]
+    (root / "empty" / "Notes").write_text("do not touch")
+    with pytest.raises(VolumesError, match="look what is in it") as caught:
+        kit.store.destroy(Project("empty"))
+    assert caught.value.outcome is Outcome.IN_USE
+
+
+def test_a_volume_without_its_card_is_named(tmp_path):
+    kit = prepared(tmp_path)
+    (Path(kit.store.location) / "appl-1" / "vm-1" / "volume.json").unlink()
+    assert "missing: restore it" in kit.store.faults()[0]
+
+
+def test_a_file_that_is_named_as_an_address_is_a_file(tmp_path, monkeypatch):
+    kit = prepared(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("nbd:localhost:1").write_bytes(bytes(SIZE))
+    kit.store.load(NEW, Path("nbd:localhost:1"))
+    assert NEW in [info.name for info in kit.store.volumes()]
 
 
 def test_wrong_settings_are_told_at_once(tmp_path):
