@@ -189,12 +189,18 @@ def _selecting(asked: Asked, server_id: bytes) -> Decision:
 
 
 def _to_another(asked: Asked, server: int) -> Decision:
-    """The client took another server's offer: ours ends. If that is one of ours and dead, finish what it began."""
-    is_peer = server in asked.world.conf.owner_ip
-    if not is_peer or not asked.world.finishing:
-        reason = PEER_FIRST if is_peer else "other-server"
-        return silent(asked, reason, forget=asked.client_id, server=ipv4_text(server))
+    """The client took another server's offer: ours ends. If that is one of ours and dead, finish what it began.
+
+    Until it is known whether that is alive, the address is kept from others as if we had offered it.
+    """
     row = None if asked.wanted is None else asked.view.rows.get(asked.wanted)
+    if server not in asked.world.conf.owner_ip:
+        return silent(asked, "other-server", forget=asked.client_id, server=ipv4_text(server))
+    if not asked.world.finishing:
+        decision = silent(asked, PEER_FIRST, forget=asked.client_id, server=ipv4_text(server))
+        if row is None or row.client_id == asked.client_id or not _is_available(asked, row):
+            return decision
+        return decision._replace(forget=None, remember=Offer(asked.client_id, asked.mac, row.address, 0))
     reservation = asked.view.reservation_of(asked.client_id)
     if row is None or (reservation is not None and reservation.address != row.address):
         return silent(asked, "no-offer")  # none that it can have got

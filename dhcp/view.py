@@ -146,6 +146,8 @@ class NetworkView:
                 self._remove(key)
         for row in delta.rows:
             self.put(row)
+            if isinstance(row, Binding) and self._offered.get(row.address) == row.client_id:
+                self.forget(row.client_id)  # the other server gave it
 
     def put(self, row: Row) -> None:
         """Take over one row as it is stored now."""

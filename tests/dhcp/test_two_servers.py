@@ -348,8 +348,18 @@ def test_a_repeat_finds_the_address_gone_and_is_not_answered(make_pair: Callable
     offer = pair.odd.discover(mac(1))
     taken = request(mac(1), offer)
     assert pair.even.is_silent_about(taken)
-    pair.lease(mac(2), pair.even)
+    row = pair.row(offer.yiaddr)
+    pair.odd.records.commit([Change(NETWORK, row, row._replace(client_id=b"\1other", lease_s=int(NOW_S) + 600))])
     assert again(pair, pair.even, taken, 4.0) == []
+
+
+def test_the_peer_keeps_the_address_for_who_may_have_to_ask_again(make_pair: Callable[..., Pair]) -> None:
+    pair = make_pair([FIRST])
+    taken = request(mac(1), pair.odd.discover(mac(1)))
+    assert pair.even.is_silent_about(taken)
+    assert pair.even.is_silent_about(make_packet(MessageType.DISCOVER, mac(2)))
+    (ack,) = again(pair, pair.even, taken, 1.0)
+    assert kind(ack) is MessageType.ACK
 
 
 def test_a_transaction_id_that_comes_around_is_no_repeat(pair: Pair) -> None:
