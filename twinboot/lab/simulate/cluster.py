@@ -173,7 +173,7 @@ class Cluster:
         self._fault("calm", "no more faults")
         settle(self.clients)
         clockwork.run(scenario.faults_s + scenario.settle_s)
-        if scenario.spare > self.checker.declined:
+        if scenario.spare > self.checker.declined and scenario.clocks_agree:
             self.checker.all_served(scenario.settle_s - 60.0, 2 * RETRY_LAST_S)
         for server in self.servers:
             server.kill(1e9)

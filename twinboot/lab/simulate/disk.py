@@ -16,7 +16,7 @@ UNDO_MAX = 20_000
 
 
 class Node(NamedTuple):
-    """A file: content, number (as an inode has), time of the last change."""
+    """A file: content, number (as an inode has), time of the last change by the share's clock."""
 
     data: bytes
     number: int
@@ -93,10 +93,14 @@ class Folder:
 
 
 class Disk:
-    """Folders by name; "" is the share itself. Every method is one indivisible operation; OSError as POSIX has it."""
+    """Folders by name; "" is the share itself; `clock_error_s` is what its clock is wrong.
+
+    Every method is one indivisible operation; OSError as POSIX has it.
+    """
 
     def __init__(self) -> None:
         self.folders: dict[str, Folder] = {"": Folder()}
+        self.clock_error_s = 0.0
         self._numbers = 0
 
     def folder(self, name: str) -> Folder:
@@ -118,7 +122,7 @@ class Disk:
         if name in folder.now:
             raise problem(errno.EEXIST, path)
         self._numbers += 1
-        folder.put(name, Node(data, self._numbers, now_s), now_s)
+        folder.put(name, Node(data, self._numbers, now_s + self.clock_error_s), now_s)
 
     def fill(self, path: str, data: bytes, now_s: float) -> None:
         """Give a file that was just created its content, durably; nothing happens if it was removed meanwhile.
@@ -128,7 +132,7 @@ class Disk:
         folder, name = self._split(path)
         node = folder.now.get(name)
         if node is not None:
-            folder.now[name] = Node(data, node.number, now_s)
+            folder.now[name] = Node(data, node.number, now_s + self.clock_error_s)
 
     def link(self, path: str, new: str, now_s: float) -> None:
         """Give a file a second name, unless that is taken: the put-if-absent of every file system."""

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from twinboot.lab.simulate.clockwork import Clockwork
 from twinboot.lab.simulate.disk import Disk
 from twinboot.lab.simulate.network import Network
-from twinboot.lab.simulate.scenario import CLOCK_ERROR_MAX_S, Scenario
+from twinboot.lab.simulate.scenario import Scenario
 from twinboot.lab.simulate.server import Server
 
 RESTART_MAX_S = 20.0
@@ -91,7 +91,9 @@ def _fail_over(place: Place, _: Server) -> str:
     for_s = place.draw_s(2.0, 15.0, 90.0)
     for server in place.servers:
         server.mount.weather.hung_until_s = place.clockwork.now_s + for_s
-    return f"the share is gone for everybody for {for_s:.0f} s"
+    error_s = place.scenario.share_error_max_s * place.rng.uniform(-1.0, 1.0)
+    place.disk.clock_error_s = error_s
+    return f"the share is gone for everybody for {for_s:.0f} s, then its clock is {error_s:+.1f} s wrong"
 
 
 def _weather(name: str, low: float, high: float) -> Callable[[Place, Server], str]:
@@ -124,7 +126,7 @@ def _export(name: str) -> Callable[[Place, Server], str]:
 def _clock(place: Place, server: Server) -> str:
     if place.scenario.is_local:
         return "keeps its clock: it is one host's"
-    server.clock.error_s = place.rng.uniform(-CLOCK_ERROR_MAX_S, CLOCK_ERROR_MAX_S)
+    server.clock.error_s = place.scenario.clock_error_max_s * place.rng.uniform(-1.0, 1.0)
     return f"has its clock set to {server.clock.error_s:+.1f} s"
 
 
@@ -140,17 +142,27 @@ def _wire(name: str, low: float, high: float) -> Callable[[Place, Server], str]:
     return fault
 
 
-def _cut_server(place: Place, server: Server) -> str:
+def _cut(place: Place, server: Server, other: str) -> str:
+    """Cut a server off from others: it hears them not, they hear it not, or both."""
     for_s = place.draw_s(5.0, 60.0, 600.0)
-    place.network.cut[(server.name, "*")] = place.clockwork.now_s + for_s
-    return f"is cut off from all clients for {for_s:.0f} s"
+    ways, what = place.rng.choice(
+        (
+            (((server.name, other), (other, server.name)), "is cut off from"),
+            (((server.name, other),), "sends in vain to"),
+            (((other, server.name),), "does not hear"),
+        )
+    )
+    for way in ways:
+        place.network.cut(*way, place.clockwork.now_s + for_s)
+    return f"{what} {'anybody' if other == '*' else other} for {for_s:.0f} s"
+
+
+def _cut_server(place: Place, server: Server) -> str:
+    return _cut(place, server, "*")
 
 
 def _cut_client(place: Place, server: Server) -> str:
-    for_s, client = place.draw_s(5.0, 60.0, 600.0), place.rng.choice(place.clients)
-    pair = (server.name, client) if server.name < client else (client, server.name)
-    place.network.cut[pair] = place.clockwork.now_s + for_s
-    return f"and {client} do not hear one another for {for_s:.0f} s"
+    return _cut(place, server, place.rng.choice(place.clients))
 
 
 def _operator(place: Place, _: Server) -> str:
@@ -196,9 +208,8 @@ def begin(place: Place, tell: Callable[[str, str], None]) -> None:
 
 def calm(place: Place) -> None:
     """End all faults; pauses have ended, for none is drawn to last longer."""
-    network = place.network
-    network.loss = network.doubled = network.late_s = 0.0
-    network.cut.clear()
+    place.network.mend()
+    place.disk.clock_error_s = 0.0
     for server in place.servers:
         weather = server.mount.weather
         weather.hung_until_s = weather.failing = weather.lost = 0.0

@@ -17,7 +17,7 @@ class Network:
         self.loss = 0.0  # the part of packets that vanish
         self.doubled = 0.0  # the part that arrive twice
         self.late_s = 0.0  # added to the delay, from nothing to so much: packets overtake one another
-        self.cut: dict[tuple[str, str], float] = {}  # (station, station) -> until when nothing passes, both ways
+        self._cut: dict[tuple[str, str], float] = {}  # (source, target) -> until when nothing passes
         self.carried = 0
         self._clockwork = clockwork
         self._random = rng.random
@@ -27,9 +27,18 @@ class Network:
         """Let a station receive."""
         self._receivers[name] = receiver
 
+    def cut(self, source: str, target: str, until_s: float) -> None:
+        """Let nothing pass that way until then; "*" stands for everybody."""
+        self._cut[(source, target)] = until_s
+
+    def mend(self) -> None:
+        """End all that is wrong with the wire."""
+        self.loss = self.doubled = self.late_s = 0.0
+        self._cut.clear()
+
     def send(self, source: str, target: str, data: bytes) -> None:
         """Send a packet; it may arrive never, once or more than once."""
-        if self.cut and self._is_cut(source, target):
+        if self._cut and self._is_cut(source, target):
             return
         draw = self._random
         copies = 1
@@ -45,5 +54,4 @@ class Network:
 
     def _is_cut(self, source: str, target: str) -> bool:
         now_s = self._clockwork.now_s
-        pair = (source, target) if source < target else (target, source)
-        return any(self.cut.get(key, 0.0) > now_s for key in (pair, (pair[0], "*"), (pair[1], "*")))
+        return any(self._cut.get(way, 0.0) > now_s for way in ((source, target), (source, "*"), ("*", target)))

@@ -10,8 +10,8 @@ Modelled after measurements of Linux clients on NFSv3 and v4.1 with default moun
 * A reply may be lost: the operation is done, and the caller hears EIO or ETIMEDOUT, or, after a repetition, that the
   name is there already or gone already.
 * A full disk takes what is written and fails the sync, once, leaving a torn file. An export may turn read-only.
-* The share may hang: a hard mount waits; behind a deadline the caller gets ETIMEDOUT, and what it asked for may still
-  happen when the share comes back.
+* The share may hang: a hard mount waits; behind a deadline the caller gets ETIMEDOUT, from then on at once, and what it
+  asked for may still happen when the share comes back.
 
 On a local disk nothing is old, but names are durable only after `sync`, and times tick every few milliseconds.
 """
@@ -56,6 +56,7 @@ class Mount:
     def __init__(self, disk: Disk, clockwork: Clockwork, rng: Random, weather: Weather) -> None:
         self.weather = weather
         self.operations = 0
+        self._given_up_s = 0.0  # the hang that has cost a deadline already
         self._ambush: tuple[int, Callable[[], object]] = (0, lambda: None)
         self._disk = disk
         self._clockwork = clockwork
@@ -147,7 +148,8 @@ class Mount:
     def _listing(self, folder: str) -> list[str]:
         draw = self._random
         self._unfound.clear()
-        return self._disk.folder(folder).names(self._as_of(folder, LISTING_AGE_MAX_S), lambda: draw() < 0.5)
+        files = self._disk.folder(folder).names(self._as_of(folder, LISTING_AGE_MAX_S), lambda: draw() < 0.5)
+        return files if folder else [*files, *filter(None, self._disk.folders)]
 
     def _found(self, path: str) -> Node:
         now_s = self._clockwork.now_s
@@ -231,7 +233,10 @@ class Mount:
             if not weather.deadline_s:
                 task.sleep(weather.hung_until_s - self._clockwork.now_s + 0.01 * self._random())
                 continue
+            if self._given_up_s == weather.hung_until_s:
+                raise problem(errno.ETIMEDOUT, path)
             task.sleep(weather.deadline_s)
+            self._given_up_s = weather.hung_until_s
             flying, task.flying = task.flying, None
             if flying is not None and self._random() < 0.7:
                 self._land(flying, weather.hung_until_s - self._clockwork.now_s + self._uniform(0.0, 2.0))
