@@ -112,8 +112,10 @@ class LocalVolumes:
 
         def build(place: Path) -> Card:
             judge.the_origin(snapshot, self._book.disks())
-            parent = self._book.cards(Project(snapshot.project))[snapshot.parent]
-            below = next(kept.layer for kept in parent.kept if kept.name == snapshot)
+            parent = self._book.card(snapshot.parent)
+            below = next((kept.layer for kept in parent.kept if kept.name == snapshot), "") if parent else ""
+            if parent is None or not below:
+                raise VolumesError(Outcome.NOT_FOUND, f"{snapshot}: it has just been destroyed")
             layer = f"layer-0.{self._form}"
             if self.thin:
                 base = f"../../{snapshot.project}/{snapshot.volume}/{below}"
@@ -228,10 +230,9 @@ class LocalVolumes:
             card = build(place)
             self._step("layer made")
             with self._book.lock():
-                cards = _disks(self._cards())
-                judge.may_create(volume, self._book.projects(), cards)
+                judge.may_create(volume, self._book.projects(), self._book.disks())
                 if card.origin:
-                    judge.the_origin(card.origin, cards)
+                    judge.the_origin(card.origin, self._book.disks())
                 self._book.publish(place, card)
 
     def _frozen(self, card: Card, snapshot: Snapshot) -> Card:

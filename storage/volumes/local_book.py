@@ -21,7 +21,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -149,9 +149,16 @@ class Book:
         self.faults = tuple(faults)
         return dict(sorted(found.items()))
 
+    def card(self, volume: Volume) -> Card | None:
+        """One volume; None if it is not there or cannot be read."""
+        try:
+            return parse(_text(self.place(volume) / CARD), volume)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
     def disks(self) -> Disks:
-        """All volumes, as verdicts need them."""
-        return {name: card.disk for name, card in self.cards().items()}
+        """All volumes, as verdicts need them; only those that a verdict asks for are read."""
+        return _Disks(self)
 
     def make_project(self, project: Project) -> None:
         """Make the directory; FileExistsError."""
@@ -220,6 +227,25 @@ class Book:
             for name in os.listdir(self.place(volume)):
                 if name == CARD + ".new" or (name.startswith("layer-") and name not in card.layers):
                     (self.place(volume) / name).unlink(missing_ok=True)
+
+
+class _Disks(Mapping[Volume, Disk]):
+    """Read as it is asked for: a clone among a thousand volumes looks at two."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+
+    def __getitem__(self, volume: Volume) -> Disk:
+        card = self._book.card(volume)
+        if card is None:
+            raise KeyError(volume)
+        return card.disk
+
+    def __iter__(self) -> Iterator[Volume]:
+        return iter(self._book.cards())
+
+    def __len__(self) -> int:
+        return len(self._book.cards())
 
 
 def _locked(fd: int) -> bool:
