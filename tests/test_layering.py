@@ -49,7 +49,7 @@ PURE = {
     "storage": (
         *("records/rows", "records/port", "records/codec"),
         *("records/postgresql_rows", "records/postgresql_schema"),
-        *("volumes/names", "volumes/port", "volumes/judge"),
+        *("volumes/names", "volumes/port", "volumes/judge", "volumes/forecast"),
         *("records/twinlog_text", "records/twinlog_state", "records/twinlog_turns", "records/twinlog_publish"),
     ),
     "twinboot": (

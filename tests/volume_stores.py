@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,13 +87,15 @@ class Local(NamedTuple):
         self.targets.users[volume.iqn(AUTHORITY)] = set(initiators)
 
 
-def local(path: Path, *, fuse: bool = True, step: Step = lambda _: None) -> Local:
+def local(
+    path: Path, *, fuse: bool = True, step: Step = lambda _: None, now: Callable[[], float] = lambda: 1_700_000_000.0
+) -> Local:
     """The store in `path`/store; opened again, it finds what was there."""
     run_dir = path / "run"
     run_dir.mkdir(exist_ok=True)
     views, targets = FakeViews(run_dir, fuse=fuse), FakeTargets(run_dir)
     settings = LocalSettings(path / "store", run_dir, AUTHORITY)
-    return Local(LocalVolumes(settings, views=views, targets=targets, step=step), views, targets)
+    return Local(LocalVolumes(settings, views=views, targets=targets, step=step, now=now), views, targets)
 
 
 def tgt_programs() -> Path | None:

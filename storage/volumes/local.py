@@ -8,12 +8,15 @@ Where /dev/fuse is not to be had, layers are raw files and every snapshot and cl
 takes its own space. `caveat` says so. Both kinds of volume may lie in one store.
 """
 
+import contextlib
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.volumes import judge, local_image
+from storage.volumes import forecast, judge, local_image
+from storage.volumes.forecast import Sample
 from storage.volumes.local_book import Book, Card, Kept, Step
 from storage.volumes.local_exports import Exports
 from storage.volumes.local_target import Standing, Targets, Tgt
@@ -61,12 +64,14 @@ class LocalVolumes:
         views: Views | None = None,
         targets: Targets | None = None,
         step: Step = _nothing,
+        now: Callable[[], float] = time.time,
     ) -> None:
         authority = iqn_authority(settings.authority)
         settings = settings._replace(run_dir=settings.run_dir.absolute())
         self._views = views or FuseViews(settings.run_dir)
         targets = targets or Tgt(settings.run_dir, settings.portal)
         self._step = step
+        self._now = now
         self.thin = self._views.usable()
         self.caveat = "" if self.thin else NO_FUSE
         try:
@@ -198,7 +203,9 @@ class LocalVolumes:
             size += card.size_bytes
             promised += max(0, card.size_bytes - local_image.taken_bytes(self._book.place(name) / card.head))
         space = os.statvfs(self._book.root)
-        return Usage(own, size, promised, space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize)
+        free = space.f_bavail * space.f_frsize
+        full_in_s = forecast.full_in_s(self._book.samples(), free)
+        return Usage(own, size, promised, free, space.f_blocks * space.f_frsize, full_in_s)
 
     def projects(self) -> list[Project]:
         """All projects."""
@@ -221,7 +228,13 @@ class LocalVolumes:
             cards = self._book.cards()
             for project in self._book.projects():
                 self._book.sweep(project)
-            return self._exports.tend(cards.values())
+            done = self._exports.tend(cards.values())
+            samples = self._book.samples()
+            if forecast.due(samples, self._now()):
+                own_bytes = sum(self._own_bytes(card) for card in cards.values())
+                with contextlib.suppress(OSError):  # a full disk is told by those who need more than a forecast
+                    self._book.keep_samples(forecast.added(samples, Sample(int(self._now()), own_bytes)))
+            return done
 
     def _appear(self, volume: Volume, build: Callable[[Path], Card]) -> None:
         """Make a volume beside everything else, and let it appear if its name is still free."""

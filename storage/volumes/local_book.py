@@ -1,5 +1,6 @@
 """What the local store knows, kept so that a crash between any two steps leaves what was or what was asked for.
 
+    ROOT/.usage                        what all took, hour by hour; losing it loses the forecast and nothing else
     ROOT/.lock                         held for the moments in which something is decided
     ROOT/appl-1/                       a project
     ROOT/appl-1/vm-1/volume.json       a volume: its layers, snapshots, origin, and for whom it is exported
@@ -21,10 +22,12 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from storage.volumes import forecast
+from storage.volumes.forecast import Sample
 from storage.volumes.judge import Disk, Disks
 from storage.volumes.local_image import sync
 from storage.volumes.local_tools import os_failed
@@ -34,6 +37,7 @@ from storage.volumes.port import Access, Chap, Outcome, VolumesError
 LOCK_TIMEOUT_S = 10.0
 LOCK_POLL_S = 0.01
 CARD = "volume.json"
+USAGE = ".usage"
 CARD_BYTES_MAX = 1 << 20
 FORMAT = 1
 
@@ -217,6 +221,18 @@ class Book:
         sync(place.parent)
         shutil.rmtree(gone)
         self.step("volume removed")
+
+    def samples(self) -> list[Sample]:
+        """What the store took, hour by hour."""
+        try:
+            return forecast.parse(_text(self.root / USAGE))
+        except (OSError, ValueError):
+            return []
+
+    def keep_samples(self, samples: Sequence[Sample]) -> None:
+        """Replace them. Under the lock."""
+        _write(self.root / (USAGE + ".new"), forecast.render(samples))
+        (self.root / (USAGE + ".new")).rename(self.root / USAGE)
 
     def sweep(self, project: Project) -> None:
         """Remove what crashed commands left in a project. Under the lock."""

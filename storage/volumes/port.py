@@ -100,7 +100,8 @@ class Usage(NamedTuple):
     """Space of the whole store or of one project.
 
     `promised_bytes` is what the volumes may still grow by until each is full: more than `free_bytes` means that the
-    guests together can fill the store.
+    guests together can fill the store. `full_in_s`: when the store will be full, if it goes on growing as in the last
+    month; None if it does not grow, or nobody can tell yet.
     """
 
     own_bytes: int
@@ -108,6 +109,7 @@ class Usage(NamedTuple):
     promised_bytes: int
     free_bytes: int
     total_bytes: int
+    full_in_s: int | None = None
 
 
 Progress = Callable[[int, int], None]

@@ -89,6 +89,7 @@ def test_a_verb_killed_at_any_step_is_completed_or_undone_by_the_same_again(verb
     prepared(tmp_path / "before")
     whole = local(shutil.copytree(tmp_path / "before", tmp_path / "whole"))
     VERBS[verb](whole.store)
+    whole.store.tend()
     for number in range(1, STEPS_MAX):
         place = shutil.copytree(tmp_path / "before", tmp_path / str(number))
         if not killed_at(place, number, VERBS[verb]):
@@ -274,6 +275,29 @@ def test_wrong_settings_are_told_at_once(tmp_path):
         LocalVolumes(LocalSettings(tmp_path, tmp_path, AUTHORITY, "here"))
     with pytest.raises(VolumesError, match="shorter path"):
         LocalVolumes(LocalSettings(tmp_path, tmp_path / ("x" * 120), AUTHORITY))
+
+
+def test_growth_is_watched_and_the_day_of_the_full_disk_is_told(tmp_path):
+    clock = [1_700_000_000.0]
+    kit = local(tmp_path, now=lambda: clock[0])
+    kit.store.make_project(APPL)
+    image = tmp_path / "disk.img"
+    image.write_bytes(os.urandom(2**20))
+    assert kit.store.usage().full_in_s is None
+    for day in range(3):
+        kit.store.load(APPL.volume(f"vm-{day}"), image)
+        kit.store.tend()
+        clock[0] += 86400
+    kept = Path(kit.store.location) / ".usage"
+    taken = [int(line.split()[1]) for line in kept.read_text().splitlines()]
+    assert len(taken) == 3
+    assert taken[2] - taken[1] >= 2**20
+    a_day = kit.store.usage().free_bytes // 10
+    kept.write_text(f"0 0\n86400 {a_day}\n")
+    assert abs(kit.store.usage().full_in_s / 86400 - 10) < 0.5
+    kept.write_bytes(b"\xff\n1 2 3\n")
+    kit.store.tend()
+    assert kit.store.usage().full_in_s is None
 
 
 @pytest.mark.root
