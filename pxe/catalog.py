@@ -28,17 +28,27 @@ from typing import NamedTuple
 
 from jumpstart.hosts import Hosts, HostsCache
 from jumpstart.model import HostFault, Hypervisor
-from jumpstart.targets import TARGETS, ArgumentError, BootContext, BootEntry, Net
+from jumpstart.targets import TARGETS, ArgumentError, BootEntry
 from jumpstart.targets.nevada import NAME as NEVADA
 from pxe import pxegrub
 from pxe.bootplan import UNKNOWN_MACHINE, Kind, Plan, decide
 from pxe.content import Content, FileContent, Refused, TextContent, Why
-from pxe.firmware import HTTP_PORT, IPXE_SCRIPT
+from pxe.firmware import IPXE_SCRIPT
 from pxe.installs import LIVE, Installs, SpentTokenError, State, StoreError, UnknownTokenError
-from pxe.menus import MenuError, install_menu, ipxe_host_script, ipxe_script, local_menu, unknown_menu
+from pxe.menus import (
+    Attempt,
+    MenuError,
+    Source,
+    install_menu,
+    ipxe_host_script,
+    ipxe_script,
+    local_menu,
+    unknown_menu,
+)
 from pxe.neighbours import Neighbours
 from pxe.pxegrub import Pxegrub
 from pxe.report import Report
+from pxe.settings import Settings
 from pxe.tree import BootTree, tidy_name
 from storage.records import Install, Records, RecordsError, ipv4_int
 
@@ -58,27 +68,6 @@ class Offer(NamedTuple):
 
 Writer = Callable[[Hypervisor, Plan, Offer | None], bytes]
 """Puts a plan, and for an install its offer, into one boot loader's language. MenuError, ArgumentError."""
-
-
-class Settings(NamedTuple):
-    """What the catalog must know of its server. `transport` ("http", "tftp") is how GRUB fetches an install."""
-
-    server: str  # own IPv4 address, as machines reach it
-    segment: str
-    transport: str = "tftp"
-    http_port: int = HTTP_PORT
-    default_target: str = "live-xen"  # named in the hint for unknown machines
-    networks: tuple[Net, ...] = ()
-
-    @property
-    def loader_transport(self) -> str:
-        """How GRUB really fetches: GRUB 2.06 knows HTTP on port 80 only, so another port leaves TFTP."""
-        return self.transport if self.http_port == HTTP_PORT else "tftp"
-
-    @property
-    def http_host(self) -> str:
-        """Host part of URLs: the port only where it is not HTTP's own."""
-        return self.server if self.http_port == HTTP_PORT else f"{self.server}:{self.http_port}"
 
 
 def public_name(name: str) -> str:
@@ -197,7 +186,7 @@ class Catalog:
         raise Refused(Why.NOT_FOUND, f"{found[0]!r} is not there: menus go by MAC, or by grub/grub.cfg")
 
     def _ipxe(self, found: re.Match[str], _client: str, _fetch: bool) -> TextContent:
-        return TextContent(ipxe_script(), found[0])
+        return TextContent(ipxe_script(self.settings.other_sources), found[0])
 
     def _host_text(self, host: Hypervisor, mac: str, client: str, name: str, write: Writer) -> TextContent:
         self._refresh()
@@ -233,31 +222,25 @@ class Catalog:
     def _grub_menu(self, host: Hypervisor, plan: Plan, offer: Offer | None) -> bytes:
         if offer is None:
             return local_menu(host, plan)
-        return install_menu(host, plan, self._entry(host, offer), self.settings.server, self.settings.loader_transport)
+        return install_menu(host, plan, self._attempts(host, offer), self.settings.loader_transport)
 
     def _ipxe_host_script(self, host: Hypervisor, plan: Plan, offer: Offer | None) -> bytes:
-        return ipxe_host_script(host, plan, None if offer is None else self._entry(host, offer))
+        attempts = [] if offer is None else self._attempts(host, offer)
+        return ipxe_host_script(host, plan, attempts, self.settings.other_sources)
 
     def _pxegrub_menu(self, host: Hypervisor, plan: Plan, offer: Offer | None) -> bytes:
         return pxegrub.local_menu(host, plan) if offer is None else self._pxegrub.menu(host, *offer)
 
-    def _entry(self, host: Hypervisor, offer: Offer) -> BootEntry:
+    def _attempts(self, host: Hypervisor, offer: Offer) -> list[Attempt]:
+        """From us, then from each other server: tokens are shared rows, so they all serve the same names."""
+        sources = (Source(self.settings.server), *self.settings.other_sources)
+        return [Attempt(source, self._entry(host, offer, source.server)) for source in sources]
+
+    def _entry(self, host: Hypervisor, offer: Offer, server: str) -> BootEntry:
         target = TARGETS.get(offer.row.target)
         if target is None:
             raise MenuError(f"the target {offer.row.target!r} is not known to this server; it has {', '.join(TARGETS)}")
-        return target.entry(host, self._context(offer.row, offer.mac))
-
-    def _context(self, row: Install, mac: str) -> BootContext:
-        settings = self.settings
-        return BootContext(
-            server=settings.server,
-            token=row.token,
-            base=f"install/{row.token}",
-            report_url=f"http://{settings.http_host}/report/{row.token}",
-            mac=mac,
-            boot_url=f"http://{settings.http_host}/boot",
-            networks=settings.networks,
-        )
+        return target.entry(host, self.settings.context(offer.row.token, offer.mac, server))
 
     # -- the files of an install ---------------------------------------------------------------------------------
 
@@ -308,7 +291,7 @@ class Catalog:
         if host is None or row.target not in TARGETS:
             return {}
         try:
-            return TARGETS[row.target].texts(host, self._context(row, ""))
+            return TARGETS[row.target].texts(host, self.settings.context(row.token, "", self.settings.server))
         except ArgumentError as error:
             raise Refused(Why.UNAVAILABLE, f"nothing can be rendered for {row.host}: {error}") from None
 

@@ -10,13 +10,15 @@ Rules of this room:
 * `keyword` is the one way around the quotes, for GRUB's own command names, and it takes them from a table.
 * iPXE has no quoting at all, so `ipxe_word` refuses what is not one plain word: it expands only `${...}` and splits
   only at blanks, and neither `$` nor a blank is a letter of `IPXE_WORD`.
+* A menu knows all servers of the cluster: what one does not send is fetched from the next, each once, kernel and all,
+  because its arguments name the server that takes the report. With one server nothing of this is in the text.
 * One GRUB template for BIOS and UEFI. GRUB's modules it needs: normal, test, echo, sleep, serial, terminal,
   multiboot2, linux, gzio, chain, and http or tftp.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +36,7 @@ INSTALL_TIMEOUT_S = 1  # somebody armed it on purpose; a second is enough to see
 LOCAL_TIMEOUT_S = 3
 UNKNOWN_BAUD = 115200  # what most boards' first port is set to
 UNKNOWN_WAIT_S = 15  # long enough to read a MAC address off a screen
+NOBODY_WAIT_S = 120  # after the last server failed: somebody may have to find the screen and read it
 VALUE_CHARS_MAX = 2048  # Xen's and Linux's whole command lines end at 1024 and 2048
 FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, lone surrogates, line and paragraph separators
 IPXE_WORD = re.compile(r"[A-Za-z0-9_.,:=/@+~^()-]+")
@@ -51,6 +54,20 @@ DEVICES: Mapping[str, str] = {"http": "(http,{server})/boot/", "tftp": "(tftp,{s
 
 class MenuError(Exception):
     """A value that must not stand in a menu; `str()` names it in one line."""
+
+
+class Source(NamedTuple):
+    """A server that sends boot files: its address, and how iPXE's names of them begin (empty: beside the script)."""
+
+    server: str
+    base: str = ""
+
+
+class Attempt(NamedTuple):
+    """One try to boot: what to load, with arguments for this server, and from which."""
+
+    source: Source
+    entry: BootEntry
 
 
 class _Step(NamedTuple):
@@ -143,12 +160,13 @@ def _steps(entry: BootEntry, server: str, transport: str) -> list[_Step]:
     return [step(first, entry.kernel), *(step(others, module) for module in entry.modules)]
 
 
-def install_menu(host: Hypervisor, plan: Plan, entry: BootEntry, server: str, transport: str) -> bytes:
-    """The menu that installs `host`: `entry` first, the local disk as a second choice.
+def install_menu(host: Hypervisor, plan: Plan, attempts: Sequence[Attempt], transport: str) -> bytes:
+    """The menu that installs `host`: the attempts in their order first, the local disk as a second choice.
 
-    `server` is the address that the loader fetches from, `transport` "http" (port 80) or "tftp".
+    `transport` is "http" (port 80) or "tftp".
     """
-    values = {"title": entry.title, "steps": _steps(entry, server, transport)}
+    tries = [{"server": source.server, "steps": _steps(entry, source.server, transport)} for source, entry in attempts]
+    values = {"title": attempts[0].entry.title, "attempts": tries, "wait_s": NOBODY_WAIT_S}
     return _grub_menu(host, plan, INSTALL_TIMEOUT_S, values)
 
 
@@ -178,18 +196,23 @@ def _serial(console: Console) -> dict[str, int]:
     return {"serial_unit": console.port - 1, "serial_speed": console.speed_baud}
 
 
-def ipxe_script() -> bytes:
-    """The first script for machines whose ROM is iPXE: on to the host's own, else to GRUB."""
-    return _render(_IPXE, "boot.ipxe.j2", _CORES)
+def ipxe_script(others: Sequence[Source] = ()) -> bytes:
+    """The first script for machines whose ROM is iPXE: on to the host's own, else to GRUB; `others` if we are gone."""
+    return _render(_IPXE, "boot.ipxe.j2", {"others": others, **_CORES})
 
 
-def ipxe_host_script(host: Hypervisor, plan: Plan, entry: BootEntry | None) -> bytes:
-    """The script of one host. With `entry` (its kernel of a kind that iPXE starts) it boots that, over HTTP.
+def ipxe_host_script(host: Hypervisor, plan: Plan, attempts: Sequence[Attempt], others: Sequence[Source] = ()) -> bytes:
+    """The script of one host. With `attempts` (kernels of a kind that iPXE starts) it boots the first that loads.
 
     Any other plan goes on to GRUB and its menu: GRUB knows how to start a disk, on BIOS and on UEFI.
     """
-    payloads = [] if entry is None or entry.loader != IPXE_LOADER else [entry.kernel, *entry.modules]
-    return _render(_IPXE, "host.ipxe.j2", {"host": host.name, "plan": plan.kind.value, "payloads": payloads, **_CORES})
+    tries = [
+        {**source._asdict(), "payloads": (entry.kernel, *entry.modules)}
+        for source, entry in attempts
+        if entry.loader == IPXE_LOADER
+    ]
+    values = {"host": host.name, "plan": plan.kind.value, "attempts": tries, "others": others}
+    return _render(_IPXE, "host.ipxe.j2", {**values, **_CORES})
 
 
 _CORES: Mapping[str, str] = {"bios_core": BIOS_CORE, "efi_core": EFI_CORE}

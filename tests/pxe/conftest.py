@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from jumpstart.hosts import HostsCache
-from pxe.catalog import Catalog, Settings
+from pxe.catalog import Catalog
 from pxe.installs import TABLE
+from pxe.settings import Settings
 from pxe.tree import BootTree
 from storage.records import MemoryRecords, Records
 
@@ -68,13 +69,19 @@ def records() -> MemoryRecords:
 
 @pytest.fixture
 def make_rig(share: Path, records: MemoryRecords) -> Callable[..., Rig]:
-    def make(store: Records = records, server: str = "10.0.0.1", transport: str = "http", port: int = 80) -> Rig:
+    def make(
+        store: Records = records,
+        server: str = "10.0.0.1",
+        transport: str = "http",
+        port: int = 80,
+        others: tuple[str, ...] = (),
+    ) -> Rig:
         events: list[Event] = []
         catalog = Catalog(
             BootTree(share / "boot"),
             HostsCache(share / "hosts"),
             store,
-            Settings(server, "odd", transport, port),
+            Settings(server, "odd", transport, port, others=others),
             lambda kind, **fields: events.append(Event(kind, fields)),
             clock=lambda: T0_S + 60.0,
         )

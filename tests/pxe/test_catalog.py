@@ -1,6 +1,7 @@
 """The catalog: every name it answers, the state changes behind them, and what it does when things are missing."""
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import pytest
 
 from jumpstart.model import Hypervisor
 from jumpstart.targets import TARGETS, ArgumentError, BootContext, BootEntry, Net
-from pxe.catalog import Settings, public_name
+from pxe.catalog import public_name
 from pxe.content import FileContent, Refused, TextContent, Why
 from pxe.installs import InstallError, UnknownTokenError, arm
 from pxe.report import parse
+from pxe.settings import Settings
 from storage.records import (
     FREE_ID,
     Binding,
@@ -186,6 +188,31 @@ def test_two_servers_follow_each_other(make_rig: Callable[..., Rig]) -> None:
     assert "was installed" in odd.events[-1].fields["reason"]
 
 
+def test_what_one_server_began_to_send_the_other_sends_whole_under_the_same_token(make_rig: Callable[..., Rig]) -> None:
+    odd = make_rig(others=("10.0.0.2",))
+    even = make_rig(server="10.0.0.2", others=("10.0.0.1",))
+    token = arm_hv1(odd.records)
+    menu = text(odd, HV1)
+    assert even.catalog.settings.server in menu
+    fetch(odd, f"install/{token}/xen")
+    assert state(odd.records) == "installing"
+    names = re.findall(r"\(http,10\.0\.0\.2\)/boot/(\S+)'", menu)
+    assert [fetch(even, name) for name in names] == [FILES[f"live-xen/{name.rpartition('/')[2]}"] for name in names]
+    assert len(names) == 3
+    (report,) = re.findall(r"twinboot\.report=http://10\.0\.0\.2/report/([^']+)", menu)
+    assert even.catalog.report(report, OK, CLIENT).state == "installed"
+
+
+def test_ipxe_knows_the_other_servers_by_their_port(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(port=8080, others=("10.0.0.2", "10.0.0.3"))
+    token = arm_hv1(rig.records)
+    for server in rig.catalog.settings.others:
+        assert f"http://{server}:8080/boot/boot.ipxe-01-" in text(rig, "boot.ipxe")
+        script = text(rig, HV1.replace("grub/grub.cfg", "boot.ipxe"))
+        assert f"kernel http://{server}:8080/boot/install/{token}/xen " in script
+        assert f"twinboot.report=http://{server}:8080/report/{token}" in script
+
+
 @pytest.mark.parametrize(("transport", "port"), [("tftp", 8080), ("http", 8080)])
 def test_a_loader_fetches_by_tftp_where_http_has_another_port(
     make_rig: Callable[..., Rig], transport: str, port: int
@@ -195,7 +222,7 @@ def test_a_loader_fetches_by_tftp_where_http_has_another_port(
     menu = text(rig, HV1)
     assert f"(tftp,10.0.0.1)/install/{token}/xen" in menu
     assert f"http://10.0.0.1:8080/report/{token}" in menu
-    assert Settings("10.0.0.1", "odd").http_host == "10.0.0.1"
+    assert Settings("10.0.0.1", "odd").http_host("10.0.0.1") == "10.0.0.1"
 
 
 def test_a_target_this_server_does_not_know_is_a_rescue_with_its_reason(rig: Rig) -> None:

@@ -14,11 +14,11 @@ from jumpstart.hosts import HostsCache
 from jumpstart.targets.nevada_site import FILE, Server, Settings, to_text
 from pxe.bootplan import Kind, Plan
 from pxe.catalog import Catalog
-from pxe.catalog import Settings as ServerSettings
 from pxe.content import FileContent, Refused, TextContent, Why
 from pxe.installs import arm
 from pxe.pxegrub import local_menu
 from pxe.report import parse
+from pxe.settings import Settings as ServerSettings
 from pxe.tree import BootTree
 from storage.records import Install, MemoryRecords
 from tests.pxe.conftest import T0_S
