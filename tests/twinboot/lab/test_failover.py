@@ -109,9 +109,10 @@ def test_a_nak_sends_the_client_back_to_the_start() -> None:
 
 
 def test_the_verdict_names_the_longest_silence_or_every_fault() -> None:
-    proof = Proof(killed="odd", resets=1, report_s=70, longest_s=2.6, acks={"odd": 5, "even": 9}, clients=300)
+    proof = Proof(killed="odd", loader_s=35, report_s=70, longest_s=2.6, acks={"odd": 5, "even": 9}, clients=300)
     assert "odd was killed; 300 clients, 5 by odd + 9 by even ACKs, none doubled" in verdict(proof)
     assert "longest silence any client saw was 2.6 s" in verdict(proof)
+    assert "hv1, whose loader went on with the other server 35 s after the kill, booted untouched" in verdict(proof)
     proof.faults.append("a client waited")
     assert "not so" in verdict(proof)
     assert "failed" in verdict(proof)
