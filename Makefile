@@ -6,7 +6,7 @@ PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 STAMP := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps venv demo demo-failover demo-install test test-cluster check lint bench bench-deps bench-boot bench-tftp bench-dhcp simulate fuzz clean
+.PHONY: help deps test-deps venv demo demo-failover demo-install test test-cluster test-install check lint bench bench-deps bench-boot bench-tftp bench-dhcp simulate fuzz clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ test: test-deps ## everything: lint, fast tests, real clients, machines that boo
 
 test-cluster: test-deps ## a pair of servers on real NFS: everything that can break, breaks (root; about eight minutes)
 	@packaging/run-tests cluster
+
+test-install: test-deps ## Debian and Xen onto two empty disks, then with either disk gone (root; a quarter of an hour and more)
+	@packaging/run-tests install
 
 bench: bench-tftp bench-boot bench-dhcp ## all benchmarks, each beside its peers
 

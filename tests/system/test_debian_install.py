@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.system, pytest.mark.install, pytest.mark.timeout(2400)]
 
 HALVES = ("only a", "only b")
 
