@@ -1,0 +1,84 @@
+"""What a domain is before any hypervisor renders it: frozen values, no I/O.
+
+Rules of the room:
+
+* A link is known by its *name* (`fe0`, `be0`), which is the name of the bridge (datalink on Solaris) on every
+  hypervisor; the order of interfaces means nothing. Live migration needs the same names on both sides.
+* MAC addresses are canonical (`00:16:3e:..`, lower case, two digits each) from the edge on.
+* Names of domains are those of their volumes: `storage.volumes.names` parses both.
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+from storage.volumes import Chap
+
+
+class Kind(Enum):
+    """How a guest is virtualized."""
+
+    PV = "pv"
+    HVM = "hvm"
+
+
+class State(Enum):
+    """What a domain is doing."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    OFF = "off"
+    CRASHED = "crashed"
+    OTHER = "other"
+
+
+class Disk(NamedTuple):
+    """The guest's disk: a LUN that the hypervisor itself attaches when the domain starts, and detaches when it ends.
+
+    `portal` is `address:port`. The initiator's name is the hypervisor's own, on each side of a migration its own.
+    """
+
+    iqn: str
+    portal: str
+    lun: int
+    chap: Chap | None = None
+
+
+class DomainSpec(NamedTuple):
+    """A domain to be defined. `links` are bridge names in the order the guest is to see them."""
+
+    name: str
+    uuid: str
+    kind: Kind
+    memory_mib: int
+    vcpus: int
+    disk: Disk
+    links: tuple[str, ...]
+
+
+class Link(NamedTuple):
+    """One interface of a defined domain: the bridge it is on, and the MAC address that the hypervisor keeps for it."""
+
+    name: str
+    mac: str
+
+
+class DomainInfo(NamedTuple):
+    """A domain as a hypervisor knows it."""
+
+    name: str
+    uuid: str
+    state: State
+    memory_mib: int
+    vcpus: int
+    links: tuple[Link, ...]
+    iqn: str
+
+
+class HostInfo(NamedTuple):
+    """A hypervisor as it is now. `links`: the bridges that guests can be put on."""
+
+    memory_mib: int
+    free_mib: int
+    cpus: int
+    links: tuple[str, ...]
+    version: str
