@@ -22,6 +22,8 @@ from typing import TypeVar
 from dhcp import svcconf
 from dhcp.sockets import Interface, list_interfaces
 from storage.records import open_records
+from storage.records.remote import remote_kind
+from storage.records.twinlog_text import FOLDER
 from twinboot import sitefiles, stores, values
 from twinboot.config import Network
 from twinboot.faults import Stop
@@ -36,6 +38,7 @@ DEFAULT_RANGE_MAX = 150
 NETWORK_NAME = "public"
 LINK = "fe"
 SITE_NAME = "site"
+RESOURCES = ("SUNWfiles", "twinlog")
 DEFAULT_LEASE_S = 3600
 T = TypeVar("T")
 
@@ -53,6 +56,7 @@ class Answers:
     address: str
     router: str
     domain: str
+    resource: str
     config: Path
     dhcpsvc: Path
     state: Path
@@ -69,6 +73,7 @@ class Plan:
     first: IPv4Address
     last: IPv4Address
     interface: str
+    resource: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,33 @@ def _range(text: object) -> tuple[IPv4Address, IPv4Address]:
     return first, last
 
 
+def _resource(share: Path) -> Callable[[object], str]:
+    """A reader of the datastore's name for this share: what lies there decides, else what suits its file system."""
+
+    def read(text: object) -> str:
+        there = _datastore(share / "dhcp")
+        if text and text not in RESOURCES:
+            raise ValueError(f"{text!r} is not a datastore for a directory: use one of {', '.join(RESOURCES)}")
+        if text and there and text != there:
+            raise ValueError(f"{share} has its records in {there}: leave this out, or convert with `dhcpconfig -C`")
+        return there or str(text) or ("twinlog" if _is_remote(share) else "SUNWfiles")
+
+    return read
+
+
+def _datastore(place: Path) -> str:
+    """Name of the datastore that lies in a directory; empty if there is none."""
+    names = os.listdir(place) if place.is_dir() else []
+    if FOLDER in names:
+        return "twinlog"
+    return "SUNWfiles" if any(name.startswith("SUNWfiles") for name in names) else ""
+
+
+def _is_remote(share: Path) -> bool:
+    nearest = next((one for one in (share, *share.parents) if one.is_dir()), Path("/"))
+    return remote_kind(nearest) != ""
+
+
 def _interface(name: object) -> Interface:
     found = {one.name: one for one in list_interfaces()}
     if name not in found:
@@ -159,12 +191,13 @@ def check(answers: Answers) -> Plan:
     address = checked.read("address", values.address, answers.address) if answers.address else own
     checked.faults += _misfits(answers.interface, subnet, bounds, address, router)
     checked.faults += _in_the_way(answers)
-    if checked.faults or not (subnet and bounds and share and name and segment and address):
+    resource = checked.read("resource", _resource(share), answers.resource) if share else None
+    if checked.faults or not (subnet and bounds and share and name and segment and address and resource):
         raise Stop(*checked.faults)
     paths = (Path(os.path.abspath(answers.state)), Path(os.path.abspath(answers.dhcpsvc)))
     names = sitefiles.Names(SITE_NAME, share, name, segment, address, *paths, answers.user, domain or "")
     network = Network(NETWORK_NAME, subnet, router, LINK, (), None, DEFAULT_LEASE_S)
-    return Plan(names, network, *bounds, answers.interface)
+    return Plan(names, network, *bounds, answers.interface, resource)
 
 
 def _misfits(
@@ -203,7 +236,7 @@ def perform(answers: Answers) -> Done:
     owned = list(dict.fromkeys([*done.owners, plan.names.address]))
     text = sitefiles.toml_text(plan.names, plan.network)
     for path, content in (
-        (answers.dhcpsvc, sitefiles.dhcpsvc_text(plan.names.share, owned, plan.interface)),
+        (answers.dhcpsvc, sitefiles.dhcpsvc_text(plan.names.share, owned, plan.interface, plan.resource)),
         (answers.config, text),
     ):
         try:
@@ -237,9 +270,10 @@ def _writable(path: Path) -> bool:
 
 def _lay_share(plan: Plan) -> Done:
     names, network = plan.names, plan.network
-    dhcp = open_records("SUNWfiles", names.share / "dhcp")
-    state = open_records("SUNWfiles", names.share / "state")
-    sitefiles.lay_tables(dhcp, state)
+    dhcp = open_records(plan.resource, names.share / "dhcp")
+    apart = names.share / "state"
+    state = open_records(stores.STATE_RESOURCE, apart) if plan.resource == stores.STATE_RESOURCE else dhcp
+    sitefiles.lay_tables(dhcp, state, apart)
     before = tuple(name for name in dhcp.tables() if name != stores.DHCPTAB)
     owners = tuple(sitefiles.owners(dhcp, before))
     entries = [*sitefiles.firmware_entries(), sitefiles.server_macro(names.server)]

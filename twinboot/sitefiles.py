@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pxe.firmware import GRUB_MENU_SYMBOL, class_macros
 from pxe.installs import TABLE
-from storage.records import FREE_ID, MACRO, SYMBOL, Binding, Change, Records, TabEntry
+from storage.records import FREE_ID, MACRO, SYMBOL, Binding, Change, Install, Records, TabEntry, open_records
 from twinboot import stores
 from twinboot.config import Network
 
@@ -70,11 +70,11 @@ def toml_text(names: Names, network: Network) -> str:
     return "\n".join(lines) + "\n"
 
 
-def dhcpsvc_text(share: Path, owned: Iterable[IPv4Address], interface: str) -> str:
+def dhcpsvc_text(share: Path, owned: Iterable[IPv4Address], interface: str, resource: str) -> str:
     """dhcpsvc.conf of a new server: every address in `owned` is answered for."""
     addresses = ",".join(str(address) for address in owned)
     return (
-        "DAEMON_ENABLED=TRUE\nRESOURCE=SUNWfiles\nRUN_MODE=server\n"
+        f"DAEMON_ENABLED=TRUE\nRESOURCE={resource}\nRUN_MODE=server\n"
         f"PATH={share}/dhcp\nCONVER=1\nOWNER_IP={addresses}\nINTERFACES={interface}\nRESCAN_INTERVAL=1\n"
     )
 
@@ -118,11 +118,21 @@ def owners(records: Records, tables: Iterable[str]) -> list[IPv4Address]:
     return [IPv4Address(owner) for owner in sorted(found)]
 
 
-def lay_tables(dhcp: Records, state: Records) -> None:
-    """Make the dhcptab and the table of installs where they are missing."""
-    for records, table in ((dhcp, stores.DHCPTAB), (state, TABLE)):
-        if table not in records.tables():
-            records.create(table)
+def lay_tables(dhcp: Records, state: Records, apart: Path) -> None:
+    """Make the dhcptab and the table of installs where they are missing.
+
+    A site that went from one datastore to another (`dhcpconfig -C`) may have its installs where they were: in Sun's
+    container in the directory `apart`, or in the store of the bindings. They are taken along. RecordsError.
+    """
+    if stores.DHCPTAB not in dhcp.tables():
+        dhcp.create(stores.DHCPTAB)
+    if TABLE in state.tables():
+        return
+    state.create(TABLE)
+    other = dhcp if state is not dhcp else open_records(stores.STATE_RESOURCE, apart) if apart.is_dir() else None
+    if other is not None:
+        found = stores.rows(other, TABLE, Install)
+        state.commit([Change(TABLE, None, row) for row in found])  # EXISTS: the other server was first
 
 
 def lay_network(

@@ -30,6 +30,7 @@ from storage.records.remote import remote_kind
 from storage.records.worker import WorkerRecords
 from twinboot.config import Config
 from twinboot.faults import Stop
+from twinboot.joined import JoinedRecords
 
 __all__ = [
     "DHCPTAB",
@@ -44,6 +45,8 @@ __all__ = [
     "networks",
     "reservations",
     "rows",
+    "site_records",
+    "state_beside",
     "state_records",
 ]
 
@@ -92,8 +95,28 @@ def _wants_worker(conf: svcconf.ServiceConf) -> bool:
 
 
 def state_records(config: Config) -> Records:
-    """The table of installs. RecordsError when the share is not there."""
-    return open_records(STATE_RESOURCE, config.share / "state")
+    """Where the tables of our own are (installs, guests): with the bindings, so that one commit can hold both.
+
+    Only Sun's containers stay by themselves in their directory, and ours are beside it in `state`; also where there
+    are no bindings, because this server relays. ConfError; RecordsError when the share is not there.
+    """
+    conf = svcconf.load(config.dhcpsvc)
+    if conf.resource in ("", STATE_RESOURCE):
+        return open_records(STATE_RESOURCE, config.share / "state")
+    return open_records(conf.resource, conf.path)
+
+
+def state_beside(config: Config, dhcp: Records) -> Records:
+    """The same as `state_records`, where the bindings are open already as `dhcp`."""
+    is_apart = svcconf.load(config.dhcpsvc).resource == STATE_RESOURCE
+    return open_records(STATE_RESOURCE, config.share / "state") if is_apart else dhcp
+
+
+def site_records(config: Config) -> Records:
+    """All that the servers share, as one store, whose commit may span tables. As `dhcp_records`."""
+    dhcp = dhcp_records(config)
+    state = state_beside(config, dhcp)
+    return dhcp if state is dhcp else JoinedRecords(state, dhcp)
 
 
 def hosts(config: Config) -> Hosts:

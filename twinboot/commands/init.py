@@ -31,6 +31,12 @@ FILE = click.Path(path_type=Path)
 @click.option("--segment", default="odd", show_default=True, metavar="odd|even", help="Physical network segment.")
 @click.option("--router", default="", metavar="IP", help="Router to hand out [default: none].")
 @click.option("--domain", default="", metavar="NAME", help="DNS domain to answer for and hand out [default: none].")
+@click.option(
+    "--resource",
+    default="",
+    metavar="NAME",
+    help="Datastore: SUNWfiles or twinlog [default: what the share has; else twinlog on NFS, SUNWfiles elsewhere].",
+)
 @click.option("--config", "config_file", type=FILE, help=f"File to write [default: {DEFAULT_PATH}].")
 @click.option("--dhcpsvc", type=FILE, help="DHCP configuration to write [default: dhcpsvc.conf beside it].")
 @click.option(
@@ -54,6 +60,7 @@ def init(app: App, /, yes: bool, config_file: Path | None, dhcpsvc: Path | None,
         address=asked["address"],
         router=asked["router"],
         domain=asked["domain"],
+        resource=asked["resource"],
         config=config,
         dhcpsvc=dhcpsvc or config.with_name("dhcpsvc.conf"),
         state=Path(asked["state"]),

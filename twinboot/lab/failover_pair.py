@@ -142,14 +142,9 @@ class Pair:
             keep = ["--config", str(server.config), "--dhcpsvc", str(server.dhcpsvc)]
             keep += ["--state", str(server.place / "state"), "--name", server.name, *account]
             server.place.mkdir()
-            server.twinboot("init", "--yes", *where, *keep)
-        records = self.share / "records"
-        records.mkdir()
-        owner = (self.share / "dhcp").stat()
-        os.chown(records, owner.st_uid, owner.st_gid)
+            server.twinboot("init", "--yes", "--resource", "twinlog", *where, *keep)
         odd, even = self.servers["odd"], self.servers["even"]
         config = ["--config-file", str(odd.dhcpsvc)]
-        odd.type(*_DHCPCONFIG, "-C", "-f", "-r", "twinlog", "-p", str(records), *config)
         owners = ",".join(ADDRESSES.values())
         for line in (f"OWNER_IP={owners}", "ICMP_VERIFY=FALSE"):  # nobody else is on this wire to be asked
             odd.type(*_DHCPCONFIG, "-P", line, *config)

@@ -19,7 +19,6 @@ from twinboot import nevadabook, stores
 from twinboot.config import Config
 from twinboot.events import Emitter
 from twinboot.faults import Stop
-from twinboot.joined import JoinedRecords
 
 __all__ = ["open_catalog"]
 
@@ -29,7 +28,7 @@ OTHERS_MAX = 7
 
 def open_catalog(config: Config, emit: Emitter) -> Catalog:
     """Open the records and the boot tree. RecordsError, OSError."""
-    records = JoinedRecords(stores.state_records(config), stores.dhcp_records(config))
+    records = stores.site_records(config)
     conf = svcconf.load(config.dhcpsvc)
     settings = Settings(
         str(config.address),

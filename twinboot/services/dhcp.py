@@ -60,7 +60,7 @@ def publish(config: Config, records: Records, emit: Callable[..., None]) -> None
     What is there stays, for it may be the site's own. A store that refuses is reported: what is there still serves.
     """
     try:
-        sitefiles.lay_tables(records, stores.state_records(config))
+        sitefiles.lay_tables(records, stores.state_beside(config, records), config.share / "state")
         _publish_firmware(records)
         for net in config.networks:
             sitefiles.lay_network(records, net, config.domain, config.name_server)
