@@ -15,7 +15,8 @@ Rules for callers and adapters:
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from guests.domain import DomainInfo, DomainSpec, HostInfo
 
@@ -46,6 +47,20 @@ class HypervisorError(Exception):
 
 Progress = Callable[[int, int], None]
 """Told bytes done and bytes in all while a migration goes on."""
+
+
+class Place(NamedTuple):
+    """What an adapter is opened with: one hypervisor of the site, and how to reach it.
+
+    `uri` is the adapter's own (`qemu+tcp://192.168.78.21/system`, `ssh://root@192.168.78.21`); `address` where the
+    host is on the network that guests move over. Templates in `templates` stand in for those that are shipped.
+    """
+
+    name: str
+    initiator: str
+    uri: str
+    address: str
+    templates: Path
 
 
 class Hypervisor(Protocol):
