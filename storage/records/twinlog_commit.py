@@ -23,7 +23,7 @@ from storage.records.files import again
 from storage.records.port import Outcome, RecordsError, Result
 from storage.records.twinlog_log import Log
 from storage.records.twinlog_state import Draft
-from storage.records.twinlog_text import FOLDER, log_name, snap_name
+from storage.records.twinlog_text import FOLDER, log_name
 
 ATTEMPTS_MAX = 1000
 """Numbers lost in a row before a commit gives up; each one is a commit of somebody else's."""
@@ -153,8 +153,7 @@ class Commit:
         log = self.log
         began = log.clock.now()
         names = log.names()
-        ours = snap_name(number)
-        if any(name >= ours and name.endswith(".snap") for name in names):
+        if names.has_snapshot(number):
             return self._slept()
         self._drop_tmp()
         again(lambda: log.files.sync(FOLDER))

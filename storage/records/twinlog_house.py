@@ -24,7 +24,7 @@ from storage.records.twinlog_text import (
     snap_name,
 )
 
-TMP_KEPT_S = 3600
+TMP_KEPT_S = 600
 """Age from which a temporary file cannot be a write in progress (if it is one, its writer writes it again)."""
 
 

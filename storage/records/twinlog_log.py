@@ -30,6 +30,7 @@ from storage.records.twinlog_text import (
     DamagedError,
     ForeignError,
     Head,
+    Listing,
     decode_batch,
     decode_snapshot,
     encode_batch,
@@ -120,7 +121,7 @@ class Log:
         except OSError as error:
             raise self.error(error) from error
         else:
-            self._looked_s, self._sure = now, sure
+            self._looked_s, self._sure = self.clock.now(), sure
 
     def follow(self) -> None:
         """Apply what others have committed; RecordsError, OSError."""
@@ -141,10 +142,9 @@ class Log:
         """Start from the newest readable snapshot; `judge` is called when that is in place. RecordsError, OSError."""
         for _ in range(RELOADS_MAX):
             names = self.names()
-            snapshots = sorted(name for name in names if name.endswith(".snap"))
             self.grown_bytes = 0
             try:
-                self._load(snapshots)
+                self._load(names.snapshots)
             except FileNotFoundError:
                 continue  # compacted meanwhile
             if judge is not None:
@@ -186,8 +186,7 @@ class Log:
             first = self.state.number + 1
             if self._beyond_reach(first, names):
                 return None
-            begin = log_name(first)
-            wanted = sorted([name for name in names if name >= begin and name.endswith(".log")])
+            wanted = names.logs_from(first)
             read: list[tuple[int, Batch | None]] = []
             try:
                 for number, name in enumerate(wanted, first):
@@ -202,27 +201,28 @@ class Log:
                 return None
             if read:
                 return read
-            if first == 1 or any(name >= snap_name(first) for name in names if name.endswith(".snap")):
+            if first == 1 or names.has_snapshot(first):
                 return None  # a log whose beginning is gone must not begin anew
             self._close_hole(first, wanted[0])
         return None
 
-    def _beyond_reach(self, first: int, *listings: list[str]) -> bool:
+    def _beyond_reach(self, first: int, *listings: Listing) -> bool:
         """Whether batch `first` may have been removed: two snapshots stand at or above it, or ours is not the log."""
-        snapshots = sorted({name for names in listings for name in names if name.endswith(".snap")})
+        snapshots = sorted({name for names in listings for name in names.snapshots})
         if snapshots:
             newest = int(snapshots[-1][:NUMBER_DIGITS])
             if newest != self.base:
                 self.base, self.grown_bytes = newest, 0
-                listed = set().union(*listings)
-                self.damage = {name: reason for name, reason in self.damage.items() if name in listed}
+                self.damage = {
+                    name: reason for name, reason in self.damage.items() if any(name in names for names in listings)
+                }
         if len(snapshots) > 1 and snapshots[-2] >= snap_name(first):
             return True
         previous = log_name(first - 1)
         if first == 1 or any(previous in names for names in listings):
             return False
         # what we came from is gone: the store was put back to an earlier state, or is another one
-        return not any(name >= snap_name(first - 1) for name in snapshots)
+        return not any(names.has_snapshot(first - 1) for names in listings)
 
     def apply(self, news: list[tuple[int, Batch | None]]) -> None:
         """Make what `news` gave."""
@@ -238,9 +238,9 @@ class Log:
             self.turns.heard(now)
             self.peers[head.server] = Peer(number, head.at_s, self.clock.today())
 
-    def names(self) -> list[str]:
+    def names(self) -> Listing:
         """Names in the log's folder; OSError."""
-        return again(lambda: self.files.names(FOLDER))
+        return Listing(again(lambda: self.files.names(FOLDER)))
 
     def _read(self, name: str) -> bytes:
         return fetch(self.files, f"{FOLDER}/{name}")
@@ -285,13 +285,12 @@ class Log:
         self.files.write(f"{FOLDER}/{name}", [encode_batch(Head(writer, self.clock.today()), body)])
         return name, writer
 
-    def committed(self, number: int, size: int, looked_s: float, names: Sequence[str]) -> None:
+    def committed(self, number: int, size: int, looked_s: float, names: Listing) -> None:
         """A batch of ours has its number; after that, at `looked_s`, these names were there."""
         self.state.number = number
         self.grown_bytes += size
         self.latest_bytes = size
-        ours = log_name(number)
-        if not any(name > ours and name.endswith(".log") for name in names):
+        if not names.logs_from(number + 1):
             self._looked_s = looked_s
 
     def next_writer(self) -> str:

@@ -126,7 +126,7 @@ def survey(files: Files) -> Survey:
 
 def _note_other(found: Survey, name: str) -> None:
     if name.startswith(TMP_PREFIX):
-        found.note(name, "a write in progress, or what a crash left of one: swept when it is an hour old")
+        found.note(name, "a write in progress, or what a crash left of one: swept when it is ten minutes old")
     elif name.endswith(DAMAGED_SUFFIX):
         found.note(name, "a damaged file, kept: remove it when you have seen to it")
     elif name.startswith(EDITED_PREFIX):

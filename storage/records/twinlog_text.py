@@ -25,6 +25,7 @@ program wrote would lose it.
 
 import re
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -45,6 +46,8 @@ DROPPED = b"dropped"
 
 PIECE_LINES = 1024
 
+_LOG, _SNAP = ".log", ".snap"
+_AFTER = ":"  # follows the digits: all that is numbered comes before it
 _NAME = re.compile(rf"([0-9]{{{NUMBER_DIGITS}}})\.(log|snap)")
 _ID = r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]{1,64}\.[0-9]{1,20}"
 _HEAD = re.compile(rf"twinlog 1 (batch|snapshot) ({_ID}) ([0-9TZ:.-]{{1,40}})".encode())
@@ -111,12 +114,49 @@ class Section(NamedTuple):
 
 def log_name(number: int) -> str:
     """File name of a batch."""
-    return f"{number:0{NUMBER_DIGITS}d}.log"
+    return f"{number:0{NUMBER_DIGITS}d}{_LOG}"
 
 
 def snap_name(number: int) -> str:
     """File name of a snapshot."""
-    return f"{number:0{NUMBER_DIGITS}d}.snap"
+    return f"{number:0{NUMBER_DIGITS}d}{_SNAP}"
+
+
+class Listing:
+    """The names in the log's folder, in order: batches and snapshots by number, and then all else.
+
+    Looked at for every batch of packets, so nothing here goes through the names one by one but C does.
+    """
+
+    __slots__ = ("_names", "snapshots")
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = sorted(names)
+        self.snapshots: list[str] = []
+        """Names of the snapshots, oldest first."""
+        text = "\n".join(self._names)
+        end = text.find(_SNAP)
+        while end >= 0:
+            name = text[text.rfind("\n", 0, end) + 1 : end + len(_SNAP)]
+            if _NAME.fullmatch(name):
+                self.snapshots.append(name)
+            end = text.find(_SNAP, end + 1)
+
+    def __contains__(self, name: str) -> bool:
+        at = bisect_left(self._names, name)
+        return at < len(self._names) and self._names[at] == name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def logs_from(self, number: int) -> list[str]:
+        """Names of the batches from a number on, in order."""
+        first, end = bisect_left(self._names, log_name(number)), bisect_left(self._names, _AFTER)
+        return [name for name in self._names[first:end] if name.endswith(_LOG)]
+
+    def has_snapshot(self, number: int) -> bool:
+        """Whether a snapshot stands at or above a number."""
+        return bool(self.snapshots) and self.snapshots[-1] >= snap_name(number)
 
 
 def numbered(name: str) -> tuple[int, str] | None:
