@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from twinboot.lab.simulate.clockwork import Clockwork, Task, current
+from twinboot.lab.simulate.clockwork import Clockwork, Task
 
 
 def nothing(error: BaseException | None) -> None:
@@ -25,7 +25,7 @@ def test_tasks_take_turns_only_where_they_sleep(clockwork: Clockwork) -> None:
     def body(name: str) -> None:
         for step in range(3):
             told.append(f"{name}{step}")
-            current().sleep(1.0)
+            clockwork.current().sleep(1.0)
 
     for name in "ab":
         Task(clockwork, lambda name=name: body(name), nothing)
@@ -38,7 +38,7 @@ def test_a_killed_task_stops_where_it_is_and_cannot_swallow_that(clockwork: Cloc
 
     def body() -> None:
         try:
-            current().sleep(1.0)
+            clockwork.current().sleep(1.0)
         except Exception:  # noqa: BLE001
             told.append("swallowed")
         told.append("went on")
@@ -54,7 +54,7 @@ def test_a_paused_task_sleeps_on_until_the_pause_is_over(clockwork: Clockwork) -
     woke: list[float] = []
 
     def body() -> None:
-        current().sleep(1.0)
+        clockwork.current().sleep(1.0)
         woke.append(clockwork.now_s)
 
     task = Task(clockwork, body, nothing)
@@ -68,7 +68,7 @@ def test_a_wait_ends_when_somebody_wakes_it_and_its_old_timer_is_void(clockwork:
 
     def body() -> None:
         for _ in range(2):
-            current().wait(10.0)
+            clockwork.current().wait(10.0)
             woke.append(clockwork.now_s)
 
     task = Task(clockwork, body, nothing)

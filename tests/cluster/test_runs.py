@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -94,6 +95,33 @@ def test_the_command_tells_a_verdict_and_json() -> None:
     found = json.loads(result.stdout)
     assert found["seeds"] == [4, 4]
     assert found["violations"] == []
+
+
+def test_totals_go_on_from_what_was_done_before(tmp_path: Path) -> None:
+    totals = tmp_path / "totals.json"
+    common = ["simulate", "--jobs", "1", "--totals", str(totals)]
+    assert CliRunner().invoke(lab, [*common, "--hours", "0.05", "--seed", "4", "--seeds", "2"]).exit_code == 0
+    first = json.loads(totals.read_text())
+    more = ["--hours", "0.05", "--exchanges", str(first["exchanges"] + 1), "--json"]
+    result = CliRunner().invoke(lab, [*common, *more])
+    assert result.exit_code == 0, result.output
+    both = json.loads(result.stdout)
+    assert both == json.loads(totals.read_text())
+    assert both["seeds"][0] == 4
+    assert both["seeds"][1] > 5
+    assert both["exchanges"] > first["exchanges"]
+    assert CliRunner().invoke(lab, [*common, "--hours", "0.06"]).exit_code == 1
+
+
+def test_a_seed_violated_before_counts_for_ever(tmp_path: Path) -> None:
+    totals = tmp_path / "totals.json"
+    violated = many.Sum(7, 1.0)
+    violated.add(Verdict(draw(7, 1.0), 10, 20, 30, {"kill": 1}, (Violation(1.0, "runs", "it died", ()),), ()))
+    totals.write_text(json.dumps(many.as_json(violated)))
+    total = tell.earlier(totals, 0, 1.0)
+    total.add(Verdict(draw(8, 1.0), 10, 20, 30, {"kill": 2}, (), ()))
+    assert (total.first, total.last, total.exchanges, total.faults["kill"]) == (7, 8, 20, 3)
+    assert tell.verdict(total).endswith("VERDICT: 1 seeds violated a rule: 7")
 
 
 def test_the_verdict_of_a_violated_seed_names_it() -> None:

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from twinboot.lab.simulate.clockwork import Clockwork, Task, current
+from twinboot.lab.simulate.clockwork import Clockwork, Task
 from twinboot.lab.simulate.disk import Disk
 from twinboot.lab.simulate.share import NEGATIVE_MAX_S, Mount, Weather
 
@@ -159,7 +159,7 @@ def test_what_happens_in_ambush_comes_in_the_middle_of_that_operation(disk: Disk
         for name in "abc":
             files.make(name)
             done.append(name)
-            current().sleep(1.0)
+            clockwork.current().sleep(1.0)
 
     task = Task(clockwork, body, print)
     files.ambush(2, task.kill)

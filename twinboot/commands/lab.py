@@ -89,30 +89,47 @@ def up(accel: str) -> None:
 @click.option("--seed", type=click.IntRange(0), help="The first seed (default: a fresh one).")
 @click.option("--seeds", type=click.IntRange(1), help="How many, in order (default 1).")
 @click.option("--hours", type=click.FloatRange(0.02, 1000), default=1.0, show_default=True, help="Of faults, in each.")
+@click.option("--exchanges", type=click.IntRange(1), help="Instead of --seeds: until clients ended so many exchanges.")
 @click.option("--seconds", type=click.FloatRange(1), help="Instead of --seeds: begin seeds for so long.")
+@click.option(
+    "--totals",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep what is done in this file, and go on from what it says was done before.",
+)
 @click.option("--jobs", type=click.IntRange(0), default=0, help="Processors to use (default: all).")
 @click.option("--json", "json_", is_flag=True, help="Print the result as JSON.")
-def simulate(seed: int | None, seeds: int | None, hours: float, seconds: float | None, jobs: int, json_: bool) -> None:
+def simulate(
+    seed: int | None,
+    seeds: int | None,
+    hours: float,
+    exchanges: int | None,
+    seconds: float | None,
+    totals: Path | None,
+    jobs: int,
+    json_: bool,
+) -> None:
     """Run clusters of simulated servers, share and clients through faults; exit 1 if a rule was violated.
 
     One seed decides everything that happens in a run, so a failure can be run again by its number.
     """
-    if seeds and seconds:
-        raise click.UsageError("--seeds or --seconds, not both")
+    if sum(map(bool, (seeds, seconds, exchanges))) > 1:
+        raise click.UsageError("one of --seeds, --exchanges and --seconds")
     try:
         from twinboot.lab.simulate import many, tell  # noqa: PLC0415 - needs a package that only developers have
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is missing: pip install {error.name}") from error
     first = random.SystemRandom().randrange(FRESH_SEEDS) if seed is None else seed
-    count = None if seconds else seeds or 1
-    progress = tell.Progress(count, seconds or 0.0)
-    total = many.run_many(first, count, hours, jobs=jobs, limit_s=seconds or 0.0, told=progress)
+    total = tell.earlier(totals, first, hours)
+    goal = many.Goal(seeds or (0 if seconds or exchanges else total.seeds + 1), exchanges or 0, seconds or 0.0)
+    progress = tell.Progress(goal, total, totals)
+    many.run_many(total, goal, jobs=jobs, told=progress)
     progress.end()
+    progress.keep(total)
     if json_:
         as_json(many.as_json(total))
     else:
         click.echo(tell.verdict(total))
-    sys.exit(1 if total.violated else 0)
+    sys.exit(1 if total.violations else 0)
 
 
 def _outside(out: Console, keep: Path | None) -> int:

@@ -106,6 +106,15 @@ class Client:
         self._stop(State.OFF)
         self._clockwork.after(OFF_MIN_S + self._rng.expovariate(1 / self._habits.off_s), self.switch_on)
 
+    def lose_power(self, for_s: float) -> None:
+        """Go without a word, with what it remembers, and come back with all others on its fuse."""
+        if self.state is State.OFF or not self.may_leave:
+            return
+        if self.state not in USING:
+            self.address = 0
+        self._stop(State.OFF)
+        self._clockwork.after(max(for_s, OFF_MIN_S), self.switch_on)
+
     # -- sending
 
     def _begin(self, state: State) -> None:

@@ -26,6 +26,8 @@ class Clockwork:
         self.hub: Any = greenlet.getcurrent()  # where `run` is called, and where tasks go to sleep
         self._queue: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._asked = 0
+        self._until_s = 0.0
+        self.running: Task | None = None  # whose code runs at the moment
 
     def at(self, when_s: float, action: Callable[..., object], *arguments: Any) -> None:
         """Call `action` at a time; at once, but after what is due already, if that time is over."""
@@ -37,19 +39,28 @@ class Clockwork:
         self._asked += 1
         heapq.heappush(self._queue, (self.now_s + delay_s, self._asked, action, arguments))
 
+    def current(self) -> "Task":
+        """Return the task that is running."""
+        assert self.running is not None, "only code in a task can let time pass"
+        return self.running
+
     def run(self, until_s: float) -> None:
         """Let everything happen that is due by `until_s`."""
         queue = self._queue
+        self._until_s = until_s
         while queue and queue[0][0] <= until_s:
             self.now_s, _, action, arguments = heapq.heappop(queue)
             action(*arguments)
         self.now_s = until_s
 
-
-class _Light(greenlet):  # type: ignore[misc]
-    """A greenlet that knows whose it is."""
-
-    task: "Task"
+    def pass_over(self, delay_s: float) -> bool:
+        """Let so much time pass at once, if nothing is due in it. False: something is, so nothing was done."""
+        until_s = self.now_s + delay_s
+        queue = self._queue
+        if until_s > self._until_s or (queue and queue[0][0] <= until_s):
+            return False
+        self.now_s = until_s
+        return True
 
 
 class Task:
@@ -64,8 +75,7 @@ class Task:
         self._clockwork = clockwork
         self._body = body
         self._ended = ended
-        self._light = _Light(self._live, clockwork.hub)
-        self._light.task = self
+        self._light = greenlet(self._live, clockwork.hub)
         self._turn = 0  # which sleep it is at: a wake-up for an earlier one is void
         self._waiting = False
         clockwork.after(0, self._resume, 0)
@@ -89,7 +99,9 @@ class Task:
             return
         self._turn += 1
         self._waiting = False
+        self._clockwork.running = self
         self._light.switch()
+        self._clockwork.running = None
 
     # -- called from inside
 
@@ -97,8 +109,12 @@ class Task:
         """Let simulated time pass."""
         if not self.alive:
             raise Killed
-        self._clockwork.after(delay_s, self._resume, self._turn)
-        self._clockwork.hub.switch()
+        clockwork = self._clockwork
+        if self.paused_until_s <= clockwork.now_s and clockwork.pass_over(delay_s):
+            self._waiting = False  # as if it had slept: most of the time nobody else has anything to do meanwhile
+            return
+        clockwork.after(delay_s, self._resume, self._turn)
+        clockwork.hub.switch()
 
     def wait(self, longest_s: float) -> None:
         """Sleep until `wake` is called, or at the longest so long."""
@@ -121,11 +137,6 @@ class Task:
         """End it where it is (SIGKILL); its clean-up code finds nothing to act upon. Not from inside a task."""
         self.alive = False
         if self._light:
+            before, self._clockwork.running = self._clockwork.running, self
             self._light.throw(Killed)
-
-
-def current() -> Task:
-    """Return the task that is running."""
-    light = greenlet.getcurrent()
-    assert isinstance(light, _Light), "only code in a task can let time pass"
-    return light.task
+            self._clockwork.running = before

@@ -164,7 +164,8 @@ class Cluster:
             clockwork.after(1.0 + rng.random() * SWITCHED_ON_WITHIN_S, client.switch_on)
         names = tuple(self._stations.values())
         place = faults.Place(
-            self._rng("faults"), clockwork, self.disk, self.wire, self.servers, names, self.scenario, self._operate
+            *(self._rng("faults"), clockwork, self.disk, self.wire, self.servers, names, self.clients),
+            *(self.scenario, self._operate),
         )
         faults.begin(place, self._fault)
         clockwork.after(AUDIT_EVERY_S, self._audit)

@@ -173,7 +173,10 @@ class Disk:
 
     def _split(self, path: str) -> tuple[Folder, str]:
         where, _, name = path.rpartition("/")
-        return self.folder(where), name
+        found = self.folders.get(where)
+        if found is None:
+            raise problem(errno.ENOENT, where)
+        return found, name
 
 
 def problem(number: int, path: str) -> OSError:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final, NamedTuple
 
+from twinboot.lab.simulate.client import Client
 from twinboot.lab.simulate.clockwork import Clockwork
 from twinboot.lab.simulate.disk import Disk
 from twinboot.lab.simulate.network import Network
@@ -26,7 +27,8 @@ class Place(NamedTuple):
     disk: Disk
     network: Network
     servers: Sequence[Server]
-    clients: Sequence[str]  # the names of their stations
+    stations: Sequence[str]  # the clients' names on the network
+    clients: Sequence[Client]
     scenario: Scenario
     operate: Callable[[], str]  # somebody does something to the store; tells what
 
@@ -162,7 +164,16 @@ def _cut_server(place: Place, server: Server) -> str:
 
 
 def _cut_client(place: Place, server: Server) -> str:
-    return _cut(place, server, place.rng.choice(place.clients))
+    return _cut(place, server, place.rng.choice(place.stations))
+
+
+def _blackout(place: Place, _: Server) -> str:
+    """Let a part of the clients lose power and come back within a few seconds: a rack, or a hall."""
+    part, for_s, spread_s = place.rng.choice((0.3, 1.0)), place.draw_s(1.0, 60.0), place.rng.choice((0.0, 0.2, 5.0))
+    hit = [client for client in place.clients if place.rng.random() < part]
+    for client in hit:
+        client.lose_power(for_s + spread_s * place.rng.random())
+    return f"looks on: {len(hit)} clients lose power for {for_s:.0f} s and return within {spread_s:g} s"
 
 
 def _operator(place: Place, _: Server) -> str:
@@ -188,6 +199,7 @@ FAULTS: Final[Mapping[str, Callable[[Place, Server], str]]] = {
     "packets late": _wire("late_s", 0.01, 2.5),
     "server cut off": _cut_server,
     "client cut off": _cut_client,
+    "clients' power cut": _blackout,
     "operator": _operator,
 }
 

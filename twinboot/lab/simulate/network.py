@@ -53,5 +53,6 @@ class Network:
             self._clockwork.after(min(delay_s, PACKET_LIFE_S), receiver, data)
 
     def _is_cut(self, source: str, target: str) -> bool:
-        now_s = self._clockwork.now_s
-        return any(self._cut.get(way, 0.0) > now_s for way in ((source, target), (source, "*"), ("*", target)))
+        until = self._cut.get
+        until_s = max(until((source, target), 0.0), until((source, "*"), 0.0), until(("*", target), 0.0))
+        return until_s > self._clockwork.now_s

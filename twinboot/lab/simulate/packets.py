@@ -70,16 +70,15 @@ def read(data: bytes) -> Message:
     _, _, hlen, _, xid, secs, _, ciaddr, yiaddr, _, _, chaddr, _, _ = _HEADER.unpack_from(data)
     options: dict[int, bytes] = {}
     at = _HEADER.size
-    while data[at] != _END:
-        if data[at]:
-            options[data[at]] = data[at + 2 : at + 2 + data[at + 1]]
-            at += 1 + data[at + 1]
-        at += 1
+    while (code := data[at]) != _END:
+        if code:
+            end = at + 2 + data[at + 1]
+            options[code] = data[at + 2 : end]
+            at = end
+        else:
+            at += 1
 
-    def number(code: int) -> int:
-        return int.from_bytes(options.get(code, b""), "big")
-
-    return Message(
-        *(number(_KIND), xid, chaddr[:hlen], ciaddr, yiaddr, secs),
-        *(number(_WANTED), number(_SERVER), number(_LEASE), options.get(_CLIENT_ID, b"")),
-    )
+    numbers = [int.from_bytes(options.get(code, b""), "big") for code in (_KIND, _WANTED, _SERVER, _LEASE)]
+    kind, wanted, server, lease_s = numbers
+    client_id = options.get(_CLIENT_ID, b"")
+    return Message(kind, xid, chaddr[:hlen], ciaddr, yiaddr, secs, wanted, server, lease_s, client_id)

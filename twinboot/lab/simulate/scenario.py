@@ -3,7 +3,8 @@
 from random import Random
 from typing import NamedTuple
 
-LEASES_S = (60, 120, 240, 600)
+LEASES_S = (60, 60, 120, 240, 600)
+CLIENTS_MIN, CLIENTS_MAX = 4, (20, 60, 120)
 CLOCK_ERROR_MAX_S = 20.0  # between a clock and the truth, where people look after it
 CLOCKS_S = ((20.0, 0.0), (20.0, 600.0))
 """How wrong the servers' clocks and the share's may be. Not both by minutes: then nothing on earth knows the time."""
@@ -56,7 +57,7 @@ class Scenario(NamedTuple):
 def draw(seed: int, hours: float) -> Scenario:
     """Return the scenario of a seed."""
     rng = Random(f"{seed}/scenario")
-    clients = rng.randint(4, 40)
+    clients = rng.randint(CLIENTS_MIN, rng.choice(CLIENTS_MAX))
     reserved = rng.randint(0, clients // 5)
     is_local = rng.random() < 0.2
     dynamic = clients - reserved
@@ -73,7 +74,7 @@ def draw(seed: int, hours: float) -> Scenario:
         rescan_min=rng.choice((0, 1, 1, 5)),
         is_local=is_local,
         deadline_s=0.0 if is_local else rng.choice((0.0, 1.0, 5.0)),
-        travel_s=0.00005 if is_local else rng.choice((0.0002, 0.001, 0.005)),
+        travel_s=0.00005 if is_local else rng.choice((0.0002, 0.001, 0.005, 0.02)),
         fault_every_s=rng.choice((15.0, 40.0, 120.0, 400.0)),
         clock_error_max_s=server_error_s,
         share_error_max_s=share_error_s,

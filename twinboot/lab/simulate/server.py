@@ -6,7 +6,6 @@ comes back after a while, with nothing but what is on the share.
 
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple, cast
@@ -17,15 +16,13 @@ from dhcp.service import Service
 from dhcp.sockets import Interface, Port
 from dhcp.svcconf import ServiceConf
 from storage.records import Records, RecordsError, ipv4_int
-from storage.records.twinlog import TwinLog
 from twinboot.lab.simulate.clockwork import EPOCH_S, Clockwork, Task
 from twinboot.lab.simulate.share import Mount
 from twinboot.lab.simulate.trace import Trace
 
 BATCH_MAX = 256
-IDLE_S = 5.0  # how often a server without work looks after itself
+IDLE_S = 10.0  # how often a server without work looks after itself
 PACKET_S = 0.00005  # what a packet costs
-TEND_S = 1.0  # how often the datastore may publish
 RESTART_S = 1.0  # of a process that ended by itself
 INBOX_MAX = 2_000  # what the socket's buffer holds; more is dropped
 
@@ -155,7 +152,7 @@ class Process:
         self._port = Port(interface, cast(socket.socket, None), None)  # nothing reads it but this module
         own, emit = frozenset({address}), self._emit if site.trace is not None else _tell_nobody
         self._service = site.service(site.conf, own, records, site.networks, emit, self, server.clock)
-        self._rescanned_s = self._tended_s = 0.0
+        self._rescanned_s = 0.0
 
     def run(self, task: Task) -> None:
         """Serve until the process ends."""
@@ -183,19 +180,9 @@ class Process:
         interval_s = self._server.site.conf.rescan_interval_min * 60
         if interval_s and now_s - self._rescanned_s >= interval_s:
             self._reload()
-        if isinstance(self._records, TwinLog) and now_s - self._tended_s >= TEND_S:
-            self._tended_s = now_s
-            with suppress(RecordsError):
-                self._records.tend()
 
     def _reload(self) -> None:
         self._rescanned_s = self._server.site.clockwork.now_s
-        if isinstance(self._records, TwinLog):
-            try:
-                for refused in self._records.rescan().refused:
-                    self._server.note(f"rescan refused {refused}")
-            except RecordsError as error:
-                self._server.note(f"rescan failed: {error}")
         self._service.reload()
 
     # -- what the service asks for

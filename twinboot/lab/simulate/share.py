@@ -23,7 +23,7 @@ from random import Random
 from typing import TypeVar
 
 from storage.records.files import Stamp
-from twinboot.lab.simulate.clockwork import EPOCH_S, Clockwork, Killed, Task, current
+from twinboot.lab.simulate.clockwork import EPOCH_S, Clockwork, Killed, Task
 from twinboot.lab.simulate.disk import Disk, Node, problem
 
 LISTING_AGE_MAX_S = 0.03
@@ -183,7 +183,7 @@ class Mount:
 
     def _change(self, path: str, apply: Callable[[], object], repeated: int = errno.EIO) -> None:
         """Do something to the share; `repeated` is what a repetition of it would hear."""
-        task, weather = current(), self.weather
+        task, weather = self._clockwork.current(), self.weather
         task.flying = apply
         self._travel(path)
         task.flying = None
@@ -219,7 +219,7 @@ class Mount:
     # -- the way there and back
 
     def _travel(self, path: str) -> None:
-        task, weather = current(), self.weather
+        task, weather = self._clockwork.current(), self.weather
         if not task.alive:
             raise Killed
         self.operations += 1
@@ -243,7 +243,7 @@ class Mount:
             raise problem(errno.ETIMEDOUT, path)
 
     def _back(self) -> None:
-        current().sleep(self.weather.travel_s * (0.5 + self._random()))
+        self._clockwork.current().sleep(self.weather.travel_s * (0.5 + self._random()))
 
     def _land(self, flying: Callable[[], object], in_s: float) -> None:
         """Let a change whose caller has given up, or is dead, happen after all."""

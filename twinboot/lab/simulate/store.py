@@ -2,7 +2,6 @@
 
 from storage.records import Records
 from storage.records.twinlog import TwinLog
-from twinboot.lab.simulate.clockwork import current
 from twinboot.lab.simulate.server import Server
 
 
@@ -22,7 +21,7 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         """Wait, in simulated time."""
-        current().sleep(seconds)
+        self._server.site.clockwork.current().sleep(seconds)
 
 
 def open_twinlog(server: Server) -> Records:
