@@ -20,6 +20,8 @@ from dhcp.svcconf import ConfError
 from jumpstart.hostfile import HostError
 from pxe.installs import InstallError
 from storage.records import RecordsError
+from storage.volumes.names import BadNameError
+from storage.volumes.port import VolumesError
 from twinboot import __version__
 from twinboot.config import Config, config_path, load
 from twinboot.faults import Stop
@@ -45,7 +47,7 @@ COMMANDS = {
 }
 """Word -> where its click command is."""
 
-TOLD = (JournalError, RecordsError, InstallError)
+TOLD = (JournalError, RecordsError, VolumesError, BadNameError, InstallError)
 """Errors of other rooms whose text is already one line for people."""
 
 

@@ -15,23 +15,24 @@ import difflib
 import os
 import pwd
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from twinboot import values
+from twinboot import storageconf, values
 from twinboot.faults import ConfigError, Fault
+from twinboot.keys import ABSENT, REQUIRED, Key
+from twinboot.storageconf import Storage
 
 __all__ = ["DEFAULT_PATH", "KEYS", "Config", "Key", "Network", "config_path", "default_user", "load"]
 
 DEFAULT_PATH = Path("/etc/twinboot/twinboot.toml")
 CONFIG_BYTES_MAX = 1 << 20
+BACKEND_LINK = "be"
 SOCKET_PATH_BYTES_MAX = 107  # sun_path less its NUL, unix(7)
-REQUIRED = object()
-ABSENT = object()
 
 
 def default_user() -> str:
@@ -40,25 +41,6 @@ def default_user() -> str:
         return pwd.getpwnam("twinboot").pw_name
     except KeyError:
         return "nobody"
-
-
-class Key(NamedTuple):
-    """One key: `section` as written (`networks.*` stands for each network), `read` checks a value given."""
-
-    section: str
-    name: str
-    read: Callable[[object], Any]
-    default: object
-    meaning: str
-
-    @property
-    def default_text(self) -> str:
-        """The default as the reference prints it."""
-        if self.default is REQUIRED:
-            return "required"
-        if self.default in (None, (), ABSENT):
-            return "none"
-        return "twinboot, else nobody" if callable(self.default) else str(self.default)
 
 
 PORT = values.integer(1, 65535)
@@ -100,7 +82,7 @@ KEYS: tuple[Key, ...] = (
     Key("networks.*", "dns", values.addresses, (), "name servers handed to machines"),
     Key("networks.*", "domain", values.domain, None, "domain handed to machines; else that of the site"),
     Key("networks.*", "lease_s", LEASE_S, 3600, "lease time handed out, seconds"),
-    Key("storage", "backend", values.choice("local", "zfs", "zfssa"), "local", "where volumes are kept"),
+    *storageconf.KEYS,
     Key("guests", "hypervisor", values.choice("libvirt", "xl"), "libvirt", "how domains are driven"),
 )
 
@@ -140,7 +122,8 @@ class Config:
     forward: tuple[IPv4Address, ...]
     transport: str
     networks: tuple[Network, ...]
-    storage: str
+    storage: Storage | None
+    """None: this server keeps no volumes."""
     hypervisor: str
     warnings: tuple[Fault, ...]
 
@@ -190,24 +173,28 @@ def load(path: Path) -> Config:
     networks = tuple(found.networks(document))
     faults.extend(_cross_faults(str(path), networks, plain["server"]))
     faults.extend(_names_faults(str(path), plain["names"], site, server))
+    given = document.get("storage", {})
+    if isinstance(given, dict):
+        faults.extend(storageconf.faults(str(path), plain["storage"], site, server, given))
     if faults:
         raise ConfigError(tuple(faults))
     is_on = plain["names"]["enable"]
-    return Config(
+    config = Config(
         path=path,
         site=site["name"],
         domain=site["domain"],
         share=site["share"],
+        storage=storageconf.storage(plain["storage"], site, server),
         server=server.pop("name"),
         **server,
         names=site["domain"] is not None if is_on is None else is_on,
         forward=plain["names"]["forward"],
         transport=plain["boot"]["transport"],
         networks=networks,
-        storage=plain["storage"]["backend"],
         hypervisor=plain["guests"]["hypervisor"],
-        warnings=tuple(_warnings(str(path), networks, server["address"])),
+        warnings=(),
     )
+    return replace(config, warnings=tuple(_warnings(config)))
 
 
 def _document(path: Path) -> Mapping[str, Any]:
@@ -323,8 +310,14 @@ def _names_faults(
         yield Fault(file, "names.forward", f"{server['address']} is this server: questions would go in a circle")
 
 
-def _warnings(file: str, networks: tuple[Network, ...], address: IPv4Address) -> Iterator[Fault]:
-    if networks and not any(address in net.subnet for net in networks):
+def _warnings(config: Config) -> Iterator[Fault]:
+    file, address, networks = str(config.path), config.address, config.networks
+    if networks and config.network_of(address) is None:
         yield Fault(
             file, "server.address", f"{address} is in no network of this file: only relayed machines will be served"
         )
+    if config.storage and any(net.link == BACKEND_LINK for net in networks):
+        at = config.network_of(IPv4Address(config.storage.portal.partition(":")[0]))
+        if at and at.link != BACKEND_LINK:
+            text = f"{config.storage.portal} is in networks.{at.name}: guests' disks will be read over it, "
+            yield Fault(file, "storage.portal", text + "not over the backend network; set this server's address there")

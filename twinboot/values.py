@@ -20,7 +20,9 @@ __all__ = [
     "domain",
     "integer",
     "label",
+    "month",
     "path",
+    "portal",
     "subnet",
     "switch",
     "text",
@@ -29,7 +31,9 @@ __all__ = [
 T = TypeVar("T")
 LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")  # RFC 1123 section 2.1
 DEVICE = re.compile(r"[^\s/:]{1,15}")  # IFNAMSIZ less the NUL; the kernel refuses blanks, / and :
+MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])", re.ASCII)
 DOMAIN_BYTES_MAX = 253
+ISCSI_PORT = 3260
 TEXT_CHARS_MAX = 255
 
 
@@ -72,6 +76,22 @@ def address(value: object) -> IPv4Address:
         return IPv4Address(text(value))
     except ValueError as error:
         raise ValueError(f"{value!r} is not an IPv4 address such as 10.0.0.1") from error
+
+
+def portal(value: object) -> str:
+    """An IPv4 address and a TCP port, `10.0.0.1:3260`; without a port, that of iSCSI."""
+    host, colon, port = text(value).partition(":")
+    number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else 0
+    if colon and not 1 <= number <= 65535:
+        raise ValueError(f"{value!r} is not an address and port such as 10.0.0.1:{ISCSI_PORT}")
+    return f"{address(host)}:{number if colon else ISCSI_PORT}"
+
+
+def month(value: object) -> str:
+    """A year and month."""
+    if not MONTH.fullmatch(text(value)):
+        raise ValueError(f"{value!r} is not a year and month such as 2026-11")
+    return str(value)
 
 
 def subnet(value: object) -> IPv4Network:

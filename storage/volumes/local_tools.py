@@ -55,8 +55,9 @@ def run(argv: Sequence[str], env: Mapping[str, str] | None = None, timeout_s: fl
 
 
 def environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    """Ours with `extra`; messages in English, because `SAYINGS` reads them."""
-    return {**os.environ, "LC_ALL": "C", **(extra or {})}
+    """Ours with `extra`; messages in English, because `SAYINGS` reads them; and where daemons are, for every user."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    return {**os.environ, "LC_ALL": "C", "PATH": path, **(extra or {})}
 
 
 def not_installed(program: str) -> VolumesError:

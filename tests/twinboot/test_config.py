@@ -71,7 +71,7 @@ def test_all_faults_are_named_at_once_with_file_and_key(written) -> None:
         "site.nmae: unknown key: did you mean name?",
         "site.name: missing: name of the site: both servers use the same",
         "server.segment: must be text in quotes, not 3",
-        "storage.backend: 'floppy' is not one of local, zfs, zfssa",
+        "storage.backend: 'floppy' is not one of local",
         "networks.public.router: 10.0.0.1 is not a host address in 192.168.76.0/24: machines could not reach it",
     ]
 
@@ -92,6 +92,21 @@ def test_all_faults_are_named_at_once_with_file_and_key(written) -> None:
         ('link = "fe"', 'dns = "10.0.0.1"', "networks.public.dns: must be a list"),
         ('"/var/lib/twinboot"', f'"/{"x" * 120}"', "server.state: longer than"),
         ('"example.com"', '"example..com"', "site.domain: 'example..com' is not a domain name"),
+        (
+            'backend = "local"',
+            'backend = "local"\nportal = "10.0.0.1:0"',
+            "storage.portal: '10.0.0.1:0' is not an address",
+        ),
+        ('backend = "local"', 'backend = "local"\nsince = "2026"', "storage.since: '2026' is not a year and month"),
+        (
+            'backend = "local"',
+            'backend = "local"\nauthority = "example.com"',
+            "storage.authority: example.com: write iqn.",
+        ),
+        ('backend = "local"', 'backend = "local"\nrun = "relative"', "storage.run: 'relative' is not absolute"),
+        ('backend = "local"', f'backend = "local"\nrun = "/{"x" * 100}"', "storage.run: longer than"),
+        ('backend = "local"', 'backend = "local"\nchap_user = "hv"', "storage.chap_secret_file: missing: CHAP takes"),
+        ('backend = "local"', 'portal = "10.0.0.1"', "storage.portal: there is no storage.backend"),
         (
             'segment = "odd"',
             'interfaces = ["eth0/1"]',
@@ -147,6 +162,26 @@ def test_names_are_answered_where_there_is_a_domain(written) -> None:
 def test_an_address_outside_every_network_is_only_a_warning(written) -> None:
     config = load(written(SITE.replace('"192.168.78.14"', '"10.1.1.1"')))
     assert "only relayed machines" in str(config.warnings[0])
+
+
+def test_storage_is_where_the_state_is_and_named_as_the_domain_unless_told(written) -> None:
+    found = load(written(SITE)).storage
+    assert (found.root, found.run) == (Path("/var/lib/twinboot-volumes"), Path("/var/lib/twinboot-volumes/.run"))
+    assert (found.portal, found.authority) == ("192.168.78.14:3260", "iqn.2026-11.com.example")
+    told = 'backend = "local"\nroot = "/srv/v"\nrun = "/run/v"\nportal = "192.168.78.10"\nsince = "2009-02"\n'
+    found = load(written(SITE.replace('backend = "local"', told))).storage
+    assert (found.root, found.run, found.portal) == (Path("/srv/v"), Path("/run/v"), "192.168.78.10:3260")
+    assert found.authority == "iqn.2009-02.com.example"
+    bare = SITE.replace('domain = "example.com"', "")
+    assert load(written(bare)).storage.authority == "iqn.2026-11.internal.dc1"
+    own = SITE.replace('backend = "local"', 'backend = "local"\nauthority = "iqn.1986-03.com.sun"')
+    assert load(written(own)).storage.authority == "iqn.1986-03.com.sun"
+    assert load(written(SITE.replace('[storage]\nbackend = "local"\n', ""))).storage is None
+
+
+def test_disks_over_the_public_network_are_a_warning(written) -> None:
+    config = load(written(SITE.replace('backend = "local"', 'backend = "local"\nportal = "192.168.76.14"')))
+    assert "storage.portal: 192.168.76.14:3260 is in networks.public" in str(config.warnings[0])
 
 
 def test_where_the_configuration_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
