@@ -44,7 +44,11 @@ class Disk(NamedTuple):
 
 
 class DomainSpec(NamedTuple):
-    """A domain to be defined. `links` are bridge names in the order the guest is to see them."""
+    """A domain to be defined. `links` are bridge names in the order the guest is to see them.
+
+    A link of `macs` gets that MAC address (the guest was defined elsewhere before, and DHCP knows it by it); for the
+    others the hypervisor keeps what it has, or invents one.
+    """
 
     name: str
     uuid: str
@@ -53,6 +57,7 @@ class DomainSpec(NamedTuple):
     vcpus: int
     disk: Disk
     links: tuple[str, ...]
+    macs: tuple["Link", ...] = ()
 
 
 class Link(NamedTuple):

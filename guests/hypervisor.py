@@ -54,6 +54,8 @@ class Place(NamedTuple):
 
     `uri` is the adapter's own (`qemu+tcp://192.168.78.21/system`, `ssh://root@192.168.78.21`); `address` where the
     host is on the network that guests move over. Templates in `templates` stand in for those that are shipped.
+    `disk_source` says what the host calls an iSCSI disk, where it does not log in by itself: `{iqn}`, `{address}`,
+    `{port}` and `{lun}` are filled in; empty for the adapter's own.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Place(NamedTuple):
     uri: str
     address: str
     templates: Path
+    disk_source: str = ""
 
 
 class Hypervisor(Protocol):

@@ -71,7 +71,8 @@ class MemoryHypervisor:
             )
         if missing := [link for link in spec.links if link not in self.links]:
             raise self._error(Outcome.NO_LINK, f"there is no bridge {', '.join(missing)}")
-        links = tuple(Link(link, _mac(spec.uuid, link)) for link in spec.links)
+        known = {link.name: link.mac for link in (*(old.links if old else ()), *spec.macs)}
+        links = tuple(Link(link, known.get(link) or _mac(spec.uuid, link)) for link in spec.links)
         size = (spec.memory_mib, spec.vcpus)
         kept[spec.name] = DomainInfo(spec.name, spec.uuid, State.OFF, *size, links, spec.disk.iqn)
         self._keep(kept)

@@ -1,8 +1,8 @@
 """The host file, `hosts/NAME.toml`: text to `Hypervisor` and back.
 
 Every fault of a file is found in one reading, each with its key and the way out; there is no half-read host. The
-keys are two tables, `HOST_KEYS` and `LINK_KEYS`: a new key is one row here, one field in `model.py` and one line in
-docs/hosts.md. Writing then reading gives the same host back.
+keys are three tables, `HOST_KEYS`, `GUESTS_KEYS` and `LINK_KEYS`: a new key is one row here, one field in `model.py`
+and one line in docs/hosts.md. Writing then reading gives the same host back.
 """
 
 import difflib
@@ -61,6 +61,11 @@ LINK_KEYS: Mapping[str, Key] = {
     "network": Key("network", values.label),
     "address": Key("address", values.host_address),
 }
+GUESTS_KEYS: Mapping[str, Key] = {
+    "uri": Key("guests_uri", values.uri, note="where its hypervisor is asked"),
+    "initiator": Key("guests_initiator", values.initiator, note="its name to the storage"),
+}
+"""The table [hypervisor]: for hosts that the site's rule ([guests] of twinboot.toml) does not fit."""
 
 
 def _nearest(word: str, valid: Iterable[str]) -> str:
@@ -114,6 +119,14 @@ class _Reader:
         except ValueError as error:
             return self.fault(where, str(error))
 
+    def table(self, table: Mapping[str, Any], name: str, keys: Mapping[str, Key]) -> dict[str, Any]:
+        """The fields of a table that may be missing."""
+        raw = table.get(name, {})
+        if not isinstance(raw, dict):
+            self.fault(name, f"must be a table; write [{name}] and its keys below")
+            return {}
+        return self.fields(raw, keys, f"{name}.", ())
+
     def links(self, raw: object) -> tuple[Link, ...]:
         if not isinstance(raw, dict) or not raw:
             self.fault("links", 'a host needs a link; add [links.fe0] with mac = "..."')
@@ -145,7 +158,8 @@ class _Reader:
 def from_table(table: Mapping[str, Any], file: str) -> Hypervisor:
     """Make a host of parsed TOML (or of a command's arguments). HostError holds every fault, each naming `file`."""
     reader = _Reader(file)
-    fields = reader.fields(table, HOST_KEYS, "", ("links",))
+    fields = reader.fields(table, HOST_KEYS, "", ("hypervisor", "links"))
+    fields |= reader.table(table, "hypervisor", GUESTS_KEYS)
     links = reader.links(table.get("links"))
     if reader.faults:
         raise HostError(reader.faults)
@@ -182,4 +196,6 @@ def to_toml(host: Hypervisor) -> str:
     lines = list(_lines(host, HOST_KEYS))
     for link in host.links:
         lines += ["", f"[links.{link.name}]", *_lines(link, LINK_KEYS)]
+    if guests := list(_lines(host, GUESTS_KEYS)):
+        lines += ["", "[hypervisor]", *guests]
     return "\n".join(lines) + "\n"

@@ -130,6 +130,8 @@ class Hypervisor:
     packages: tuple[str, ...] = ()
     root_password_hash: str = ""
     ssh_keys: tuple[str, ...] = ()
+    guests_uri: str = ""
+    guests_initiator: str = ""
 
     def link_by_mac(self, mac: str) -> Link | None:
         """The link with this canonical MAC address, or None."""

@@ -20,6 +20,8 @@ DEVICE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,30}")
 DISK = re.compile(r"[A-Za-z0-9][A-Za-z0-9/_.:+-]{0,254}")
 SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9/_.:@,+-]{0,254}")
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9/_.:@+-]{0,254}")
+URI = re.compile(r"[a-z][a-z0-9+]{0,31}:[A-Za-z0-9/_.:@%?=&+~-]{0,222}")
+INITIATOR = re.compile(r"iqn\.[0-9]{4}-(?:0[1-9]|1[0-2])\.[a-z0-9.:-]{1,211}|eui\.[0-9A-Fa-f]{16}")
 CRYPT_HASH = re.compile(r"\$(?:1|2[aby]|5|6|7|y|gy|md5|sha1)[$,][./A-Za-z0-9$=,]{8,400}")
 MAC_SPELLINGS = (
     re.compile(r"([0-9a-f]{1,2})" + r"[:-]([0-9a-f]{1,2})" * 5),
@@ -159,3 +161,13 @@ def service(text: str) -> str:
 def package(text: str) -> str:
     """A package to add."""
     return _pattern(text, PACKAGE, "a package name", "SUNWgcc or lldpd")
+
+
+def uri(text: str) -> str:
+    """Where a hypervisor is asked, as libvirt or ssh write it: `qemu+tcp://192.168.78.21/system`."""
+    return _pattern(text, URI, "a hypervisor's URI", "qemu+ssh://root@192.168.78.21/system")
+
+
+def initiator(text: str) -> str:
+    """Name of an iSCSI initiator, RFC 3720 3.2.6: `iqn.2026-11.com.example:hv1`."""
+    return _pattern(text, INITIATOR, "an initiator's name", "iqn.2026-11.com.example:hv1")

@@ -1,4 +1,4 @@
-"""One face for the two places where the records of a site lie: installs in one, macros and bindings in the other.
+"""One face for the two places where the records of a site lie: our own tables in one, macros and bindings in the other.
 
 A port that forwards each table to its store, so that who reads both (the boot catalog) need not know where they are.
 """
@@ -7,27 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pxe.installs import TABLE
-from storage.records import Change, Delta, Records, Rescan, Result
+from storage.records import OWN_TABLES, Change, Delta, Records, Rescan, Result
 
 __all__ = ["JoinedRecords"]
 
 
 class JoinedRecords:
-    """`installs` of one store, all other tables of another, as one `Records`."""
+    """`installs` and `guests` of one store, all other tables of another, as one `Records`."""
 
-    def __init__(self, installs: Records, others: Records) -> None:
-        self.location = f"{others.location}+{installs.location}"
-        self._installs = installs
+    def __init__(self, own: Records, others: Records) -> None:
+        self.location = f"{others.location}+{own.location}"
+        self._own = own
         self._others = others
 
     def _of(self, table: str) -> Records:
-        return self._installs if table == TABLE else self._others
+        return self._own if table in OWN_TABLES else self._others
 
     def tables(self) -> list[str]:
         """Names of the tables of both, sorted."""
-        own = [TABLE] if TABLE in self._installs.tables() else []
-        return sorted({*own, *(name for name in self._others.tables() if name != TABLE)})
+        own = [name for name in self._own.tables() if name in OWN_TABLES]
+        return sorted({*own, *(name for name in self._others.tables() if name not in OWN_TABLES)})
 
     def create(self, table: str) -> None:
         """Make a table where it belongs."""
@@ -44,7 +43,7 @@ class JoinedRecords:
     def commit(self, changes: Sequence[Change]) -> list[Result]:
         """One commit for each store, results in the order of the changes."""
         results: dict[int, Result] = {}
-        for store in (self._installs, self._others):
+        for store in (self._own, self._others):
             chosen = [number for number, change in enumerate(changes) if self._of(change.table) is store]
             if chosen:
                 results.update(zip(chosen, store.commit([changes[number] for number in chosen]), strict=True))
@@ -52,12 +51,12 @@ class JoinedRecords:
 
     def rescan(self) -> Rescan:
         """Both stores' edits taken over."""
-        found = [store.rescan() for store in (self._installs, self._others)]
+        found = [store.rescan() for store in (self._own, self._others)]
         return Rescan(sum(one.taken for one in found), tuple(line for one in found for line in one.refused))
 
     def tend(self) -> None:
         """Both stores."""
-        self._installs.tend()
+        self._own.tend()
         self._others.tend()
 
     def epoch(self) -> float | None:

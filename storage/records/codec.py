@@ -5,6 +5,7 @@ The formats are those of Sun's SUNWfiles containers, version 1 (fields as in `dh
     binding   address|CLIENTID|flags|owner|lease|signature|macro|comment
     dhcptab   name|type|signature|value
     installs  host|state|target|server|changed|signature|token|detail       (ours, in the same manner)
+    guests    guest|state|origin|kind|segment|memory|vcpus|hypervisor|uuid|changed|by|signature|links|work
 
 A `|` inside a text is written `\|`; nothing else is escaped. The last field takes the rest of the line, so a bare
 `|` is accepted there; the value of a dhcptab row is neither escaped nor unescaped.
@@ -25,10 +26,12 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from storage.records.rows import (
+    IPV4_MAX,
     MACRO,
     SIGNATURE_MASK,
     SYMBOL,
     Binding,
+    Guest,
     Install,
     Key,
     Row,
@@ -218,15 +221,32 @@ def _render_install(row: Row) -> bytes:
     )
 
 
-def _claimed_host(line: bytes) -> Key | None:
+def _claimed_word(line: bytes) -> Key | None:
     return _unescaped(_BARE_BAR.split(line, 1)[0]) or None
+
+
+_GUEST_NUMBERS = {"memory_mib": IPV4_MAX, "vcpus": IPV4_MAX, "changed_s": SIGNATURE_MASK, "signature": SIGNATURE_MASK}
+
+
+def _parse_guest(line: bytes) -> Guest:
+    fields = dict(zip(Guest._fields, _fields(line, len(Guest._fields)), strict=True))
+    if not fields["guest"]:
+        raise LineError("has no guest")
+    numbers = {name: _number(fields.pop(name), name, mask) for name, mask in _GUEST_NUMBERS.items()}
+    return Guest(**numbers, **{name: _unescaped(field) for name, field in fields.items()})  # type: ignore[arg-type]
+
+
+def _render_guest(row: Row) -> bytes:
+    assert isinstance(row, Guest)
+    return b"|".join(b"%d" % value if isinstance(value, int) else _escaped(value) for value in row)
 
 
 BINDING = Codec(Binding, itemgetter(0), _parse_binding, _render_binding, _claimed_address)
 TAB_ENTRY = Codec(TabEntry, itemgetter(0, 1), _parse_tab, _render_tab, _claimed_entry)
-INSTALL = Codec(Install, itemgetter(0), _parse_install, _render_install, _claimed_host)
+INSTALL = Codec(Install, itemgetter(0), _parse_install, _render_install, _claimed_word)
+GUEST = Codec(Guest, itemgetter(0), _parse_guest, _render_guest, _claimed_word)
 
-_NAMED_TABLES = {"dhcptab": TAB_ENTRY, "installs": INSTALL}
+_NAMED_TABLES = {"dhcptab": TAB_ENTRY, "installs": INSTALL, "guests": GUEST}
 
 
 @lru_cache(maxsize=4096)  # asked for every change; a site has fewer networks
@@ -238,5 +258,6 @@ def codec_for(table: str) -> Codec:
     try:
         ipv4_int(table)
     except ValueError as error:
-        raise ValueError(f"{table!r} is no table: use dhcptab, installs or a network such as 192.168.76.0") from error
+        tables = ", ".join(_NAMED_TABLES)
+        raise ValueError(f"{table!r} is no table: use {tables} or a network such as 192.168.76.0") from error
     return BINDING

@@ -19,6 +19,7 @@ from storage.records.rows import (
     SIGNATURE_MASK,
     SYMBOL,
     Binding,
+    Guest,
     Install,
     Key,
     Row,
@@ -225,8 +226,19 @@ _CHECKS: dict[str, Callable[..., str]] = {
     "changed_s": _whole(SIGNATURE_MASK),
     "server": _whole(IPV4_MAX),
     "detail": _text(DETAIL_MAX_BYTES),
+    "guest": _text(WORD_MAX_BYTES, is_key=True),
+    "origin": _text(WORD_MAX_BYTES),
+    "domain_kind": _text(WORD_MAX_BYTES),
+    "segment": _text(WORD_MAX_BYTES),
+    "memory_mib": _whole(IPV4_MAX),
+    "vcpus": _whole(IPV4_MAX),
+    "hypervisor": _text(WORD_MAX_BYTES),
+    "uuid": _text(WORD_MAX_BYTES),
+    "by": _text(WORD_MAX_BYTES),
+    "links": _text(DETAIL_MAX_BYTES),
+    "work": _text(DETAIL_MAX_BYTES),
 }
-_KINDS: tuple[type[Row], ...] = (Binding, TabEntry, Install)
+_KINDS: tuple[type[Row], ...] = (Binding, TabEntry, Install, Guest)
 _FIGURES: dict[type[Row], frozenset[str]] = {Binding: frozenset({"client_id", "flags", "lease_s", "signature"})}
 """Fields written in digits, of the kind of row that changes for every packet: only there is it worth it."""
 

@@ -94,7 +94,7 @@ class RecordsError(Exception):
 
 
 class Records(Protocol):
-    """A datastore. Table names: "dhcptab", "installs", or the number of a network ("192.168.76.0").
+    """A datastore. Table names: "dhcptab", "installs", "guests", or the number of a network ("192.168.76.0").
 
     Every method may be called from any thread.
     """

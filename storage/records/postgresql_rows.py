@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from storage.records.rows import IPV4_MAX, Binding, Install, Key, Row, TabEntry
+from storage.records.rows import IPV4_MAX, Binding, Guest, Install, Key, Row, TabEntry
 
 SCHEMA = "twinboot"
 
@@ -166,7 +166,7 @@ _BINDINGS = Kind(
     "r.network",
     "(r.address - '0.0.0.0'::inet)::text",
     "r.network = w.c AND r.address = '0.0.0.0'::inet + w.k::bigint",
-    "name NOT IN ('dhcptab', 'installs')",
+    "name NOT IN ('dhcptab', 'installs', 'guests')",
     str,
     int,
 )
@@ -196,7 +196,21 @@ _INSTALLS = Kind(
     lambda key: escape(str(key)),
     unescape,
 )
-KINDS: Mapping[type[Row], Kind] = {kind.row_type: kind for kind in (_BINDINGS, _DHCPTAB, _INSTALLS)}
+_GUESTS = Kind(
+    Guest,
+    f"{SCHEMA}.guests",
+    {"guest": _TEXT, "state": _TEXT, "origin": _TEXT, "domain_kind": _TEXT, "segment": _TEXT, "memory_mib": _UINT32}
+    | {"vcpus": _UINT32, "hypervisor": _TEXT, "uuid": _TEXT, "changed_s": _UINT64, "by": _TEXT, "signature": _UINT64}
+    | {"links": _TEXT, "work": _TEXT},
+    ("guest",),
+    "'guests'",
+    "r.guest",
+    "r.guest = w.k",
+    "name = 'guests'",
+    lambda key: escape(str(key)),
+    unescape,
+)
+KINDS: Mapping[type[Row], Kind] = {kind.row_type: kind for kind in (_BINDINGS, _DHCPTAB, _INSTALLS, _GUESTS)}
 
 
 class Statements(NamedTuple):

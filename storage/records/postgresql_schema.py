@@ -21,7 +21,7 @@ way. They also refuse rows of a container that was not created.
 
 from storage.records.postgresql_rows import KINDS, SCHEMA, Kind
 
-FORMAT = 1
+FORMAT = 2
 """Raised with each change of the schema; a program does not touch a format that is newer than its own."""
 
 CHANGES_KEPT = 4096

@@ -1,11 +1,12 @@
 """The rows that both servers share, as plain values.
 
-Three kinds, each with one natural key and one *signature* (the version of the stored row, by which a writer
+Four kinds, each with one natural key and one *signature* (the version of the stored row, by which a writer
 proves that it has seen the latest one):
 
 * `Binding`: an address of a subnet and the client it belongs to (Sun's `dhcp_network(4)` row);
 * `TabEntry`: a DHCP macro or symbol (Sun's `dhcptab(4)` row);
-* `Install`: what one host is doing with its unattended install (ours).
+* `Install`: what one host is doing with its unattended install (ours);
+* `Guest`: what one guest is, where it runs, and which command is at work on it (ours).
 
 IPv4 addresses are ints in rows, because they are compared, hashed and counted far more often than printed;
 `ipv4_text` and `ipv4_int` convert at the edges. Texts are str decoded as UTF-8 with `surrogateescape`: names and
@@ -35,6 +36,9 @@ SIGNATURE_MASK = 2**64 - 1
 
 MACRO = "m"
 SYMBOL = "s"
+
+OWN_TABLES = ("guests", "installs")
+"""Tables that Sun does not know."""
 
 IPV4_MAX = 0xFFFFFFFF
 
@@ -97,7 +101,37 @@ class Install(NamedTuple):
         return self.host
 
 
-Row = Binding | TabEntry | Install
+class Guest(NamedTuple):
+    """One guest. The name is that of its domain, `appl-1:vm-1`, which names project and volume as well.
+
+    `origin` is the snapshot that its volume was cloned of, `domain_kind` how it is virtualized, `hypervisor` the host
+    that its domain was last put on (empty before it has one), `uuid` the domain's. `links` are words separated by
+    blanks, each `link,mac,address,host name` with what is known of them. `changed_s` and `by` tell the last change
+    (seconds since 1970; who, and where). `work` is empty unless a command is at work on the guest, or died of it.
+    """
+
+    guest: str
+    state: str
+    origin: str
+    domain_kind: str
+    segment: str
+    memory_mib: int
+    vcpus: int
+    hypervisor: str
+    uuid: str
+    changed_s: int
+    by: str
+    signature: int
+    links: str
+    work: str
+
+    @property
+    def key(self) -> str:
+        """The guest's name."""
+        return self.guest
+
+
+Row = Binding | TabEntry | Install | Guest
 Key = int | str | tuple[str, str]
 
 

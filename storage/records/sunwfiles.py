@@ -3,7 +3,7 @@
 Sun's `in.dhcpd`, `pntadm` and `dhtadm` may read and write the same directory at the same time: same files, same
 lock files, same update by rename. Ours adds what Sun's leaves out: the data are on the disk before a commit is
 reported, a whole batch costs one write, a damaged row harms only itself, and nobody waits for a lock for ever.
-`installs` is kept in the same form under a name that Sun's tools do not take for a network.
+`installs` and `guests` are kept in the same form under names that Sun's tools do not take for a network.
 
 Reading takes no lock: a container is only ever replaced as a whole, so a reader sees the old file or the new one.
 """
@@ -21,7 +21,7 @@ from storage.records.container import Container, container_name, empty_container
 from storage.records.judge import random_generation
 from storage.records.perimeter import perimeter
 from storage.records.port import Change, Delta, Outcome, RecordsError, Result, WithoutCopies
-from storage.records.rows import ipv4_int
+from storage.records.rows import OWN_TABLES, ipv4_int
 
 LOCK_TIMEOUT_S = 5.0
 """A commit holds the lock for milliseconds; after this the holder is stuck and waiting on helps nobody."""
@@ -53,7 +53,7 @@ class SunwFiles(WithoutCopies):
     def tables(self) -> list[str]:
         """Names of the tables that exist, sorted; RecordsError if the directory is gone."""
         names = set(self._listing())
-        found = [table for table in ("dhcptab", "installs") if container_name(table) in names]
+        found = [table for table in ("dhcptab", *OWN_TABLES) if container_name(table) in names]
         found += [table for name in names if (table := _network_of(name)) is not None]
         return sorted(found)
 

@@ -21,13 +21,13 @@ from storage.records.container import container_name, empty_container
 from storage.records.image import Image, read_image
 from storage.records.judge import key_text
 from storage.records.port import Change
-from storage.records.rows import Key, Row
+from storage.records.rows import OWN_TABLES, Key, Row
 from storage.records.twinlog_text import NUMBER_DIGITS, in_pieces
 
 _NOTE = re.compile(rb"^# twinlog ([0-9]{%d}) crc32 ([0-9a-f]{8}).*\n" % NUMBER_DIGITS, re.MULTILINE)
 _NOTE_WITHIN_BYTES = 4096
 
-_NAMED = {container_name(table): table for table in ("dhcptab", "installs")}
+_NAMED = {container_name(table): table for table in ("dhcptab", *OWN_TABLES)}
 _NETWORK_PREFIX = "SUNWfiles1_"
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from storage.records.port import Change, Delta, Fault, Outcome, Result
-from storage.records.rows import Binding, Install, Row, TabEntry
+from storage.records.rows import Binding, Guest, Install, Row, TabEntry
 
 MESSAGE_MAX_BYTES = 256 * 2**20
 """Two million rows. A longer answer is refused where it is made; a longer one announced means that the end is mad."""
@@ -22,7 +22,7 @@ HEADER: Final = struct.Struct("=II")
 _FORM: Final = 2
 """The version of marshal that does not look for values it has met before: twice as fast, a tenth longer."""
 
-_KINDS: Final[dict[str, type[Row]]] = {"b": Binding, "t": TabEntry, "i": Install}
+_KINDS: Final[dict[str, type[Row]]] = {"b": Binding, "t": TabEntry, "i": Install, "g": Guest}
 _LETTERS: Final[dict[type, str]] = {kind: letter for letter, kind in _KINDS.items()}
 _NOTHING: Final = ("", ())
 _Plain = tuple[Any, ...]

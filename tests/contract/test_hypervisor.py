@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from guests.domain import Disk, DomainSpec, Kind, State
+from guests.domain import Disk, DomainSpec, Kind, Link, State
 from guests.hypervisor import Hypervisor, HypervisorError, Outcome
 from guests.memory import MemoryHypervisor
 
@@ -102,6 +102,13 @@ def test_defining_again_replaces_and_keeps_the_addresses(kit):
     first = kit.one.define(kit.spec())
     again = kit.one.define(kit.spec(vcpus=2))
     assert again == first._replace(vcpus=2)
+
+
+def test_a_guest_that_comes_from_elsewhere_keeps_its_addresses(kit):
+    macs = (Link("fe0", "52:54:00:12:34:56"),)
+    made = kit.two.define(kit.spec(macs=macs))
+    assert {link.name: link.mac for link in made.links}["fe0"] == "52:54:00:12:34:56"
+    assert len({link.mac for link in made.links}) == 2
 
 
 def test_a_name_belongs_to_one_uuid(kit):

@@ -12,6 +12,7 @@ from storage.records import (
     PERMANENT,
     Binding,
     Change,
+    Guest,
     Install,
     Outcome,
     RecordsError,
@@ -34,6 +35,12 @@ def entry(name: str, kind: str = "m", value: str = ":LeaseTim=60:") -> TabEntry:
 
 INSTALL = Install("hv1", "armed", "live-xen", "abc", 1_700_000_000, SERVER, 0, "a|b")
 
+GUEST = Guest(
+    *("appl-1:vm-1", "defined", "masters/osol-0811@version-01", "pv", "odd", 1024, 1, "hv1"),
+    *("5f0a5a0e-54fc-4b1c-a8a4-2f2f6f0a7c11", 1_700_000_000, "root@install-odd", 0),
+    *("fe0,52:54:00:00:00:01,192.168.76.71,vm-host1 be0", "up|1"),
+)
+
 SAMPLES = [
     (NET, binding(10, client_id=bytes.fromhex("01080020AABBCC"), flags=PERMANENT | MANUAL, lease_s=FOREVER_S)),
     (NET, binding(11, macro="0108|x", comment="a|b comment")),
@@ -43,6 +50,8 @@ SAMPLES = [
     ("dhcptab", entry("empty", value="")),
     ("installs", INSTALL),
     ("installs", INSTALL._replace(token="", detail="")),
+    ("guests", GUEST),
+    ("guests", GUEST._replace(hypervisor="", uuid="", memory_mib=2**32 - 1, links="", work="")),
 ]
 
 
@@ -59,11 +68,11 @@ def add(store, table, *rows):
 
 def test_tables_are_made_listed_and_dropped(store):
     assert store.records.tables() == []
-    for table in (NET, "installs", "dhcptab", "10.0.0.0"):
+    for table in (NET, "installs", "dhcptab", "guests", "10.0.0.0"):
         store.records.create(table)
-    assert store.records.tables() == ["10.0.0.0", NET, "dhcptab", "installs"]
+    assert store.records.tables() == ["10.0.0.0", NET, "dhcptab", "guests", "installs"]
     store.records.drop("10.0.0.0")
-    assert store.records.tables() == [NET, "dhcptab", "installs"]
+    assert store.records.tables() == [NET, "dhcptab", "guests", "installs"]
 
 
 @pytest.mark.parametrize(
@@ -205,11 +214,16 @@ def test_a_batch_is_judged_in_order_each_on_its_own(store):
         ("installs", INSTALL._replace(host="")),
         ("installs", INSTALL._replace(changed_s=-1)),
         ("installs", INSTALL._replace(detail="x\ny")),
+        ("guests", GUEST._replace(guest="")),
+        ("guests", GUEST._replace(memory_mib=-1)),
+        ("guests", GUEST._replace(vcpus=2**32)),
+        ("guests", GUEST._replace(work="x\ny")),
+        ("guests", INSTALL),
         ("nonsense", INSTALL),
     ],
 )
 def test_what_the_format_cannot_carry_is_refused_with_a_reason(store, table, row):
-    for known in (NET, "dhcptab", "installs"):
+    for known in (NET, "dhcptab", "installs", "guests"):
         store.records.create(known)
     result = one(store, table, None, row)
     assert (result.outcome, result.row) == (Outcome.INVALID, None)

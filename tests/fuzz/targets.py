@@ -96,7 +96,7 @@ FOLDER = Path(tempfile.mkdtemp(prefix="twinboot-fuzz-", dir="/dev/shm" if os.acc
 def storage_container(data: bytes) -> None:
     """Two versions of a container, one after the other: what is told as changed must add up to what is there."""
     head, _, tail = data.partition(b"\0\0")
-    for table in (NET, "dhcptab", "installs"):
+    for table in (NET, "dhcptab", "installs", "guests"):
         store = SunwFiles(FOLDER)
         first = _written(table, head)
         known = {row.key: row for row in store.read(table).rows}

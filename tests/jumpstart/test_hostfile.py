@@ -108,6 +108,17 @@ def test_wrong_types_are_faults(table: dict[str, object], key: str) -> None:
     assert key in {fault.key for fault in caught.value.faults}
 
 
+def test_how_guests_are_put_on_it_is_a_table_of_its_own() -> None:
+    uri, name = "qemu+tcp://192.168.78.21/system", "iqn.2026-11.com.example:hv1"
+    host = from_toml(HV1 + f'[hypervisor]\nuri = "{uri}"\ninitiator = "{name}"\n', "hv1.toml")
+    assert (host.guests_uri, host.guests_initiator) == (uri, name)
+    assert from_toml(to_toml(host), "hv1.toml") == host
+    faults = faults_of(HV1 + '[hypervisor]\nuri = "no uri"\ninitiator = "hv1"\nurl = "x"\n')
+    assert set(faults) == {"hypervisor.uri", "hypervisor.initiator", "hypervisor.url"}
+    with pytest.raises(HostError):
+        from_table({"hypervisor": "hv1"}, "x.toml")
+
+
 def test_two_links_with_one_mac_are_a_fault() -> None:
     assert "fe0" in faults_of(HV1.replace("0:14:4f:0:0:2", "00:14:4f:00:00:01"))["links.be0.mac"]
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.records import BOOTP, FOREVER_S, MANUAL, PERMANENT, UNUSABLE, Binding, Install, TabEntry, ipv4_int
-from storage.records.codec import BINDING, INSTALL, TAB_ENTRY, LineError, codec_for, decode_text
+from storage.records import BOOTP, FOREVER_S, MANUAL, PERMANENT, UNUSABLE, Binding, Guest, Install, TabEntry, ipv4_int
+from storage.records.codec import BINDING, GUEST, INSTALL, TAB_ENTRY, LineError, codec_for, decode_text
 
 LINE = b"192.168.76.10|010800208E2091|00|192.168.76.1|876425811|281474976710657|elvis|"
 ROW = Binding(
@@ -109,6 +109,14 @@ def test_an_install_as_documented():
     assert (INSTALL.render(row), INSTALL.parse(line)) == (line, row)
 
 
+def test_a_guest_as_documented():
+    row = Guest(
+        "a:b", "defined", "m/o@1", "pv", "odd", 1024, 1, "hv1", "u-1", 1700000000, "me@odd", 5, "fe0 be0", "x|y"
+    )
+    line = rb"a:b|defined|m/o@1|pv|odd|1024|1|hv1|u-1|1700000000|me@odd|5|fe0 be0|x\|y"
+    assert (GUEST.render(row), GUEST.parse(line)) == (line, row)
+
+
 @pytest.mark.parametrize("table", ["", "dhcptab2", "10.0.0", "10.0.0.0.", "SUNWfiles1_dhcptab", "../10.0.0.0"])
 def test_names_that_are_no_tables(table):
     with pytest.raises(ValueError, match="no table"):
@@ -140,8 +148,20 @@ def test_every_install_round_trips(row):
     assert INSTALL.parse(INSTALL.render(row)) == row
 
 
+guests = st.builds(
+    Guest,
+    *(names, texts, texts, texts, texts, u32, u32, texts, texts, u64, texts, u64, texts, texts),
+)
+
+
+@settings(max_examples=150)
+@given(guests)
+def test_every_guest_round_trips(row):
+    assert GUEST.parse(GUEST.render(row)) == row
+
+
 @settings(max_examples=200)
-@given(st.sampled_from([BINDING, TAB_ENTRY, INSTALL]), st.binary(max_size=120))
+@given(st.sampled_from([BINDING, TAB_ENTRY, INSTALL, GUEST]), st.binary(max_size=120))
 def test_no_line_does_worse_than_a_line_error(codec, line):
     codec.claimed_key(line)
     try:

@@ -128,7 +128,7 @@ bodies = st.one_of(st.binary(max_size=200), st.lists(pieces, max_size=12).map(b"
 
 
 @settings(max_examples=200)
-@given(st.sampled_from([NET, "dhcptab", "installs"]), bodies)
+@given(st.sampled_from([NET, "dhcptab", "installs", "guests"]), bodies)
 def test_any_bytes_are_kept_and_read_the_same_again(table, body):
     data = empty_container(table) + body
     image = image_of(data, table)

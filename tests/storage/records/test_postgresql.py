@@ -10,6 +10,7 @@ import pytest
 
 from storage.records import (
     Change,
+    Guest,
     Install,
     Outcome,
     RecordsError,
@@ -78,12 +79,13 @@ def test_what_could_not_be_read_cannot_be_typed(records, psql, binding, statemen
 
 
 def test_bytes_of_any_encoding_come_back(records, binding):
-    for table in ("dhcptab", "installs"):
+    for table in ("dhcptab", "installs", "guests"):
         records.create(table)
     wanted = [
         (NET, binding(10, comment=BYTES, macro=BYTES, client_id=bytes(range(64)))),
         ("dhcptab", TabEntry(BYTES, "m", 0, BYTES)),
         ("installs", Install(BYTES, BYTES, BYTES, BYTES, 2**64 - 1, 2**32 - 1, 0, BYTES)),
+        ("guests", Guest(*[BYTES] * 5, 2**32 - 1, 1, BYTES, BYTES, 2**64 - 1, BYTES, 0, BYTES, BYTES)),
     ]
     results = records.commit([Change(table, None, row) for table, row in wanted])
     assert [result.row._replace(signature=0) for result in results] == [row for _, row in wanted]
@@ -239,7 +241,7 @@ def test_a_service_of_a_service_file_will_do(postgresql, records, tmp_path, monk
 
 def test_a_schema_of_another_release_is_left_alone(records, psql, database):
     psql("UPDATE twinboot.format SET version = 99")
-    with pytest.raises(RecordsError, match="format 99, this program knows 1: use the same release") as caught:
+    with pytest.raises(RecordsError, match="format 99, this program knows 2: use the same release") as caught:
         PostgresRecords(database).read(NET)
     assert caught.value.outcome is Outcome.INVALID
 

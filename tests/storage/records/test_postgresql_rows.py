@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.records import Binding, Install, TabEntry
+from storage.records import Binding, Guest, Install, TabEntry
 from storage.records.codec import decode_text
 from storage.records.postgresql_rows import KINDS, escape, unescape
 
@@ -31,6 +31,8 @@ def test_a_backslash_typed_alone_stands_for_itself(text):
     assert unescape(text) == text
 
 
-@pytest.mark.parametrize(("kind", "key"), [(Binding, 7), (TabEntry, ("a\\m|", "s")), (Install, "h\udcff")])
+@pytest.mark.parametrize(
+    ("kind", "key"), [(Binding, 7), (TabEntry, ("a\\m|", "s")), (Install, "h\udcff"), (Guest, "a:b\udcff")]
+)
 def test_keys_survive_their_text_form(kind, key):
     assert KINDS[kind].load_key(KINDS[kind].dump_key(key)) == key

@@ -68,9 +68,10 @@ def test_tables_are_found_by_suns_pattern(records, network_file):
         ".SUNWfiles1_10.4.0.0.lock",
         "xSUNWfiles1_10_5_0_0",
         "twinboot1_installs",
+        "twinboot1_guests",
     ):
         (network_file.parent / name).touch()
-    assert records.tables() == ["10.0.0.0", NET, "dhcptab", "installs"]
+    assert records.tables() == ["10.0.0.0", NET, "dhcptab", "guests", "installs"]
 
 
 def test_our_own_container_is_not_a_network_to_sun(tmp_path):

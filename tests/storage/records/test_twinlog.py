@@ -136,7 +136,7 @@ def test_a_log_without_its_first_batch_is_refused(share, server, odd, binding):
 
 
 def test_what_a_newer_version_wrote_stops_this_one(share, odd, binding):
-    text = encode_batch(Head("new.1.1", 1.0), b"[guests]\n+ x|y\n")
+    text = encode_batch(Head("new.1.1", 1.0), b"[futures]\n+ x|y\n")
     put(share, f"{FOLDER}/{log_name(2)}", text)
     with pytest.raises(RecordsError, match="update this server"):
         odd.read(NET)

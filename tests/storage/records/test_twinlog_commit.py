@@ -5,7 +5,18 @@ import os
 
 import pytest
 
-from storage.records import Change, Outcome, RecordsError, TabEntry, twinlog_commit, twinlog_turns
+from storage.records import (
+    MANUAL,
+    Binding,
+    Change,
+    Guest,
+    Outcome,
+    RecordsError,
+    TabEntry,
+    open_records,
+    twinlog_commit,
+    twinlog_turns,
+)
 from storage.records.files import READ_TRIES
 from storage.records.twinlog_text import FOLDER, decode_batch, log_name
 
@@ -325,3 +336,15 @@ def test_who_has_just_committed_lets_an_active_peer_go_first(share, server, bind
     add(odd, binding(15))
     assert clock.slept
     assert all(0 < pause <= twinlog_turns.YIELD_MAX_S for pause in clock.slept)
+
+
+def test_a_guest_and_its_bindings_are_one_batch(tmp_path):
+    store = open_records("twinlog", tmp_path)
+    for table in ("guests", "10.0.0.0"):
+        store.create(table)
+    before = len(list((tmp_path / FOLDER).glob("*.log")))
+    guest = Guest("a:b", "defined", "m/o@1", "pv", "odd", 1024, 1, "hv1", "u", 0, "me@odd", 0, "fe0", "")
+    row = Binding(0x0A000001, b"\1\0\0\0\0\0\1", MANUAL, 1, 0, 0, "m", "vm-host1")
+    results = store.commit([Change("guests", None, guest), Change("10.0.0.0", None, row)])
+    assert [result.outcome for result in results] == [Outcome.STORED] * 2
+    assert len(list((tmp_path / FOLDER).glob("*.log"))) == before + 1

@@ -146,7 +146,7 @@ def test_leftovers_are_named_and_harmless(share, busy):
 
 
 def test_what_a_newer_version_wrote_is_named(share, busy):
-    put(share, log_name(14), encode_batch(Head("new.0.1", 1.0), b"[guests]\n+ x|y\n"))
+    put(share, log_name(14), encode_batch(Head("new.0.1", 1.0), b"[futures]\n+ x|y\n"))
     found = survey(share)
     assert found.state is None
     assert "update this server" in harms(found)[0][1]

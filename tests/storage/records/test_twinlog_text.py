@@ -120,7 +120,7 @@ def test_one_flipped_bit_is_damage(at):
         b"twinlog 2 batch a.b.1 2026-11-22T20:00:00Z\n",
         b"twinlog 1 snapshot a.b.1 2026-11-22T20:00:00Z\n",
         b"twinlog 1 batch a.b.1 2026-11-22T20:00:00Z\n+ m|m|1|x\n",
-        b"twinlog 1 batch a.b.1 2026-11-22T20:00:00Z\n[guests]\n+ a|b\n",
+        b"twinlog 1 batch a.b.1 2026-11-22T20:00:00Z\n[futures]\n+ a|b\n",
         b"twinlog 1 batch a.b.1 2026-11-22T20:00:00Z\n[dhcptab]\nrenamed x\n",
     ],
 )

@@ -2,13 +2,14 @@
 
 import pytest
 
-from storage.records import FREE_ID, Binding, Change, Delta, Fault, Install, Outcome, Result, TabEntry
+from storage.records import FREE_ID, Binding, Change, Delta, Fault, Guest, Install, Outcome, Result, TabEntry
 from storage.records import worker_wire as wire
 
 BINDING = Binding(0x0A000001, b"\1\0\x14\x4f\0\0\1", 3, 0x0A0000FE, 0xFFFFFFFF, 2**64 - 1, "m", "caf\udce9 \u00e9")
 ENTRY = TabEntry("Locale", "s", 2**63, "Site,200,ASCII,1,0")
 INSTALL = Install("hv1", "armed", "live-xen", "abc", 1_700_000_000, 0x0A0000FE, 7, "a|b")
-ROWS = [BINDING, ENTRY, INSTALL]
+GUEST = Guest("a:b", "defined", "m/o@1", "pv", "odd", 1024, 1, "hv1", "u", 1_700_000_000, "me@odd", 7, "fe0 be0", "")
+ROWS = [BINDING, ENTRY, INSTALL, GUEST]
 
 
 def sent(value):
