@@ -22,8 +22,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from twinboot import storageconf, values
+from twinboot import guestsconf, storageconf, values
 from twinboot.faults import ConfigError, Fault
+from twinboot.guestsconf import Guests
 from twinboot.keys import ABSENT, REQUIRED, Key
 from twinboot.storageconf import Storage
 
@@ -83,7 +84,7 @@ KEYS: tuple[Key, ...] = (
     Key("networks.*", "domain", values.domain, None, "domain handed to machines; else that of the site"),
     Key("networks.*", "lease_s", LEASE_S, 3600, "lease time handed out, seconds"),
     *storageconf.KEYS,
-    Key("guests", "hypervisor", values.choice("libvirt", "xl"), "libvirt", "how domains are driven"),
+    *guestsconf.KEYS,
 )
 
 
@@ -124,7 +125,7 @@ class Config:
     networks: tuple[Network, ...]
     storage: Storage | None
     """None: this server keeps no volumes."""
-    hypervisor: str
+    guests: Guests
     warnings: tuple[Fault, ...]
 
     @property
@@ -176,6 +177,7 @@ def load(path: Path) -> Config:
     given = document.get("storage", {})
     if isinstance(given, dict):
         faults.extend(storageconf.faults(str(path), plain["storage"], site, server, given))
+    faults.extend(guestsconf.faults(str(path), plain["guests"]))
     if faults:
         raise ConfigError(tuple(faults))
     is_on = plain["names"]["enable"]
@@ -191,7 +193,7 @@ def load(path: Path) -> Config:
         forward=plain["names"]["forward"],
         transport=plain["boot"]["transport"],
         networks=networks,
-        hypervisor=plain["guests"]["hypervisor"],
+        guests=guestsconf.guests(plain["guests"], site),
         warnings=(),
     )
     return replace(config, warnings=tuple(_warnings(config)))

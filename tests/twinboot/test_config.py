@@ -164,6 +164,18 @@ def test_an_address_outside_every_network_is_only_a_warning(written) -> None:
     assert "only relayed machines" in str(config.warnings[0])
 
 
+def test_guests_are_put_where_the_patterns_say(written) -> None:
+    found = load(written(SITE)).guests
+    assert (found.uri, found.initiator, found.few, found.most) == (
+        *("xen+ssh://root@{address}/system", "{authority}:{name}", 4, 6),
+    )
+    assert load(written(SITE.replace('"libvirt"', '"xl"'))).guests.uri == "ssh://root@{address}"
+    wrong = SITE + 'uri = "qemu://{adress}/"\ninitiator = "{name!r}"\ndisk_source = "{"\nfew = 7\n'
+    assert [fault.partition(":")[0] for fault in faults_of(written(wrong))] == [
+        *("guests.uri", "guests.initiator", "guests.disk_source", "guests.few"),
+    ]
+
+
 def test_storage_is_where_the_state_is_and_named_as_the_domain_unless_told(written) -> None:
     found = load(written(SITE)).storage
     assert (found.root, found.run) == (Path("/var/lib/twinboot-volumes"), Path("/var/lib/twinboot-volumes/.run"))
