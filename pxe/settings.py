@@ -37,13 +37,14 @@ class Settings(NamedTuple):
 
     def context(self, token: str, mac: str, server: str) -> BootContext:
         """What a target is told when the machine at `mac` ("" if unknown) boots from `server`, us or another."""
-        host = self.http_host(server)
+        order = (server, *(one for one in (self.server, *self.others) if one != server))
+        hosts = tuple(map(self.http_host, order))
         return BootContext(
             server=server,
             token=token,
             base=f"install/{token}",
-            report_url=f"http://{host}/report/{token}",
+            report_urls=tuple(f"http://{host}/report/{token}" for host in hosts),
             mac=mac,
-            boot_url=f"http://{host}/boot",
+            boot_urls=tuple(f"http://{host}/boot" for host in hosts),
             networks=self.networks,
         )

@@ -50,8 +50,8 @@ class Debian:
             "boot=twinboot",
             f"twinboot.host={host.name}",
             f"twinboot.mac={ctx.mac or host.links[0].mac}",
-            f"twinboot.install={ctx.boot_url}/{base}/install",
-            f"twinboot.report={ctx.report_url}",
+            *(f"twinboot.install={url}/{base}/install" for url in ctx.boot_urls),
+            *(f"twinboot.report={url}" for url in ctx.report_urls),
         )
         return BootEntry(
             title=f"{host.name}: install Debian with Xen on {' and '.join(host.root_mirror)}",
@@ -66,15 +66,17 @@ class Debian:
         own = identity(ctx.token)
         early = {**early_files(host, own), "conf/modules": INITRAMFS_MODULES}
         report = script(
-            "report", host.name, {"LINKS": " ".join(link.name for link in host.links), "URL": ctx.report_url}
+            "report",
+            host.name,
+            {"LINKS": " ".join(link.name for link in host.links), "URLS": " ".join(ctx.report_urls)},
         )
         values = {
             "DISKS": " ".join(host.root_mirror),
             "ARRAY_UUID": own.array,
             "ROOT_UUID": own.root,
             "ESP_IDS": " ".join(name.replace("-", "") for name in own.esps),
-            "FILES": f"{ctx.boot_url}/{ctx.base}",
-            "REPORT": ctx.report_url,
+            "FILES": " ".join(f"{url}/{ctx.base}" for url in ctx.boot_urls),
+            "REPORTS": " ".join(ctx.report_urls),
             "PASSWORD_HASH": host.root_password_hash,
             "PACKAGES": " ".join(host.packages),
         }

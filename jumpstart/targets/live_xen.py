@@ -34,7 +34,7 @@ class LiveXen:
             *LINUX_FLAGS,
             f"twinboot.host={host.name}",
             f"twinboot.mac={ctx.mac or host.links[0].mac}",
-            f"twinboot.report={ctx.report_url}",
+            *(f"twinboot.report={url}" for url in ctx.report_urls),
             *(f"twinboot.link={link.name},{link.mac}" for link in host.links),
         )
         (base,) = words(ctx.base)

@@ -49,17 +49,18 @@ class BootContext(NamedTuple):
     """What the answering server knows at the moment a menu or text is rendered.
 
     `server` is its own IPv4 address, `token` the armed install's secret, `base` the path in front of the target's
-    file names without a final slash (`install/<token>`), `report_url` where the machine reports, `mac` the
-    address the machine boots from, when known, `boot_url` what stands before `base` in a URL, without a final slash,
-    and `networks` those that the server knows.
+    file names without a final slash (`install/<token>`), `report_urls` where the machine reports, `mac` the
+    address the machine boots from, when known, `boot_urls` what stands before `base` in a URL, without a final slash,
+    and `networks` those that the server knows. URLs are in the order in which a machine tries them, the answering
+    server first: it may be gone before the install is over, and all servers know all tokens.
     """
 
     server: str
     token: str
     base: str
-    report_url: str
+    report_urls: tuple[str, ...]
     mac: str = ""
-    boot_url: str = ""
+    boot_urls: tuple[str, ...] = ()
     networks: tuple[Net, ...] = ()
 
 

@@ -5,7 +5,7 @@ from jumpstart.model import Hypervisor
 from jumpstart.targets import TARGETS, ArgumentError, BootContext
 from jumpstart.targets.port import words
 
-CTX = BootContext("10.0.0.1", "abc", "install/abc", "http://10.0.0.1:8080/report/abc", "00:14:4f:00:00:02")
+CTX = BootContext("10.0.0.1", "abc", "install/abc", ("http://10.0.0.1:8080/report/abc",), "00:14:4f:00:00:02")
 
 
 def host() -> Hypervisor:
@@ -38,11 +38,12 @@ def test_without_a_known_mac_the_first_link_boots() -> None:
     assert "twinboot.mac=00:14:4f:00:00:01" in entry.modules[0].args
 
 
-@pytest.mark.parametrize("field", ["base", "report_url", "mac"])
+@pytest.mark.parametrize("field", ["base", "report_urls", "mac"])
 @pytest.mark.parametrize("evil", ["a b", "a\nb", "a'b", 'a"b', "a;b", "a$b", "a\\b", "a*b", "a{b", "a&b", "é", "\x00"])
 def test_a_value_that_would_change_the_line_is_refused(field: str, evil: str) -> None:
+    value = ("http://10.0.0.1/report/abc", evil) if field == "report_urls" else evil
     with pytest.raises(ArgumentError, match="boot line"):
-        TARGETS["live-xen"].entry(host(), CTX._replace(**{field: evil}))
+        TARGETS["live-xen"].entry(host(), CTX._replace(**{field: value}))
 
 
 def test_an_empty_word_is_refused() -> None:

@@ -199,7 +199,10 @@ def test_what_one_server_began_to_send_the_other_sends_whole_under_the_same_toke
     names = re.findall(r"\(http,10\.0\.0\.2\)/boot/(\S+)'", menu)
     assert [fetch(even, name) for name in names] == [FILES[f"live-xen/{name.rpartition('/')[2]}"] for name in names]
     assert len(names) == 3
-    (report,) = re.findall(r"twinboot\.report=http://10\.0\.0\.2/report/([^']+)", menu)
+    # Each server's own attempt names that server first.
+    reports = re.findall(r"twinboot\.report=http://(10\.0\.0\.[0-9])/report/([^']+)", menu)
+    assert [server for server, _ in reports] == ["10.0.0.1", "10.0.0.2", "10.0.0.2", "10.0.0.1"]
+    ((_, report), *_) = reports
     assert even.catalog.report(report, OK, CLIENT).state == "installed"
 
 
@@ -336,7 +339,7 @@ class Rendering:
     def texts(self, host: Hypervisor, ctx: BootContext) -> Mapping[str, bytes]:
         if not ctx.networks:
             raise ArgumentError("no network")
-        return {"script": f"{host.name} {ctx.boot_url}/{ctx.base} {ctx.report_url}".encode()}
+        return {"script": f"{host.name} {ctx.boot_urls[0]}/{ctx.base} {ctx.report_urls[0]}".encode()}
 
     def entry(self, host: Hypervisor, ctx: BootContext) -> BootEntry:
         raise ArgumentError("not booted here")

@@ -35,7 +35,8 @@ HOST = from_toml(
 
 
 def context(server: str) -> BootContext:
-    return BootContext(server, "feed", "install/feed", f"http://{server}/report/feed", "00:14:4f:00:00:01")
+    reports = (f"http://{server}/report/feed",)
+    return BootContext(server, "feed", "install/feed", reports, "00:14:4f:00:00:01")
 
 
 ENTRY = TARGETS["live-xen"].entry(HOST, context("10.0.0.1"))

@@ -60,8 +60,9 @@ class Play:
         self.rack = rack
         self.machine = rack.machines[NAME]
         self.key = folder / "key"
-        self.result: dict[str, Any] = {"stages_s": {}, "boots": {}}
+        self.result: dict[str, Any] = {"stages_s": {}, "stages_cpu_s": {}, "boots": {}}
         self.began = 0.0
+        self.cpu_s = 0.0
 
     def prepare(self) -> None:
         rack = self.rack
@@ -82,7 +83,7 @@ class Play:
         print(file.read_text(), rack.serve(), rack.twinboot("install", NAME), sep="\n", flush=True)
 
     def power_on(self) -> None:
-        self.began = time.monotonic()
+        self.began, self.cpu_s = time.monotonic(), 0.0
         self.machine.power_on()
 
     def elapsed_s(self) -> float:
@@ -90,10 +91,12 @@ class Play:
 
     def note(self, stage: str) -> None:
         self.result["stages_s"][stage] = self.elapsed_s()
-        print(f"{self.elapsed_s():7.1f} s  {stage}", flush=True)
+        self.result["stages_cpu_s"][stage] = round(self.cpu_s, 1)
+        print(f"{self.elapsed_s():7.1f} s, {self.cpu_s:6.1f} s of processor time  {stage}", flush=True)
 
     def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         while not holds():
+            self.cpu_s = max(self.cpu_s, self.machine.cpu_s())  # the last one seen, once QEMU has ended
             if self.elapsed_s() > timeout_s:
                 return False
             time.sleep(0.2)

@@ -68,7 +68,7 @@ def _look_ahead(config: Config, host: Hypervisor, chosen: str) -> None:
         return
     url = f"http://{config.address}"
     try:
-        target.entry(host, BootContext(str(config.address), "token", "install/token", f"{url}/report/token"))
+        target.entry(host, BootContext(str(config.address), "token", "install/token", (f"{url}/report/token",)))
     except ArgumentError as error:
         raise Stop(str(error)) from error
     for file in target.files.values():

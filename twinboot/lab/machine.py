@@ -6,6 +6,7 @@ under software emulation; `Nehalem-v1` is of the age of the reference site's X41
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -131,6 +132,17 @@ class Machine:
     def running(self) -> bool:
         """Say whether the machine is switched on."""
         return self._process is not None and self._process.poll() is None
+
+    def cpu_s(self) -> float:
+        """Processor time that QEMU has used since power-on, user and system (proc_pid_stat(5)); 0 when it has ended."""
+        if self._process is None or not self.running():
+            return 0.0
+        try:
+            text = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
+        except OSError:
+            return 0.0
+        fields = text.rpartition(")")[2].split()  # the name before may hold blanks
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def power_off(self) -> None:
         """Pull the plug: what a rack's power switch does. Harmless when already off."""

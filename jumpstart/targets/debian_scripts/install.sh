@@ -1,5 +1,8 @@
 # The install proper, run in the installer's initramfs (POSIX sh, busybox): two disks to a mirrored, bootable root.
 # The caller reports a failure with the step and what was printed last; nothing here starts over by itself.
+#
+# FILES and REPORTS hold one URL for each server, in the order to try them. A server that does not send a file whole goes
+# to the end of that line, and the file is fetched anew from the next: all of them serve the same files.
 
 RUN=${RUN:-/run/twinboot} # tests put these elsewhere
 ROOT=${ROOT:-/target}
@@ -8,6 +11,12 @@ SYS=${SYS:-/sys}
 DISK_WAIT_S=30
 ESP_MIB=128
 SYNC_KIB_S=1
+FETCH_TRIES=12  # of one file, over all servers
+FETCH_PAUSE_S=3
+FILE_S=30    # for one of the host's own files, which are small
+SILENCE_S=${SILENCE_S:-30} # an archive that does not grow for so long will not arrive
+NEWS_S=5
+BROKEN_PIPE=141  # 128 + SIGPIPE: the reader ended first, and has its own reason
 
 step() {
     echo "$*" >"$RUN/step"
@@ -29,7 +38,9 @@ disk() { # NAME -> the device that it stands for, or nothing
 }
 
 known_disks() {
-    for path in "$DEV"/disk/by-id/* "$SYS"/block/*; do printf '%s ' "${path##*/}"; done
+    for path in "$DEV"/disk/by-id/* "$SYS"/block/*; do
+        if [ -e "$path" ]; then printf '%s ' "${path##*/}"; fi
+    done
 }
 
 part() { # DISK NUMBER -> the partition's device
@@ -97,18 +108,58 @@ make_filesystems() {
     done
 }
 
+fetched() { # COMMAND...: run it with a server's URL as last argument until it succeeds
+    try=1
+    until "$@" "${FILES%% *}"; do
+        if [ "$try" -ge "$FETCH_TRIES" ]; then return 1; fi
+        case $FILES in *" "*) FILES="${FILES#* } ${FILES%% *}" ;; esac
+        try=$((try + 1))
+        echo "trying the next server"
+        sleep "$FETCH_PAUSE_S"
+    done
+}
+
+impatient() { # COMMAND...: it is ended when it has read nothing for SILENCE_S; busybox's wget would wait for ever
+    "$@" &
+    reader=$!
+    # What the watcher leaves behind must not hold our pipes open.
+    while sleep "$SILENCE_S"; do
+        now=$(sed -n 's/^rchar: //p' "/proc/$reader/io")
+        if [ "$now" = "$before" ]; then kill "$reader"; fi
+        before=$now
+    done >/dev/null 2>&1 &
+    watcher=$!
+    wait "$reader"
+    ended=$?
+    kill "$watcher"
+    return "$ended"
+}
+
 unpack() {
     step "unpack the root archive"
-    rm -f "$RUN/broken"
+    fetched unpack_from || fail "no server sends the whole root archive"
+}
+
+unpack_from() { # URL; false if the server stopped sending. What a first try left behind is written over.
     # A pipeline tells the status of its last command only.
-    { wget -q -O - "$FILES/root.tar.zst" || echo "the server stopped sending" >>"$RUN/broken"; } |
-        { zstd -dcq || echo "the archive is damaged" >>"$RUN/broken"; } |
-        tar -C "$ROOT" --numeric-owner --xattrs --xattrs-include='*' -xpf - || fail "cannot unpack the root archive"
-    if [ -s "$RUN/broken" ]; then fail "$(head -n 1 "$RUN/broken")"; fi
+    { impatient wget -q -O - "$1/root.tar.zst"; echo $? >"$RUN/wget"; } |
+        { zstd -dcq; echo $? >"$RUN/zstd"; } |
+        tar -C "$ROOT" --numeric-owner --xattrs --xattrs-include='*' -xpf - 2>"$RUN/tar"
+    unpacked=$?
+    case $(cat "$RUN/wget") in
+        0 | "$BROKEN_PIPE") ;;
+        *) echo "the server stopped sending"; return 1 ;;
+    esac
+    case $(cat "$RUN/zstd") in 0 | "$BROKEN_PIPE") ;; *) fail "the archive is damaged" ;; esac
+    [ "$unpacked" = 0 ] || fail "cannot unpack it: $(grep -m 1 "No space" "$RUN/tar" || head -n 1 "$RUN/tar")"
 }
 
 take() { # NAME -> the host's own file of that name, in RUN
-    wget -q -O "$RUN/$1" "$FILES/$1" || fail "the server did not give $1"
+    fetched take_from "$1" || fail "no server gives $1"
+}
+
+take_from() { # NAME URL
+    timeout "$FILE_S" wget -q -O "$RUN/$1" "$2/$1"
 }
 
 configure() {
@@ -154,7 +205,12 @@ finish() {
     step "reboot"
     # Only news: the install is over when the installed system reports.
     printf 'outcome=progress\nhost=%s\nstep=reboot to its own disks\n' "$HOST" >"$RUN/news"
-    wget -q -O /dev/null --header "Content-Type: text/plain" --post-file "$RUN/news" "$REPORT" || true
+    for url in $REPORTS; do
+        if timeout "$NEWS_S" wget -q -O /dev/null --header "Content-Type: text/plain" --post-file "$RUN/news" "$url"; then
+            return
+        fi
+    done
+    return 0
 }
 
 find_disks

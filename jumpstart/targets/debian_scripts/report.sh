@@ -1,9 +1,13 @@
 # Looks around in the installed system at its first boot and reports home. It goes away once the report is taken; until
 # then every boot tries again.
 
-TRIES=30
+ROUNDS=30 # of asking every server
 PAUSE_S=2
+CONNECT_S=5
+ANSWER_S=20
 XEN_WAIT_S=60
+REPORT=${REPORT:-/run/twinboot-report} # tests put these elsewhere
+CONSOLE=${CONSOLE:-/dev/console}
 
 xen_is_up() {
     waited=0
@@ -46,13 +50,25 @@ report() {
     echo "uptime_s=$(cut -d. -f1 /proc/uptime)"
 }
 
-report >/run/twinboot-report
-sed 's/^/TWINBOOT:   /' /run/twinboot-report >/dev/console
-if curl -fsS --retry "$TRIES" --retry-delay "$PAUSE_S" --retry-all-errors -H 'Content-Type: text/plain' \
-    --data-binary @/run/twinboot-report "$URL"; then
-    echo "TWINBOOT: $HOST reported home" >/dev/console
+sent() { # any of the servers takes it
+    round=0
+    while [ "$round" -lt "$ROUNDS" ]; do
+        for url in $URLS; do
+            curl -fsS --connect-timeout "$CONNECT_S" --max-time "$ANSWER_S" -H 'Content-Type: text/plain' \
+                --data-binary @"$REPORT" "$url" && return
+        done
+        round=$((round + 1))
+        sleep "$PAUSE_S"
+    done
+    return 1
+}
+
+report >"$REPORT"
+sed 's/^/TWINBOOT:   /' "$REPORT" >"$CONSOLE"
+if sent; then
+    echo "TWINBOOT: $HOST reported home" >"$CONSOLE"
     rm -f "$0" # it holds the token
 else
-    echo "TWINBOOT: $HOST could not report home; the next boot tries again" >/dev/console
+    echo "TWINBOOT: $HOST could not report home; the next boot tries again" >"$CONSOLE"
     exit 1
 fi

@@ -39,9 +39,9 @@ CTX = BootContext(
     "10.77.0.1",
     "t0ken",
     "install/t0ken",
-    "http://10.77.0.1/report/t0ken",
+    ("http://10.77.0.1/report/t0ken", "http://10.77.0.2/report/t0ken"),
     "00:14:4f:00:00:01",
-    "http://10.77.0.1/boot",
+    ("http://10.77.0.1/boot", "http://10.77.0.2/boot"),
     (Net("10.77.0.0/24", "10.77.0.254", ("10.77.0.1",), "example.org"), Net("10.78.0.0/16")),
 )
 
