@@ -23,6 +23,11 @@ Only both wrong in one direction, at once and after the grant, would make a leas
 `APART_MIN_S` the difference is the noise of healthy clocks and of stamps in whole seconds, for which LEASE_MIN_LRU
 is there: reuse does not wait for it.
 
+Of S there may be known no more than a lower bound: a server that starts while nothing can be written to the share
+has the newest file there to tell by, which may be hours old. If its own clock is behind, too, it is later than both
+say, and what is left of a lease is less than it seems. `Times.unsure_s` tells by how much: what is promised without a
+commit, which would tell the time, is promised for so much less, or not at all.
+
 Our monotonic clock carries S from one look at the store to the next. It stands still while a virtual machine does; then
 S and perhaps O are old until the next commit shows the store's time. That is why a commit which finds that time
 has run on (`LAG_MAX_S`) is answered as one that took that long: with what is left of the lease by then.
@@ -44,14 +49,18 @@ class Times(NamedTuple):
 
     now_s: int
     skew_s: int
+    unsure_s: float = 0.0
+    """By how much it may be later than `now_s`; infinite where nobody knows."""
 
 
-def judge(own_s: float, store_s: float | None) -> Times:
-    """Make one of both clocks; `store_s` is None where the store has none."""
+def judge(own_s: float, store_s: float | None, behind_s: float = 0.0) -> Times:
+    """Make one of both clocks; `store_s` is None where the store has none, and may be `behind_s` too early."""
     if store_s is None:
         return Times(int(own_s), 0)
+    now_s = int(max(own_s, store_s))
     apart_s = abs(own_s - store_s)
-    return Times(int(max(own_s, store_s)), math.ceil(apart_s) if apart_s >= APART_MIN_S else 0)
+    unsure_s = max(store_s + behind_s - now_s, 0.0) if behind_s else 0.0
+    return Times(now_s, math.ceil(apart_s) if apart_s >= APART_MIN_S else 0, unsure_s)
 
 
 class Herald:
@@ -60,6 +69,19 @@ class Herald:
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
         self._told = False
+        self._told_unsure = False
+
+    def tell_unsure(self, unsure_s: float) -> None:
+        """Tell when it begins or ends that nobody knows what time it is."""
+        if bool(unsure_s) == self._told_unsure:
+            return
+        self._told_unsure = bool(unsure_s)
+        if not unsure_s:
+            self._emit("clock.skew", state="known", reason="the datastore's clock was seen")
+            return
+        reason = "the datastore's clock cannot be seen, for nothing can be written there"
+        detail = "only fixed bindings are renewed until then: this server's own clock may be wrong"
+        self._emit("clock.skew", state="unknown", reason=reason, detail=detail)
 
     def tell(self, own_s: float, store_s: float, skew_s: int) -> None:
         """Tell of a difference that has changed."""

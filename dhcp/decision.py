@@ -38,7 +38,7 @@ SILENCE: Final[Mapping[str, str]] = {
     "unknown-client": "nothing is known of its address, another server may know",
     "unknown-binding": "it holds no binding of the address that it names",
     "owned-elsewhere": "the binding belongs to another server, which still has time to answer",
-    "frozen": "nothing can be stored now, and what is stored gives it no lease that runs",
+    "frozen": "nothing can be stored now, and what is stored gives it no lease that runs for certain",
     "unusable": "the binding is marked UNUSABLE",
     "reserved": "a reservation is kept when its client releases it",
     "no-address": "it does not say which address it means",
@@ -88,8 +88,9 @@ class World(NamedTuple):
     """What decisions are made from, besides the packet. `own` are this server's addresses on all its interfaces.
 
     `frozen`: nothing can be stored now, so nothing may be promised beyond what is stored. `skew_s`: how far back from
-    now a lease must have ended to be over by the store's clock, too, see `dhcp.clocks`. `finishing`: a request to
-    another server of ours is decided as if it were to us, see `dhcp.repeats`.
+    now a lease must have ended to be over by the store's clock, too; `unsure_s`: by how much it may be later than we
+    know; see `dhcp.clocks` for both. `finishing`: a request to another server of ours is decided as if it were to us,
+    see `dhcp.repeats`.
     """
 
     conf: ServiceConf
@@ -100,6 +101,7 @@ class World(NamedTuple):
     frozen: bool = False
     skew_s: int = 0
     finishing: bool = False
+    unsure_s: float = 0.0
 
 
 class Reply(NamedTuple):

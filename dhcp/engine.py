@@ -262,16 +262,19 @@ def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> De
     """Acknowledge, storing client id and end of the lease first; what is stored already is not stored again.
 
     What is stored never ends before what the client was told earlier: this answer may get lost. In a frozen world
-    the lease is what is left of the one that is stored.
+    the lease is what is surely left of the one that is stored.
     """
     left_s = row.lease_s - asked.now_s if asked.owns(row) else 0
     if asked.world.frozen and not is_fixed(row) and row.lease_s != FOREVER_S:
-        if left_s <= 0:
+        surely_s = left_s - asked.world.unsure_s
+        if surely_s < 1:
             return silent(asked, "frozen")
-        lease_s = min(lease_s, left_s)
+        lease_s = min(lease_s, int(surely_s))
     end_s = FOREVER_S if lease_s == FOREVER_S else min(asked.now_s + max(lease_s, left_s), FOREVER_S - 1)
     address, _, flags, owner, _, signature, macro, comment = row
     new = Binding(address, asked.client_id, flags, owner, end_s, signature, macro, comment)
+    if new == row and asked.world.unsure_s and not asked.world.frozen:  # no commit will tell how late it is
+        return _ack(asked._replace(world=asked.world._replace(frozen=True)), row, plan, lease_s, state)
     return answered(
         asked,
         "dhcp.ack",

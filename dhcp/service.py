@@ -192,15 +192,18 @@ class Service:
         self._take_time()
 
     def _take_time(self) -> None:
-        own_s, store_s = self._clock.time(), self._store_s()
-        self._now_s, skew_s = judge(own_s, store_s)
+        own_s, store_s, epoch = self._clock.time(), self._store_s(), self._records.epoch()
+        self._now_s, skew_s, unsure_s = judge(own_s, store_s, epoch.behind_s if epoch is not None else 0.0)
         if skew_s != self._world.skew_s and store_s is not None:
             self._world = self._world._replace(skew_s=skew_s)
             self._herald.tell(own_s, store_s, skew_s)
+        if unsure_s != self._world.unsure_s:
+            self._world = self._world._replace(unsure_s=unsure_s)
+            self._herald.tell_unsure(unsure_s)
 
     def _store_s(self) -> float | None:
         epoch = self._records.epoch()
-        return None if epoch is None else epoch + self._clock.monotonic()
+        return None if epoch is None else epoch.unix_s + self._clock.monotonic()
 
     def _renew_macros(self) -> None:
         self._world = self._world._replace(macros=self._mirror.macros, plans=Plans())

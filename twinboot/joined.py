@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from storage.records import OWN_TABLES, Change, Delta, Records, Rescan, Result
+from storage.records import OWN_TABLES, Change, Delta, Epoch, Records, Rescan, Result
 
 __all__ = ["JoinedRecords"]
 
@@ -59,6 +59,6 @@ class JoinedRecords:
         self._own.tend()
         self._others.tend()
 
-    def epoch(self) -> float | None:
+    def epoch(self) -> Epoch | None:
         """The clock of the store whose rows end at a time."""
         return self._others.epoch()

@@ -6,7 +6,18 @@ does and how it may fail; `rows` are the values kept; docs/records.md describes 
 
 from storage.records.memory import MemoryRecords
 from storage.records.open import ADAPTERS, open_records
-from storage.records.port import Change, Delta, Fault, Outcome, Records, RecordsError, Rescan, Result, WithoutCopies
+from storage.records.port import (
+    Change,
+    Delta,
+    Epoch,
+    Fault,
+    Outcome,
+    Records,
+    RecordsError,
+    Rescan,
+    Result,
+    WithoutCopies,
+)
 from storage.records.rows import (
     BOOTP,
     DYNAMIC,
@@ -46,6 +57,7 @@ __all__ = [
     "Binding",
     "Change",
     "Delta",
+    "Epoch",
     "Fault",
     "Guest",
     "Install",

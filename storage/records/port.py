@@ -93,6 +93,16 @@ class RecordsError(Exception):
         self.outcome = outcome
 
 
+class Epoch(NamedTuple):
+    """A measurement of a store's clock: it showed `unix_s` then, or more, but no more than `behind_s` seconds more.
+
+    `behind_s` is 0 for a measurement, `inf` where nothing but a lower bound is known.
+    """
+
+    unix_s: float
+    behind_s: float = 0.0
+
+
 class Records(Protocol):
     """A datastore. Table names: "dhcptab", "installs", "guests", or the number of a network ("192.168.76.0").
 
@@ -135,8 +145,8 @@ class Records(Protocol):
     def tend(self) -> None:
         """Do what can wait, such as publishing copies: to be called about once a second. RecordsError."""
 
-    def epoch(self) -> float | None:
-        """Unix time by the store's clock at the moment when our monotonic clock was zero, as last measured.
+    def epoch(self) -> Epoch | None:
+        """What the store's clock showed when our monotonic clock was zero, as last measured.
 
         None where the store has no clock that all its users have in common, or it was not seen yet. Asks nobody, so it
         may be called for each packet.
@@ -153,6 +163,6 @@ class WithoutCopies:
     def tend(self) -> None:
         """Nothing can wait."""
 
-    def epoch(self) -> float | None:
+    def epoch(self) -> Epoch | None:
         """No clock."""
         return None

@@ -23,7 +23,7 @@ from typing import Any
 
 from storage.records.codec import codec_for
 from storage.records.judge import judge, random_generation
-from storage.records.port import Change, Delta, Outcome, RecordsError, Result, WithoutCopies
+from storage.records.port import Change, Delta, Epoch, Outcome, RecordsError, Result, WithoutCopies
 from storage.records.postgresql_link import CALL_MAX_S, RETRY_AFTER_S, AgainError, Link, LostError, Statement, retried
 from storage.records.postgresql_rows import KINDS, SCHEMA, STATEMENTS, Kind, as_parameter
 from storage.records.postgresql_schema import ADVISORY_KEY, FORMAT, ddl
@@ -76,7 +76,7 @@ class PostgresRecords(WithoutCopies):
         self._link = Link(str(path), call_max_s=call_max_s, retry_after_s=retry_after_s)
         self.location = self._link.location
         self._generation = generation
-        self._epoch: float | None = None
+        self._epoch: Epoch | None = None
         self._checked = 0  # the connection whose schema is known to be one of ours
 
     def close(self) -> None:
@@ -130,8 +130,8 @@ class PostgresRecords(WithoutCopies):
                 results += self._commit(batch)
         return results
 
-    def epoch(self) -> float | None:
-        """Unix time by the database server's clock when our monotonic clock was zero, as the last read told."""
+    def epoch(self) -> Epoch | None:
+        """The database server's clock when our monotonic clock was zero, as the last read told."""
         return self._epoch
 
     def _tables(self) -> list[str]:
@@ -185,7 +185,7 @@ class PostgresRecords(WithoutCopies):
         asked_s = time.monotonic()
         (state,) = self._link.run((_STATE, (table,)))
         if state and time.monotonic() - asked_s < CLOCK_MAX_S:
-            self._epoch = state[0][2] - asked_s
+            self._epoch = Epoch(state[0][2] - asked_s)
         statements = STATEMENTS[kind.row_type]
         for _ in range(ATTEMPTS):
             if not state:

@@ -21,7 +21,7 @@ from storage.records.codec import codec_for
 from storage.records.durable import records_error
 from storage.records.files import Files, LocalFiles
 from storage.records.judge import random_generation
-from storage.records.port import Change, Delta, Fault, Outcome, RecordsError, Rescan, Result
+from storage.records.port import Change, Delta, Epoch, Fault, Outcome, RecordsError, Rescan, Result
 from storage.records.twinlog_clock import Clock, SystemClock
 from storage.records.twinlog_commit import Commit
 from storage.records.twinlog_copies import Copies, Edited
@@ -168,8 +168,8 @@ class TwinLog:
             if self._published != self._log.state.number and self._log.state.number:
                 self._start(lambda frozen: self._publish(frozen, ""))
 
-    def epoch(self) -> float | None:
-        """Unix time by the share's clock when our monotonic clock was zero, as last seen."""
+    def epoch(self) -> Epoch | None:
+        """The share's clock when our monotonic clock was zero, as last seen."""
         return self._share_clock.epoch
 
     def publish(self) -> None:

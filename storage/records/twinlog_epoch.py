@@ -11,12 +11,16 @@ own clock with it (`dhcp.clocks`). Rules:
 4. What goes wrong changes nothing: what was seen last goes on to count.
 5. Until it was seen for the first time, which takes a share that can be written, the newest file is a lower bound: it
    cannot be earlier by the share than when that was written. Without this a server that starts on a read-only share
-   would have its own clock alone to believe, and one that is hours ahead would give everybody's addresses away.
+   would have its own clock alone to believe, and one that is hours ahead would give everybody's addresses away. How
+   much later it may be is told as well (`Epoch.behind_s`): no end to it for that file, as long as the write took for
+   one of ours that was slow.
 """
 
+import math
 from dataclasses import dataclass
 
 from storage.records.files import Files, again
+from storage.records.port import Epoch
 from storage.records.twinlog_clock import Clock
 
 WRITE_MAX_S = 1.0
@@ -30,8 +34,8 @@ class ShareClock:
 
     files: Files
     clock: Clock
-    epoch: float | None = None
-    """Unix time by the share at the moment when our monotonic clock was zero; None until it was seen."""
+    epoch: Epoch | None = None
+    """Of the share's clock; None until anything is known of it."""
     _seen_s: float = float("-inf")
     _tried_s: float = float("-inf")
 
@@ -49,19 +53,20 @@ class ShareClock:
         is_exact = now - began <= WRITE_MAX_S
         if now - self._seen_s < EVERY_S and not self.files.stat_is_current:
             return
-        if not is_exact and self._is_seen:
+        behind_s = 0.0 if is_exact else now - began
+        if self.epoch is not None and self.epoch.behind_s < behind_s:
             return
         try:
-            self.begin(name)
+            self.begin(name, behind_s)
         except OSError:
             return
         if is_exact:
             self._seen_s = now
 
-    def begin(self, name: str) -> None:
-        """Take the time when a file was written for that of now: no later than it is. OSError."""
+    def begin(self, name: str, behind_s: float = math.inf) -> None:
+        """Take the time when a file was written, `behind_s` ago at the most, for that of now. OSError."""
         now = self.clock.now()
-        self.epoch = again(lambda: self.files.stat(name)).mtime_ns / 1e9 - now
+        self.epoch = Epoch(again(lambda: self.files.stat(name)).mtime_ns / 1e9 - now, behind_s)
 
     @property
     def _is_seen(self) -> bool:

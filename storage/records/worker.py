@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from storage.records import worker_wire as wire
-from storage.records.port import Change, Delta, Outcome, RecordsError, Rescan, Result
+from storage.records.port import Change, Delta, Epoch, Outcome, RecordsError, Rescan, Result
 from storage.records.twinlog_log import Peer
 from storage.records.worker_health import Condition, Emit, Health, State
 from storage.records.worker_link import Answer, GoneError, Link, exit_code
@@ -70,7 +70,7 @@ class WorkerRecords:
         self._guard = threading.Lock()
         self._link: Link | None = None
         self._epoch = 0  # number of workers so far
-        self._last_epoch: float | None = None  # of the datastore's clock
+        self._last_epoch: Epoch | None = None  # of the datastore's clock
         self._leaving: list[int] = []  # processes that are about to end
         self._condition = Condition(emit)
         self._pause_s = RESTART_S
@@ -129,10 +129,13 @@ class WorkerRecords:
         """What is known of other servers, by name; nothing for a datastore that does not tell."""
         return {name: Peer(*peer) for name, peer in self._call("peers").items()}
 
-    def epoch(self) -> float | None:
-        """The datastore's, as it came with its last answer: a machine's processes have one monotonic clock."""
-        link = self._link
-        if link is not None and link.epoch is not None:
+    def epoch(self) -> Epoch | None:
+        """The datastore's, as it came with its last answer: a machine's processes have one monotonic clock.
+
+        What one worker measured goes on to count while the next one knows a bound only.
+        """
+        link, last = self._link, self._last_epoch
+        if link is not None and link.epoch is not None and (last is None or link.epoch.behind_s <= last.behind_s):
             self._last_epoch = link.epoch
         return self._last_epoch
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from storage.records import worker_wire as wire
+from storage.records.port import Epoch
 from storage.records.worker_process import OPENING, RECEIVE_BYTES, Opener, start
 
 FLOW_S = 0.1
@@ -32,7 +33,7 @@ class Link:
         """When it was forked, and when it was last asked something."""
         self.pending: int | None = OPENING
         """Number of the call that it has not answered yet."""
-        self.epoch: float | None = None
+        self.epoch: Epoch | None = None
         """That of the datastore, as it came with the last answer that told one."""
         self._number = OPENING
         self._inbox = wire.Inbox()
@@ -61,7 +62,7 @@ class Link:
             if message is not None:
                 number, (outcome, value, epoch) = message
                 if epoch is not None:
-                    self.epoch = epoch
+                    self.epoch = Epoch(*epoch)
                 if number == self.pending:
                     self.pending = None
                     return (outcome, value)

@@ -23,7 +23,7 @@ from dataclasses import astuple
 from typing import Any, Final, NoReturn
 
 from storage.records import worker_wire as wire
-from storage.records.port import Outcome, Records, RecordsError
+from storage.records.port import Epoch, Outcome, Records, RecordsError
 
 NAME = b"twinboot-share"
 """What ps(1) shows."""
@@ -124,7 +124,7 @@ class _Worker:
         except RecordsError as error:
             self._answer(OPENING, (*_said(error), None))
             return
-        self._answer(OPENING, ("", records.location, records.epoch()))
+        self._answer(OPENING, ("", records.location, _plain(records.epoch())))
         tended = time.monotonic()
         while True:
             wait_s = tended + TEND_S - time.monotonic()
@@ -142,7 +142,7 @@ class _Worker:
         while (message := self._inbox.take()) is not None:
             number, (method, arguments, expires_s) = message
             answer = _done(records, method, arguments, expires_s)
-            self._answer(number, (*answer, records.epoch()))
+            self._answer(number, (*answer, _plain(records.epoch())))
         return bool(piece)
 
     def _answer(self, number: int, answer: tuple[Any, ...]) -> None:
@@ -162,6 +162,10 @@ def _done(records: Records, method: str, arguments: tuple[Any, ...], expires_s: 
         return ("", METHODS[method](records, *arguments))
     except RecordsError as error:
         return _said(error)
+
+
+def _plain(epoch: Epoch | None) -> tuple[float, ...] | None:
+    return None if epoch is None else tuple(epoch)
 
 
 def _said(error: RecordsError) -> tuple[str, str]:

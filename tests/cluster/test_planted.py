@@ -11,7 +11,7 @@ import pytest
 
 from dhcp.decision import Decision
 from dhcp.service import Service
-from storage.records import Row, twinlog_turns
+from storage.records import Epoch, Row, twinlog_epoch, twinlog_turns
 from storage.records.twinlog_commit import Commit
 from storage.records.twinlog_state import Draft
 from twinboot.lab.simulate import cluster, faults
@@ -24,7 +24,8 @@ HOURS = 0.1
 
 
 def scenario(seed: int, **altered: object) -> Scenario:
-    return draw(seed, HOURS)._replace(clients=40, reserved=0, is_local=False, **altered)  # type: ignore[arg-type]
+    common = {"clients": 40, "reserved": 0, "is_local": False}
+    return draw(seed, HOURS)._replace(**{**common, **altered})  # type: ignore[arg-type]
 
 
 def hunt(scenarios: Iterable[Scenario], parts: Parts) -> Scenario:
@@ -45,6 +46,16 @@ def test_a_batch_that_is_not_judged_again_after_a_lost_race(monkeypatch: pytest.
     with monkeypatch.context() as planted:
         planted.setattr(Draft, "meets", lambda draft, batch: False)
         found = hunt((scenario(seed, **tight) for seed in range(SEEDS_MAX)), Parts())
+    assert not Cluster(found, Parts()).run().violations
+
+
+def test_a_lower_bound_that_is_taken_for_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = ("clock", "read-only export", "kill", "hung share", "storage failover")
+    monkeypatch.setattr(faults, "FAULTS", {kind: faults.FAULTS[kind] for kind in kinds})
+    harsh = {"clients": 20, "addresses": 25, "lease_s": 240, "fault_every_s": 5.0, "clock_error_max_s": 7200.0}
+    with monkeypatch.context() as planted:
+        planted.setattr(twinlog_epoch, "Epoch", lambda unix_s, behind_s=0.0: Epoch(unix_s))
+        found = hunt((scenario(seed, **{**harsh, "share_error_max_s": 0.0}) for seed in range(SEEDS_MAX)), Parts())
     assert not Cluster(found, Parts()).run().violations
 
 

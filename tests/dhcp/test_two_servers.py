@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from dhcp.wire import Packet
 from storage.records import (
     Binding,
     Change,
+    Epoch,
+    Outcome,
     Records,
     Result,
     SunwFiles,
@@ -47,6 +50,7 @@ class Clock:
 
     now_s = NOW_S
     store_epoch: float | None = None
+    store_behind_s = 0.0
 
     def time(self) -> float:
         return self.now_s
@@ -63,8 +67,9 @@ class Intruded:
         self._clock = clock
         self.intrude: Callable[[], object] | None = None
 
-    def epoch(self) -> float | None:
-        return self._clock.store_epoch
+    def epoch(self) -> Epoch | None:
+        clock = self._clock
+        return None if clock.store_epoch is None else Epoch(clock.store_epoch, clock.store_behind_s)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._records, name)
@@ -449,6 +454,56 @@ def test_a_difference_of_clocks_is_told_once_and_its_end(clocks: Callable[..., P
     pair.even.service._clock.off_s = 0.5
     pair.even.discover(mac(1))
     assert [one["state"] for one in pair.even.events.of("clock.skew")] == ["apart", "together"]
+
+
+class Full:
+    """What a commit to a share gives that cannot be written."""
+
+    def __init__(self, records: Intruded) -> None:
+        self._records = records
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._records, name)
+
+    def commit(self, changes: Sequence[Change]) -> list[Result]:
+        return [Result(Outcome.DENIED, None, "read-only")] * len(changes)
+
+
+@pytest.mark.parametrize(("behind_s", "told_s"), [(0.0, 400), (100.0, 300), (399.5, None), (math.inf, None)])
+def test_what_time_it_is_not_known_for_promises_nothing_beyond_it(
+    clocks: Callable[..., Pair], behind_s: float, told_s: int | None
+) -> None:
+    """A server starts on a read-only share, its own clock behind: the newest file tells how late it is at least."""
+    pair = clocks(-7200.0)
+    ack = pair.lease(mac(1), pair.odd)
+    pair.clock.now_s += 200
+    pair.clock.store_behind_s = behind_s
+    pair.even.service._records = Full(pair.even.records)
+    if told_s is None:
+        assert pair.even.is_silent_about(renewal(mac(1), ack))
+        assert pair.even.events.of("dhcp.silent")[-1]["reason"] == "store-denied"
+    else:
+        (renewed,) = pair.even.hear(renewal(mac(1), ack))
+        assert int.from_bytes(renewed.options[o.LEASE_TIME], "big") == told_s
+    states = [one["state"] for one in pair.even.events.of("clock.skew")]
+    assert ("unknown" in states) == (behind_s > 0)
+
+
+def test_what_is_left_of_a_lease_that_is_not_lengthened_is_told_only_when_it_is_known(
+    clocks: Callable[..., Pair],
+) -> None:
+    pair = clocks(-7200.0)
+    ack = pair.lease(mac(1), pair.odd)
+    (macro,) = pair.odd.records.read("dhcptab").rows
+    fixed = macro._replace(value=":Router=10.0.0.254:LeaseTim=600:")
+    assert pair.odd.records.commit([Change("dhcptab", macro, fixed)])[0].row is not None
+    pair.clock.now_s += 200
+    pair.clock.store_behind_s = math.inf  # and as nothing is to be stored, no commit tells
+    assert pair.even.is_silent_about(renewal(mac(1), ack))
+    assert pair.even.events.of("dhcp.silent")[-1]["reason"] == "frozen"
+    pair.clock.store_behind_s = 0.0
+    (renewed,) = pair.even.hear(renewal(mac(1), ack))
+    assert int.from_bytes(renewed.options[o.LEASE_TIME], "big") == 400
 
 
 def test_who_was_stopped_with_its_machine_promises_nothing_by_its_old_clocks(clocks: Callable[..., Pair]) -> None:

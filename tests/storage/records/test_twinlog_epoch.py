@@ -1,5 +1,6 @@
 """What a twinlog knows of the share's clock: read off its own commits, or off a file made for the purpose."""
 
+import math
 import os
 import time
 from pathlib import Path
@@ -77,7 +78,14 @@ def ahead_s(log: TwinLog, clock: Clock) -> float:
     """How far the share's clock is seen to be ahead."""
     epoch = log.epoch()
     assert epoch is not None
-    return epoch + clock.now() - time.time()
+    return epoch.unix_s + clock.now() - time.time()
+
+
+def behind_s(log: TwinLog) -> float:
+    """How much later than seen it may be on the share."""
+    epoch = log.epoch()
+    assert epoch is not None
+    return epoch.behind_s
 
 
 def store(log: TwinLog, name: str) -> None:
@@ -111,8 +119,14 @@ def test_a_write_that_took_long_tells_a_lower_bound_at_first_and_nothing_later(s
     seen.observe("file", clock.now() - WRITE_MAX_S - 0.1)
     first = seen.epoch
     assert first is not None
+    assert first.behind_s == pytest.approx(WRITE_MAX_S + 0.1, abs=0.05)
     assert seen.is_old()  # there may be better
+    seen.observe("file", clock.now() - 10 * WRITE_MAX_S)
+    assert seen.epoch == first
     seen.observe("file", clock.now())
+    first = seen.epoch
+    assert first is not None
+    assert first.behind_s == 0.0
     share.ahead_s = 0.0
     clock.ahead_s += EVERY_S
     seen.observe("file", clock.now() - WRITE_MAX_S - 0.1)
@@ -127,9 +141,11 @@ def test_one_that_starts_on_a_read_only_share_knows_how_late_it_is_at_the_least(
     other = TwinLog(share, server="even", clock=clock, background=lambda job: job())
     assert ahead_s(other, clock) == pytest.approx(AHEAD_S, abs=NEAR_S)
     other.tend()
+    assert behind_s(other) == math.inf
     share.breaks, share.ahead_s = None, 0.0
     clock.ahead_s += EVERY_S
     other.tend()  # tried again soon, and seen
+    assert behind_s(other) == 0.0
     assert ahead_s(other, clock) == pytest.approx(0.0, abs=NEAR_S)
 
 
@@ -179,6 +195,7 @@ def test_it_comes_through_the_worker(tmp_path: Path) -> None:
         worker.rescan()
         epoch = worker.epoch()
         assert epoch is not None
-        assert epoch + time.monotonic() == pytest.approx(time.time(), abs=2.0)
+        assert epoch.behind_s == 0.0
+        assert epoch.unix_s + time.monotonic() == pytest.approx(time.time(), abs=2.0)
     finally:
         worker.close()

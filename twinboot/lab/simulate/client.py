@@ -115,6 +115,10 @@ class Client:
         self._stop(State.OFF)
         self._clockwork.after(max(for_s, OFF_MIN_S), self.switch_on)
 
+    def come_back(self) -> None:
+        """Come back soon, if it is off."""
+        self._clockwork.after(OFF_MIN_S, self.switch_on)
+
     # -- sending
 
     def _begin(self, state: State) -> None:
@@ -224,7 +228,7 @@ class Client:
 
 
 def settle(clients: Sequence[Client]) -> None:
-    """Let nobody leave any more, and everybody come back."""
+    """Let nobody leave any more, and everybody come back, when nothing is under way any more of what they sent."""
     for client in clients:
         client.may_leave = False
-        client.switch_on()
+        client.come_back()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 LEASES_S = (60, 60, 120, 240, 600)
 CLIENTS_MIN, CLIENTS_MAX = 4, (20, 60, 120)
 CLOCK_ERROR_MAX_S = 20.0  # between a clock and the truth, where people look after it
-CLOCKS_S = ((20.0, 0.0), (20.0, 600.0))
+CLOCKS_S = ((20.0, 0.0), (20.0, 600.0), (7200.0, 0.0))
 """How wrong the servers' clocks and the share's may be. Not both by minutes: then nothing on earth knows the time."""
 
 
