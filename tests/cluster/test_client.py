@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from twinboot.lab.simulate import packets
-from twinboot.lab.simulate.client import Client, Habits, State, settle
+from twinboot.lab.simulate.client import OFF_MIN_S, Client, Habits, State, settle
 from twinboot.lab.simulate.clockwork import Clockwork
 from twinboot.lab.simulate.packets import ACK, DISCOVER, NAK, OFFER, RELEASE, REQUEST, Message
 
@@ -106,6 +106,8 @@ def test_a_leaving_client_releases_and_comes_back(clockwork: Clockwork) -> None:
     clockwork.run(60.0)
     assert RELEASE in wire.kinds
     settle([wire.client])
+    assert wire.client.state is State.OFF  # what it sent may still be under way
+    clockwork.run(60.0 + OFF_MIN_S)
     assert wire.client.state is not State.OFF
 
 
