@@ -63,6 +63,7 @@ PURE = {
         "peerfacts",
         "peerjudge",
         "peermounts",
+        "volumetext",
     ),
 }
 """Values and decisions: no clock, no sockets, no files, no processes, no randomness."""

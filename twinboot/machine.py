@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from dhcp import svcconf
 from dhcp.sockets import Interface, SocketError, choose, list_interfaces
+from storage.volumes.port import VolumesError
 from twinboot.config import Config
 from twinboot.faults import Fault, Stop
 from twinboot.privileges import account
@@ -26,6 +27,7 @@ SHARE_TRIES = 3
 SHARE_PAUSE_S = 1.0
 SHARE_DIRECTORIES = ("dhcp", "hosts", "jumpstart", "boot", "state", "volumes")
 SHARELESS = ("journal", "dhcp")  # of a relay: all that a host needs to run which does nothing else
+ALONE = ("volumes",)  # these need neither share nor interface: disks come back while the file server is still down
 NEEDED = ("dhcp", "hosts", "boot", "state")
 T = TypeVar("T")
 
@@ -33,15 +35,15 @@ T = TypeVar("T")
 def within(seconds: float, work: Callable[[], T], late: T) -> T:
     """`work()`, or `late` when it has not answered in time (its thread is left behind: NFS cannot be interrupted).
 
-    The OSError of `work` is raised here.
+    What `work` raises for people is raised here: OSError, Stop, VolumesError.
     """
     answer: list[T] = []
-    failure: list[OSError] = []
+    failure: list[OSError | Stop | VolumesError] = []
 
     def run() -> None:
         try:
             answer.append(work())
-        except OSError as error:
+        except (OSError, Stop, VolumesError) as error:
             failure.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
@@ -96,6 +98,15 @@ def check(config: Config, service: str = "") -> list[str]:
         account(config.user)
     except Stop as stop:
         faults += [f"{config.path}: {line}" for line in stop.lines]
+    if service not in ALONE:
+        faults += _network_faults(config, service)
+    if not faults:
+        faults += _state_faults(config)
+    return faults
+
+
+def _network_faults(config: Config, service: str) -> list[str]:
+    faults: list[str] = []
     if not (service in SHARELESS and _relays(config)) and (fault := share_fault(config)):
         faults.append(str(fault))
     try:
@@ -104,8 +115,6 @@ def check(config: Config, service: str = "") -> list[str]:
         faults += [str(one) for one in error.faults]
     except SocketError as error:
         faults.append(f"{config.dhcpsvc}: {error}")
-    if not faults:
-        faults += _state_faults(config)
     return faults
 
 

@@ -39,6 +39,8 @@ SENTENCES: Mapping[str, str] = {
     "records.hung": "the datastore {reason}",
     "records.back": "the datastore answers again, after {elapsed_s} s",
     "clock.skew": "clocks {state}: {reason}",
+    "volumes.tended": "volumes: {detail}",
+    "volumes.fault": "volumes: {reason} ({state})",
     "report.received": "REPORT: {state}; {detail}",
 }
 

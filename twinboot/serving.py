@@ -9,7 +9,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import click
 
@@ -76,10 +76,10 @@ def may_start(configured: Callable[[], Config], name: str) -> bool:
         return True
 
 
-def serve_all(config: Config) -> None:
-    """Supervise every service until SIGTERM or SIGINT. Stop with all faults if they cannot start."""
+def serve_all(config: Config, without: Collection[str] = ()) -> None:
+    """Supervise every service but `without` until SIGTERM or SIGINT. Stop with all faults if they cannot start."""
     _check(config)
-    names = [name for name in wanted(config) if _is_enabled(config, name)]
+    names = [name for name in wanted(config) if name not in without and _is_enabled(config, name)]
     own = [sys.executable, "-m", "twinboot", "--config", str(config.path)]
     emit = Emitter(config.socket_path, "supervisor")
     commands = {name: [*own, "serve", name] for name in names}
@@ -128,7 +128,8 @@ def _fault_lines(name: str, error: Exception) -> list[str]:
 def _serve(config: Config, name: str, parent: int, ready: Callable[[str], None]) -> None:
     emit = Emitter(config.socket_path, name)
     bound = load(name)(config, emit)
-    drop(config.user)
+    if not bound.as_started:
+        drop(config.user)
     if parent:
         die_with_parent(parent)  # again: the change of credentials cleared it
 

@@ -67,6 +67,8 @@ def toml_text(names: Names, network: Network) -> str:
         lines.append(f'router = "{network.router}"')
     if network.link:
         lines.append(f'link = "{network.link}"')
+    lines += ["", "# [storage]             # take the marks away where this server is to keep guests' disks:"]
+    lines += ['# backend = "local"     # docs/volumes.md']
     return "\n".join(lines) + "\n"
 
 

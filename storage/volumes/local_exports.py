@@ -13,7 +13,7 @@ from storage.volumes.local_book import Book, Card
 from storage.volumes.local_target import LUN, Standing, Targets
 from storage.volumes.local_view import Views
 from storage.volumes.names import Volume
-from storage.volumes.port import Access, Export, Outcome, VolumesError
+from storage.volumes.port import NOT_DONE, Access, Export, Outcome, VolumesError
 
 T = TypeVar("T")
 
@@ -101,5 +101,5 @@ def _tried(done: str, act: Callable[[T], None], it: T) -> str:
     try:
         act(it)
     except VolumesError as error:
-        return f"{done}? No: {error}"
+        return f"{done}{NOT_DONE}{error}"
     return done

@@ -108,6 +108,10 @@ class MemoryVolumes:
         else:
             del self._disks[name]
 
+    def faults(self) -> tuple[str, ...]:
+        """Memory can be read."""
+        return ()
+
     def usage(self, project: Project | None = None) -> Usage:
         """Nothing is ever written, so all of it is promised."""
         size_bytes = sum(one.size_bytes for one in self.volumes(project))

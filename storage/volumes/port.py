@@ -34,6 +34,10 @@ INITIATORS_MAX = 64
 """Hypervisors of one migration set."""
 
 
+NOT_DONE = "? No: "
+"""Between what `tend` wanted to do and why it could not."""
+
+
 class Outcome(Enum):
     """Why a verb was refused."""
 
@@ -164,8 +168,14 @@ class Volumes(Protocol):
     def volumes(self, project: Project | None = None) -> list[VolumeInfo]:
         """All volumes, or a project's, sorted by name. NOT_FOUND."""
 
+    def faults(self) -> tuple[str, ...]:
+        """What of the store cannot be read, a line each; while there is any, nothing is destroyed."""
+
     def tend(self) -> tuple[str, ...]:
-        """Put right what is missing of what should be exported; returns what was done, a line each."""
+        """Put right what is missing of what should be exported; returns what was done, a line each.
+
+        What could not be done has a line with `NOT_DONE` in it, and why.
+        """
 
 
 def check_access(access: Access) -> Access:

@@ -38,6 +38,7 @@ class Site:
         self.http_port = free_port(socket.SOCK_STREAM)
         self.dhcp_port = free_port(socket.SOCK_DGRAM)
         self.dns_port = free_port(socket.SOCK_STREAM)
+        self.iscsi_port = free_port(socket.SOCK_STREAM)
 
     def run(self, *args: str, **kwargs: object) -> Result:
         result = CliRunner().invoke(cli, ["--config", str(self.config), *args], **kwargs)

@@ -39,13 +39,13 @@ def test_every_command_and_option_has_help_and_is_in_the_reference(words: str, c
 
 def test_the_units_start_what_exists() -> None:
     units = Path(__file__).parents[2] / "packaging" / "systemd"
-    assert "twinboot serve\n" in (units / "twinboot.service").read_text()
+    assert "twinboot serve --without volumes\n" in (units / "twinboot.service").read_text()
     assert "twinboot serve %i\n" in (units / "twinboot@.service").read_text()
     assert "twinboot serve --ask %i\n" in (units / "twinboot@.service").read_text()
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
-@pytest.mark.parametrize("name", ["twinboot.service", "twinboot@.service"])
+@pytest.mark.parametrize("name", ["twinboot.service", "twinboot@.service", "twinboot@volumes.service"])
 def test_systemd_finds_nothing_wrong_with_the_units(name: str, tmp_path: Path) -> None:
     for unit in (Path(__file__).parents[2] / "packaging" / "systemd").iterdir():
         (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/twinboot/bin/twinboot", "/bin/true"))

@@ -11,7 +11,7 @@ from dhcp import svcconf
 from dhcp.svcconf import ConfError
 from pxe.installs import LIVE, TABLE
 from storage.records import Binding, Install, Records, RecordsError
-from twinboot import leases, machine, peershare, peerstatus, stores
+from twinboot import leases, machine, peershare, peerstatus, stores, volumestatus
 from twinboot.cli import App, pass_app
 from twinboot.config import Config
 from twinboot.faults import Stop
@@ -19,6 +19,7 @@ from twinboot.journal import JournalError, Query, newest_id, open_reader, read
 from twinboot.privileges import acting_as
 from twinboot.services import wanted, why_off
 from twinboot.show import as_json, clean, local_time, say, table
+from twinboot.volumestatus import Looked
 
 __all__ = ["status"]
 
@@ -30,7 +31,7 @@ RECENT_EVENTS = 5_000
 @click.option("--forget", metavar="NAME", default="", help="Remove what a server that is gone for good said of itself.")
 @pass_app
 def status(app: App, as_document: bool, forget: str) -> None:
-    """Show services, share, addresses, the other servers, hosts, armed installs, and every fault.
+    """Show services, share, addresses, volumes, the other servers, hosts, armed installs, and every fault.
 
     Exit code 1 if there is a fault. A fault is one line that says what to do.
     """
@@ -51,11 +52,15 @@ def status(app: App, as_document: bool, forget: str) -> None:
         for name, one in facts["services"].items()
         if one["state"] not in ("up", "off")
     ]
+    volumes = volumestatus.look(config)
+    if volumes:
+        facts["volumes"] = volumes.facts
+        faults += volumes.faults
     facts["faults"] = faults
     if as_document:
         as_json(facts)
     else:
-        _print(facts)
+        _print(facts, volumes)
     if faults:
         raise SystemExit(1)
 
@@ -157,7 +162,7 @@ def _networks(config: Config, records: Records) -> tuple[list[dict[str, Any]], l
     return listed, faults
 
 
-def _print(facts: dict[str, Any]) -> None:
+def _print(facts: dict[str, Any], volumes: Looked | None) -> None:
     commit = f", last commit {facts['commit']}" if facts.get("commit") else ""
     say(f"server {facts['server']}, share {facts['share']['path']}{commit}")
     table(
@@ -171,9 +176,11 @@ def _print(facts: dict[str, Any]) -> None:
     if "hosts" in facts:
         armed = ", ".join(f"{host} ({state})" for host, state in facts.get("installs", {}).items()) or "none"
         say(f"hosts {facts['hosts']}, armed installs: {armed}")
+    for line in volumes.lines if volumes else ():
+        say(line)
     if facts.get("peers"):
         _print_peers(facts)
-    for hint in facts.get("advice", []):
+    for hint in [*facts.get("advice", []), *(volumes.notes if volumes else ())]:
         say(f"note: {hint}")
     for fault in facts["faults"]:
         click.echo(f"twinboot: {clean(fault)}", err=True)

@@ -27,13 +27,15 @@ SERVICES: dict[str, str] = {
     "http": "twinboot.services.http",
     "dns": "twinboot.services.dns",
     "peers": "twinboot.services.peers",
+    "volumes": "twinboot.services.volumes",
 }
 """In order of start: the journal first and, as stopping goes backwards, last to go."""
 
 
 def wanted(config: Config) -> list[str]:
     """The services that this server's twinboot.toml asks for, in order of start."""
-    return [name for name in SERVICES if name != "dns" or config.names]
+    off = {"dns": not config.names, "volumes": config.storage is None}
+    return [name for name in SERVICES if not off.get(name)]
 
 
 def why_off(config: Config, name: str) -> str:

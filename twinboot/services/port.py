@@ -12,10 +12,14 @@ Ready = Callable[[], None]
 
 
 class Bound(NamedTuple):
-    """A service with its sockets: `what` for the readiness line, `serve` to run when root is gone."""
+    """A service with its sockets: `what` for the readiness line, `serve` to run when root is gone.
+
+    `as_started`: it needs to stay the account it was started as, and to start what changes its account (fusermount3).
+    """
 
     what: str
     serve: Callable[[Ready], None]
+    as_started: bool = False
 
 
 def on_stop(stop: Callable[[], object]) -> None:
