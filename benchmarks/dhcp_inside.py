@@ -27,6 +27,7 @@ from dhcp import wire
 from dhcp.decision import Reply
 from dhcp.networks import network
 from dhcp.options import MessageType
+from dhcp.packet import Packet
 from dhcp.service import Service
 from dhcp.sockets import Interface, Port
 from dhcp.svcconf import ServiceConf
@@ -74,7 +75,7 @@ def ask(kind: MessageType, mac: bytes, *, ciaddr: int = 0, more: dict[int, bytes
     options[o.RELAY_INFO] = b"\1\4eth1"
     chaddr = mac.ljust(wire.CHADDR_BYTES, b"\0")
     xid = random.getrandbits(32)
-    return wire.encode(wire.Packet(1, 1, 6, 1, xid, 0, 0, ciaddr, 0, 0, RELAY, chaddr, b"", b"", options))
+    return wire.encode(Packet(1, 1, 6, 1, xid, 0, 0, ciaddr, 0, 0, RELAY, chaddr, b"", b"", options))
 
 
 def chosen(offer: bytes) -> dict[int, bytes]:

@@ -20,18 +20,18 @@ PXE_CLASSES: Final = (b"PXEClient", b"HTTPClient")  # firmware compares the answ
 
 def plan_for(asked: Asked, macro: str) -> Plan:
     """Return what is the same in all answers to clients like this one; `macro` is the address's, "" for none."""
-    found = asked.request.options
+    found, world = asked.request.options, asked.world
     key = (
         found.get(o.CLASS_ID, b""),
         found.get(o.USER_CLASS, b""),
         found.get(o.PARAMETER_LIST, b""),
         macro,
-        asked.client_id if asked.client_id in asked.world.macros.clients else b"",
+        asked.client_id if asked.client_id in world.macros.clients else b"",
         asked.arrival.server,
-        asked.view.network,
+        asked.view.name,
     )
-    plans = asked.world.plans
-    return plans.get(key) or plans.keep(key, _plan(asked, macro))
+    plan = world.plans.made.get(key)
+    return plan if plan is not None else world.plans.keep(key, _plan(asked, macro))
 
 
 def _plan(asked: Asked, macro: str) -> Plan:
@@ -49,13 +49,13 @@ def _plan(asked: Asked, macro: str) -> Plan:
 
 def answer(asked: Asked, kind: MessageType, plan: Plan, row: Binding | None, lease_s: int | None) -> bytes:
     """Return an OFFER or ACK of a binding; without one and without lease, the ACK of an INFORM. WireError: no room."""
-    request, (_, server), *_ = asked
+    request = asked.request
     extra = _extra(asked, plan, row)
     address = 0 if row is None else row.address
-    data = None if lease_s is None else reply.quick(request, kind, plan, address, lease_s, extra)
+    data = None if lease_s is None or extra else reply.quick(request, kind, plan, address, lease_s)
     if data is not None:
         return data
-    packet = reply.answer(request, kind, server, plan, address, lease_s, extra)
+    packet = reply.answer(request, kind, asked.arrival.server, plan, address, lease_s, extra)
     return wire.encode(packet, reply.limit_bytes(request))
 
 
@@ -63,10 +63,10 @@ def _extra(asked: Asked, plan: Plan, row: Binding | None) -> dict[int, bytes]:
     """Return the options that depend on the client or its binding, besides 61 and 82."""
     found, selected = asked.request.options, plan.selected
     extra: dict[int, bytes] = {}
-    if selected.echo_class and o.CLASS_ID in found:
+    if plan.echo_class and o.CLASS_ID in found:
         word = found[o.CLASS_ID].partition(b":")[0]
         extra[o.CLASS_ID] = word if word in PXE_CLASSES else found[o.CLASS_ID]
-    if selected.hostname and (name := host_name(selected, row)):
+    if plan.hostname and (name := host_name(selected, row)):
         extra[o.HOST_NAME] = name
     if o.CLIENT_FQDN in found:
         name = extra.get(o.HOST_NAME, b"")
@@ -92,7 +92,7 @@ def nak(asked: Asked, text: str, state: str) -> Decision:
     given_back(asked, packet.options)
     data = wire.encode(packet, reply.limit_bytes(asked.request))
     address = asked.request.ciaddr or asked.wanted or 0
-    return answered(asked, "dhcp.nak", data, address, state=state, reason=text)
+    return answered(asked, "dhcp.nak", data, address, {"state": state, "reason": text})
 
 
 def given_back(asked: Asked, extra: dict[int, bytes]) -> dict[int, bytes]:

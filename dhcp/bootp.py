@@ -18,7 +18,7 @@ from dhcp.macros import Selected
 from dhcp.options import MessageType
 from dhcp.verify import probe
 from dhcp.view import Offer
-from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, UNUSABLE, Binding
+from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, UNUSABLE, Binding, Change
 
 AUTOMATIC: Final = "automatic"
 ROOM_BYTES: Final = wire.MIN_PACKET_BYTES - wire.HEADER_BYTES - 1  # one for the end mark
@@ -55,7 +55,8 @@ def _give(asked: Asked, row: Binding) -> Decision:
         "dhcp.bootp",
         _encoded(asked, selected, row),
         row.address,
-        change=None if new == row else (row, new),
+        {},
+        change=None if new == row else Change(asked.view.name, row, new),
         needs_store=is_new,
         remember=Offer(asked.client_id, asked.mac, row.address, FOREVER_S) if is_new else None,
         probe=probe(asked, row) if is_new else 0,
@@ -70,7 +71,8 @@ def _encoded(asked: Asked, selected: Selected, row: Binding) -> bytes:
     name = answers.host_name(selected, row)
     if name:
         options[o.HOST_NAME] = name
-    return wire.encode(packet._replace(options=_fitting(options), has_cookie=request.has_cookie))
+    packet.options, packet.has_cookie = _fitting(options), request.has_cookie
+    return wire.encode(packet)
 
 
 def _fitting(options: dict[int, bytes]) -> dict[int, bytes]:

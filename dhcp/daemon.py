@@ -32,10 +32,13 @@ from dhcp.volleys import Inbox, Outbox
 from storage.records import Records, ipv4_text
 
 BATCH_MAX = 512  # packets for one commit: enough to share its cost, few enough to answer in time
+ALIKE_MIN = 4  # replies of one length to one place that are worth a call of their own
 POLL_MS = 500  # how often an idle loop looks at offers and rescans
 
 AGE_MAX_S: Final = {b"\x01": 0.25, b"\x03": 0.5}  # by message type: DISCOVER, REQUEST of a client without address
 AGE_MAX_OTHER_S = 1.0  # renewals, releases, and what cannot be told at a glance
+
+_FRAME: Final = Via.FRAME
 
 GC_THRESHOLDS: Final = (50_000, 20, 50)
 """A packet makes some twenty values that die young and never point at one another in a circle, so looking for circles
@@ -149,17 +152,36 @@ class Daemon:
     def send(self, port: Port, replies: Sequence[Reply]) -> None:
         """Send replies: datagrams together, frames and long datagrams one by one."""
         outbox = self._outboxes[port.udp]
-        for data, (via, address, number, mac) in replies:
-            if via is Via.FRAME and port.raw is not None:
-                self._send_frame(port, data, (mac, address, number))
-                continue
-            to = LIMITED_BROADCAST if via is Via.FRAME else address
-            if outbox.put(data, to, number):
-                continue
-            self._send_out(outbox)
-            if not outbox.put(data, to, number):
-                self._send_alone(port, data, to, number)
+        alike: dict[tuple[int, int, int], list[bytes]] = {}  # by address, port and length
+        for reply in replies:
+            data, (via, address, number, mac) = reply.data, reply.to
+            if via is _FRAME:
+                if port.raw is not None:
+                    self._send_frame(port, data, (mac, address, number))
+                    continue
+                address = LIMITED_BROADCAST
+            key = (address, number, len(data))
+            if key in alike:
+                alike[key].append(data)
+            else:
+                alike[key] = [data]
+        for (address, number, _), group in alike.items():
+            sent = self._send_alike(outbox, group, address, number) if len(group) >= ALIKE_MIN else 0
+            for data in group[sent:] if sent else group:
+                if not outbox.put(data, address, number):
+                    self._send_out(outbox)
+                    if not outbox.put(data, address, number):
+                        self._send_alone(port, data, address, number)
         self._send_out(outbox)
+
+    def _send_alike(self, outbox: Outbox, group: Sequence[bytes], address: int, number: int) -> int:
+        """Send datagrams of one length to one place; return how many are done with."""
+        try:
+            return outbox.send_alike(group, address, number)
+        except OSError as error:
+            for _ in group:
+                self._unsent(address, error)
+            return len(group)
 
     def _send_out(self, outbox: Outbox) -> None:
         for address, error in outbox.send():  # no route, a full queue, a link that is down

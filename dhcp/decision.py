@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 from dhcp import names, reply
 from dhcp import options as o
 from dhcp.macros import MacroTable
-from dhcp.route import Destination, destination
+from dhcp.packet import Packet
+from dhcp.route import Destination, destination, to_relay
 from dhcp.svcconf import ServiceConf
 from dhcp.view import NetworkView, Offer
-from dhcp.wire import Packet
 from storage.records import BOOTP, Binding, Change, ipv4_text
 
 ADDRESS_BYTES = 4
@@ -56,11 +56,14 @@ CLASS_SHOWN_MAX = 64  # characters of option 60 in an event
 CLONE = "another machine sends the same client id: served under its hardware address"
 
 
-class Arrival(NamedTuple):
+class Arrival:
     """Where a packet came in: the interface, and the server's own address there."""
 
-    interface: str
-    server: int
+    __slots__ = ("interface", "server")
+
+    def __init__(self, interface: str, server: int) -> None:
+        self.interface = interface
+        self.server = server
 
 
 class Networks:
@@ -74,17 +77,22 @@ class Networks:
 
     def find(self, address: int) -> NetworkView | None:
         """Return the view of the network that an address is in."""
-        if address in self._found:
-            return self._found[address]
-        tried = (self._by_number.get((mask, address & mask)) for mask in self._masks)
-        view = next((one for one in tried if one is not None), None)
+        view = self._found.get(address)
+        return view if view is not None or address in self._found else self._search(address)
+
+    def _search(self, address: int) -> NetworkView | None:
+        view: NetworkView | None = None
+        for mask in self._masks:
+            view = self._by_number.get((mask, address & mask))
+            if view is not None:
+                break
         if len(self._found) >= FOUND_MAX:
             self._found.clear()
         self._found[address] = view
         return view
 
 
-class World(NamedTuple):
+class World:
     """What decisions are made from, besides the packet. `own` are this server's addresses on all its interfaces.
 
     `frozen`: nothing can be stored now, so nothing may be promised beyond what is stored. `skew_s`: how far back from
@@ -93,61 +101,139 @@ class World(NamedTuple):
     see `dhcp.repeats`.
     """
 
-    conf: ServiceConf
-    own: frozenset[int]
-    macros: MacroTable
-    plans: reply.Plans
-    networks: Networks = Networks(())
-    frozen: bool = False
-    skew_s: int = 0
-    finishing: bool = False
-    unsure_s: float = 0.0
+    __slots__ = ("conf", "finishing", "frozen", "macros", "networks", "own", "plans", "skew_s", "unsure_s")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a value: one for each field
+        self,
+        conf: ServiceConf,
+        own: frozenset[int],
+        macros: MacroTable,
+        plans: reply.Plans,
+        networks: Networks,
+        frozen: bool = False,
+        skew_s: int = 0,
+        finishing: bool = False,
+        unsure_s: float = 0.0,
+    ) -> None:
+        self.conf = conf
+        self.own = own
+        self.macros = macros
+        self.plans = plans
+        self.networks = networks
+        self.frozen = frozen
+        self.skew_s = skew_s
+        self.finishing = finishing
+        self.unsure_s = unsure_s
+
+    def but(self, *, frozen: bool = False, finishing: bool = False) -> "World":
+        """The same world, seen in one of these ways for once."""
+        frozen, finishing = frozen or self.frozen, finishing or self.finishing
+        known = self.conf, self.own, self.macros, self.plans, self.networks
+        return World(*known, frozen, self.skew_s, finishing, self.unsure_s)
 
 
-class Reply(NamedTuple):
+class Reply:
     """Bytes to send and where they go."""
 
-    data: bytes
-    to: Destination
+    __slots__ = ("data", "to")
+
+    def __init__(self, data: bytes, to: Destination) -> None:
+        self.data = data
+        self.to = to
 
 
-class Decision(NamedTuple):
+class Decision:
     """What to do about one packet; see `dhcp.service` for the order.
 
-    Of a flood most answers are only counted, so their events are worded when `fields` is looked at: `facts` is either
-    the fields or what they are made from.
+    Of a flood most answers are only counted, so their events are worded when `fields` is looked at: `facts` are all
+    fields of the event, or with `asked`, those besides who asked and the address.
+
+    `needs_store` False: the reply may leave though the change cannot be stored (but not on a collision). `remember` is
+    an offer that is out from now on; `forget` the client id whose offer ends, `heard` (client id, mac, time) what to
+    remember, both once the change is stored. `probe` is the address that must not answer an ICMP echo before this is
+    done.
     """
 
-    kind: str  # of the event
-    facts: "Mapping[str, object] | Facts"
-    view: NetworkView | None = None
-    change: Change | None = None
-    reply: Reply | None = None
-    needs_store: bool = True  # False: the reply may leave though the change cannot be stored (but not on a collision)
-    remember: Offer | None = None
-    forget: bytes | None = None  # the offer to this client id ends, once the change is stored
-    heard: tuple[bytes, bytes, int] | None = None  # (client id, mac, time) to remember, once the change is stored
-    probe: int = 0  # the address that must not answer an ICMP echo before this is done
+    __slots__ = (
+        *("kind", "facts", "view", "change", "reply", "needs_store", "remember", "forget", "heard", "probe"),
+        *("asked", "address"),
+    )
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a value: one for each field
+        self,
+        kind: str,
+        facts: dict[str, object],
+        view: NetworkView | None = None,
+        change: Change | None = None,
+        reply: Reply | None = None,
+        needs_store: bool = True,
+        remember: Offer | None = None,
+        forget: bytes | None = None,
+        heard: tuple[bytes, bytes, int] | None = None,
+        probe: int = 0,
+        asked: "Asked | None" = None,
+        address: int = 0,
+    ) -> None:
+        self.kind = kind
+        self.facts = facts
+        self.view = view
+        self.change = change
+        self.reply = reply
+        self.needs_store = needs_store
+        self.remember = remember
+        self.forget = forget
+        self.heard = heard
+        self.probe = probe
+        self.asked = asked
+        self.address = address
 
     @property
-    def fields(self) -> Mapping[str, object]:
+    def fields(self) -> dict[str, object]:
         """The event's fields."""
-        return _worded(self.kind, self.facts) if isinstance(self.facts, Facts) else self.facts
+        if self.asked is None:
+            return self.facts
+        fields = {**_fields(self.asked, self.address), **self.facts}
+        if self.kind in BINDS and (name := names.sent_by(self.asked.request)):
+            fields["client_name"] = name
+        return fields
 
 
-class Asked(NamedTuple):
-    """One request with all that was found out about it before its message type is looked at."""
+class Asked:
+    """One request with all that was found out about it before its message type is looked at.
 
-    request: Packet
-    arrival: Arrival
-    world: World
-    view: NetworkView
-    now_s: int
-    client_id: bytes  # under which the client is served
-    mac: bytes  # htype + chaddr
-    is_clone: bool
-    wanted: int | None  # option 50
-    server_id: int  # the address that the client is to know the server by: its relay's, where the relay asks for that
+    `client_id` is the one under which the client is served, `mac` htype + chaddr, `wanted` option 50, `server_id` the
+    address that the client is to know the server by: its relay's, where the relay asks for that. `over_s` is the time
+    by which a lease must have ended to be over by all clocks.
+    """
+
+    __slots__ = (
+        *("request", "arrival", "world", "view", "now_s", "client_id", "mac", "is_clone", "wanted", "server_id"),
+        *("server", "over_s"),
+    )
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a value: one for each field
+        self,
+        request: Packet,
+        arrival: Arrival,
+        world: World,
+        view: NetworkView,
+        now_s: int,
+        client_id: bytes,
+        is_clone: bool,
+        wanted: int | None,
+        server_id: int,
+    ) -> None:
+        self.request = request
+        self.arrival = arrival
+        self.world = world
+        self.view = view
+        self.now_s = now_s
+        self.client_id = client_id
+        self.mac = request.mac_id
+        self.is_clone = is_clone
+        self.wanted = wanted
+        self.server_id = server_id
+        self.over_s = now_s - world.skew_s
 
     def owns(self, row: Binding) -> bool:
         """Tell whether a binding is this client's and of use to a DHCP client."""
@@ -156,36 +242,47 @@ class Asked(NamedTuple):
     def is_to_us(self, server_id: bytes) -> bool:
         """Tell whether option 54 names this server, by its own address or by the relay's in its place."""
         address = int.from_bytes(server_id, "big")
-        return address in self.world.own or address == self.server_id
-
-    @property
-    def over_s(self) -> int:
-        """The time by which a lease must have ended to be over by all clocks."""
-        return self.now_s - self.world.skew_s
+        return address == self.server_id or address in self.world.own
 
 
-def relay_says(request: Packet, code: int) -> int:
-    """Return the address in a sub-option of option 82, 0 if a relay wrote none."""
+class Said(NamedTuple):
+    """What a relay wrote into option 82 for us, as addresses; 0: nothing."""
+
+    link: int  # RFC 3527
+    server_id: int  # RFC 5107
+
+
+NOTHING_SAID: Final = Said(0, 0)
+
+
+def relay_says(request: Packet) -> Said:
+    """Return what option 82 of a relay says."""
     data = request.options.get(o.RELAY_INFO)
-    return _sub_address(data, code) if data and request.giaddr else 0
+    return _said(data) if data and request.giaddr else NOTHING_SAID
 
 
 @lru_cache(maxsize=4096)  # a relay writes one value for each of its ports
-def _sub_address(data: bytes, code: int) -> int:
+def _said(data: bytes) -> Said:
     try:
-        value = o.suboptions(data).get(code, b"")
+        found = o.suboptions(data)
     except ValueError:
-        return 0  # a relay's slip in another sub-option is echoed, not punished
-    return int.from_bytes(value, "big") if len(value) == ADDRESS_BYTES else 0
+        return NOTHING_SAID  # a relay's slip in another sub-option is echoed, not punished
+    values = (found.get(code, b"") for code in (o.RELAY_LINK_SELECTION, o.RELAY_SERVER_ID))
+    return Said._make(int.from_bytes(value, "big") if len(value) == ADDRESS_BYTES else 0 for value in values)
 
 
 # -- results
 
 
-def silent(asked: Asked, reason: str, *, forget: bytes | None = None, **fields: object) -> Decision:
+def silent(
+    asked: Asked, reason: str, *, forget: bytes | None = None, remember: Offer | None = None, **fields: object
+) -> Decision:
     """Return the decision not to answer a client, with one of the reasons of `SILENCE`."""
     decision = unheard(asked.request, reason, **fields)
-    return decision._replace(view=asked.view, forget=forget)
+    decision.view = asked.view
+    decision.forget = forget
+    decision.remember = remember
+    return decision
 
 
 def unheard(request: Packet, reason: str, **fields: object) -> Decision:
@@ -202,21 +299,6 @@ def unheard(request: Packet, reason: str, **fields: object) -> Decision:
             **fields,
         },
     )
-
-
-class Facts(NamedTuple):
-    """What the event of an answer tells of: who asked, the address, and more fields."""
-
-    asked: Asked
-    address: int
-    more: Mapping[str, object]
-
-
-def _worded(kind: str, facts: Facts) -> dict[str, object]:
-    fields = {**_fields(facts.asked, facts.address), **facts.more}
-    if kind in BINDS and (name := names.sent_by(facts.asked.request)):
-        fields["client_name"] = name
-    return fields
 
 
 def _fields(asked: Asked, address: int) -> dict[str, object]:
@@ -236,40 +318,36 @@ def _fields(asked: Asked, address: int) -> dict[str, object]:
     return fields
 
 
-def answered(
+def answered(  # noqa: PLR0913, PLR0917 - objects to hold them would cost more than the rest
     asked: Asked,
     kind: str,
     data: bytes,
     address: int,
-    *,
-    change: tuple[Binding, Binding] | None = None,
+    facts: dict[str, object],
+    change: Change | None = None,
     needs_store: bool = True,
     remember: Offer | None = None,
     probe: int = 0,
-    **fields: object,
 ) -> Decision:
-    """Return the decision to send `data`, once `change` (old, new) is stored where there is one.
+    """Return the decision to send `data`, once `change` is stored where there is one.
 
     `address` is the one that it is about; the packet gives it to the client if its kind is in `GIVES`.
     """
-    request, arrival, world, view, now_s, client_id, mac, *_ = asked
-    if kind == "dhcp.nak":
-        is_local = arrival.server in view.network
-        to = destination(request, 0, world.conf.debug_port_offset, refused=True, ciaddr_is_local=is_local)
+    request, offset = asked.request, asked.world.conf.debug_port_offset
+    if request.giaddr:
+        to = to_relay(request.giaddr, offset)
+    elif kind == "dhcp.nak":
+        is_local = asked.arrival.server in asked.view.network
+        to = destination(request, 0, offset, refused=True, ciaddr_is_local=is_local)
     else:
-        to = destination(request, address if kind in GIVES else 0, world.conf.debug_port_offset)
-    done = kind in BINDS
+        to = destination(request, address if kind in GIVES else 0, offset)
+    forget = None
+    heard = None
+    if kind in BINDS:
+        forget = asked.client_id
+        heard = (forget, asked.mac, asked.now_s)
     return Decision(
-        kind,
-        Facts(asked, address, fields),
-        view,
-        None if change is None else Change(view.name, *change),
-        Reply(data, to),
-        needs_store,
-        remember,
-        client_id if done else None,
-        (client_id, mac, now_s) if done else None,
-        probe,
+        kind, facts, asked.view, change, Reply(data, to), needs_store, remember, forget, heard, probe, asked, address
     )
 
 

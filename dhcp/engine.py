@@ -41,16 +41,26 @@ from dhcp.decision import (
     silent,
     unheard,
 )
-from dhcp.macros import Selected
-from dhcp.options import MessageType
+from dhcp.options import ACK, DISCOVER, LEASEQUERY, OFFER, REQUEST, MessageType
+from dhcp.packet import Packet
 from dhcp.reply import Plan
 from dhcp.verify import probe
 from dhcp.view import NetworkView, Offer
-from dhcp.wire import Packet, WireError
-from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, ipv4_text
+from dhcp.wire import WireError
+from storage.records import (
+    BOOTP,
+    FOREVER_S,
+    FREE_ID,
+    MANUAL,
+    PERMANENT,
+    SIGNATURE_MASK,
+    UNUSABLE,
+    Binding,
+    Change,
+    ipv4_text,
+)
 
 SEVERAL = "it has several reservations in this network; delete all but one"
-LEASE_DEFAULT_S = 3600  # where no macro sets LeaseTim
 LEASE_FLOOR_S = 60  # a client that asks for less would renew without end
 
 
@@ -61,17 +71,21 @@ def decide(request: Packet, arrival: Arrival, world: World, view: NetworkView | 
         return unheard(request, "bootp")
     if request.hops > world.conf.relay_hops:
         return unheard(request, "hops")
-    if kind is MessageType.LEASEQUERY:
+    if kind is LEASEQUERY:
         return leasequery.decide(request, arrival, world, now_s)
-    handler = HANDLERS.get(kind)
-    if handler is None:
+    if kind not in HANDLERS:
         return unheard(request, "not-for-servers")
     if view is None:
         return unheard(request, "no-network", giaddr=ipv4_text(request.giaddr))
     if len(request.client_id) > CLIENT_ID_MAX_BYTES:
         return unheard(request, "client-id-long")
+    asked = ask(request, arrival, world, view, now_s)
     try:
-        return handler(ask(request, arrival, world, view, now_s))
+        if kind is DISCOVER:
+            return _discover(asked)
+        if kind is REQUEST:
+            return _request(asked)
+        return HANDLERS[kind](asked)
     except WireError as error:
         return unheard(request, "no-room", text=str(error))
 
@@ -89,12 +103,21 @@ def _discover(asked: Asked) -> Decision:
             return silent(asked, "blocked")
         decision = _offer(asked, reservation)
         if len(view.reservations_of(client_id)) > 1:
-            decision = decision._replace(facts={**decision.fields, "detail": SEVERAL})
+            decision.facts["detail"] = SEVERAL
         return decision
     if view.is_stale:
         return silent(asked, "frozen")  # who takes our offer asks nobody else, and we could not keep it
-    row = _offered_already(asked) or _held_already(asked) or _wished_for(asked) or _called(asked)
-    row = row or view.free_for(client_id) or view.ended_before(_reclaimable_s(asked))
+    row = _offered_already(asked) if client_id in view.offers else None
+    if row is None and view.knows(client_id):
+        row = _held_already(asked)
+    if row is None and asked.wanted is not None:
+        row = _wished_for(asked)
+    if row is None:
+        row = _called(asked)
+    if row is None:
+        row = view.free_for(client_id)
+    if row is None:
+        row = view.ended_before(_reclaimable_s(asked))
     return silent(asked, "full") if row is None else _offer(asked, row)
 
 
@@ -119,7 +142,8 @@ def _wished_for(asked: Asked) -> Binding | None:
 
 def _called(asked: Asked) -> Binding | None:
     """Find the binding that bears the name the client calls itself; our DNS has its names from there, too."""
-    if o.HOST_NAME not in asked.request.options and o.CLIENT_FQDN not in asked.request.options:
+    options = asked.request.options
+    if o.HOST_NAME not in options and o.CLIENT_FQDN not in options:
         return None
     label = names.sent_by(asked.request).partition(".")[0]
     rows = asked.view.bindings_named(label) if label else []
@@ -147,15 +171,16 @@ def _reclaimable_s(asked: Asked) -> int:
 
 def _offer(asked: Asked, row: Binding) -> Decision:
     plan = plan_for(asked, row.macro)
-    lease_s = _lease(asked, row, plan.selected, negotiable=True)
+    lease_s = _lease(asked, row, plan, negotiable=True)
+    address = row.address
     return answered(
         asked,
         "dhcp.offer",
-        answer(asked, MessageType.OFFER, plan, row, lease_s),
-        row.address,
-        lease_s=lease_s,
-        remember=Offer(asked.client_id, asked.mac, row.address, lease_s),
-        probe=probe(asked, row),
+        answer(asked, OFFER, plan, row, lease_s),
+        address,
+        {"lease_s": lease_s},
+        remember=Offer(asked.client_id, asked.mac, address, lease_s),
+        probe=probe(asked, row) if asked.world.conf.icmp_verify else 0,
     )
 
 
@@ -197,15 +222,16 @@ def _to_another(asked: Asked, server: int) -> Decision:
     if server not in asked.world.conf.owner_ip:
         return silent(asked, "other-server", forget=asked.client_id, server=ipv4_text(server))
     if not asked.world.finishing:
-        decision = silent(asked, PEER_FIRST, forget=asked.client_id, server=ipv4_text(server))
+        name = ipv4_text(server)
         if row is None or row.client_id == asked.client_id or not _is_available(asked, row):
-            return decision
-        return decision._replace(forget=None, remember=Offer(asked.client_id, asked.mac, row.address, 0))
+            return silent(asked, PEER_FIRST, forget=asked.client_id, server=name)
+        return silent(asked, PEER_FIRST, remember=Offer(asked.client_id, asked.mac, row.address, 0), server=name)
     reservation = asked.view.reservation_of(asked.client_id)
     if row is None or (reservation is not None and reservation.address != row.address):
         return silent(asked, "no-offer")  # none that it can have got
     # it knows the server by the address that the offer bore, and takes no answer without
-    return _accepted(asked._replace(server_id=server), row, 0, "finishing")
+    asked.server_id = server
+    return _accepted(asked, row, 0, "finishing")
 
 
 def _accepted(asked: Asked, row: Binding | None, lease_s: int, state: str) -> Decision:
@@ -215,8 +241,8 @@ def _accepted(asked: Asked, row: Binding | None, lease_s: int, state: str) -> De
     if asked.world.frozen and not is_fixed(row):
         return silent(asked, "frozen")  # who asks anew may have released the lease at the other server
     plan = plan_for(asked, row.macro)
-    negotiable = plan.selected.lease_negotiable or state == "finishing"  # as in the offer
-    return _ack(asked, row, plan, lease_s or _lease(asked, row, plan.selected, negotiable=negotiable), state)
+    negotiable = plan.lease_negotiable or state == "finishing"  # as in the offer
+    return _ack(asked, row, plan, lease_s or _lease(asked, row, plan, negotiable=negotiable), state)
 
 
 def _rebooting(asked: Asked, wanted: int) -> Decision:
@@ -254,7 +280,7 @@ def _extend(asked: Asked, row: Binding, state: str) -> Decision:
             return silent(asked, "frozen")
         return nak(asked, "Lease has expired.", state)
     plan = plan_for(asked, row.macro)
-    lease_s = _lease(asked, row, plan.selected, negotiable=plan.selected.lease_negotiable)
+    lease_s = _lease(asked, row, plan, negotiable=plan.lease_negotiable)
     return _ack(asked, row, plan, lease_s, state)
 
 
@@ -264,37 +290,44 @@ def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> De
     What is stored never ends before what the client was told earlier: this answer may get lost. In a frozen world
     the lease is what is surely left of the one that is stored.
     """
-    left_s = row.lease_s - asked.now_s if asked.owns(row) else 0
-    if asked.world.frozen and not is_fixed(row) and row.lease_s != FOREVER_S:
+    address, holder, flags, owner, was_s, signature, macro, comment = row
+    now_s, client_id = asked.now_s, asked.client_id
+    is_holder = holder == client_id
+    fixed = flags & (MANUAL | PERMANENT) != 0
+    left_s = was_s - now_s if is_holder and not flags & BOOTP else 0
+    if asked.world.frozen and not fixed and was_s != FOREVER_S:
         surely_s = left_s - asked.world.unsure_s
         if surely_s < 1:
             return silent(asked, "frozen")
         lease_s = min(lease_s, int(surely_s))
-    end_s = FOREVER_S if lease_s == FOREVER_S else min(asked.now_s + max(lease_s, left_s), FOREVER_S - 1)
-    address, _, flags, owner, _, signature, macro, comment = row
-    new = Binding(address, asked.client_id, flags, owner, end_s, signature, macro, comment)
-    if new == row and asked.world.unsure_s and not asked.world.frozen:  # no commit will tell how late it is
-        return _ack(asked._replace(world=asked.world._replace(frozen=True)), row, plan, lease_s, state)
+    end_s = FOREVER_S if lease_s == FOREVER_S else min(now_s + max(lease_s, left_s), FOREVER_S - 1)
+    change: Change | None = None
+    if not is_holder or end_s != was_s:
+        # the signature is the store's to choose; with the one that it is going to choose, the row can stay as it is
+        new = Binding(address, client_id, flags, owner, end_s, (signature + 1) & SIGNATURE_MASK, macro, comment)
+        change = Change(asked.view.name, row, new)
+    elif asked.world.unsure_s and not asked.world.frozen:  # no commit will tell how late it is
+        asked.world = asked.world.but(frozen=True)
+        return _ack(asked, row, plan, lease_s, state)
     return answered(
         asked,
         "dhcp.ack",
-        answer(asked, MessageType.ACK, plan, row, lease_s),
-        row.address,
-        lease_s=lease_s,
-        state=state,
-        change=None if new == row else (row, new),
-        needs_store=not (is_fixed(row) and row.client_id == asked.client_id),
+        answer(asked, ACK, plan, row, lease_s),
+        address,
+        {"lease_s": lease_s, "state": state},
+        change=change,
+        needs_store=not (fixed and is_holder),
     )
 
 
-def _lease(asked: Asked, row: Binding, selected: Selected, *, negotiable: bool) -> int:
+def _lease(asked: Asked, row: Binding, plan: Plan, *, negotiable: bool) -> int:
     """Return the lease to grant, seconds: the macro's, what is left of the old one, the client's wish (option 51)."""
     if row.flags & PERMANENT:
         return FOREVER_S
     left_s = 0
-    if row.client_id == asked.client_id and row.lease_s > asked.now_s:
+    if row.lease_s > asked.now_s and row.client_id == asked.client_id:
         left_s = FOREVER_S if row.lease_s == FOREVER_S else row.lease_s - asked.now_s
-    macro_s = selected.lease_s or LEASE_DEFAULT_S
+    macro_s = plan.lease_s
     if not negotiable:
         return left_s or macro_s
     longest_s = max(macro_s, left_s)
@@ -339,14 +372,14 @@ def _inform(asked: Asked) -> Decision:
     """INFORM: options only, for a client that has an address by other means; no binding is needed."""
     if not asked.request.ciaddr:
         return silent(asked, "no-address")
-    data = answer(asked, MessageType.ACK, plan_for(asked, ""), None, None)
-    return answered(asked, "dhcp.inform", data, asked.request.ciaddr)
+    data = answer(asked, ACK, plan_for(asked, ""), None, None)
+    return answered(asked, "dhcp.inform", data, asked.request.ciaddr, {})
 
 
 HANDLERS: Final[Mapping[MessageType | None, Callable[[Asked], Decision]]] = {
     None: bootp.decide,
-    MessageType.DISCOVER: _discover,
-    MessageType.REQUEST: _request,
+    DISCOVER: _discover,
+    REQUEST: _request,
     MessageType.RELEASE: _release,
     MessageType.DECLINE: _decline,
     MessageType.INFORM: _inform,

@@ -19,9 +19,9 @@ from dhcp import wire
 from dhcp.decision import Arrival, Decision, Reply, World, unheard
 from dhcp.macros import MacroTable
 from dhcp.options import MessageType
+from dhcp.packet import ETHERNET, Packet
 from dhcp.route import destination
 from dhcp.view import NetworkView
-from dhcp.wire import Packet
 from storage.records import FOREVER_S, FREE_ID, UNUSABLE, Binding, ipv4_text
 
 LEASES_MAX: Final = 32  # told in one answer (option 92)
@@ -82,7 +82,7 @@ def _running(view: NetworkView, rows: list[Binding], now_s: int) -> list[Lease]:
         if row.client_id == FREE_ID or row.flags & UNUSABLE or row.lease_s <= now_s:
             continue
         mac, heard_s = view.heard.get(row.client_id, (b"", 0))
-        if not mac and len(row.client_id) == _MAC_ID_BYTES and row.client_id[0] == wire.ETHERNET:
+        if not mac and len(row.client_id) == _MAC_ID_BYTES and row.client_id[0] == ETHERNET:
             mac = row.client_id
         leases.append(Lease(row, heard_s, mac, view.name))
     return leases
@@ -98,7 +98,7 @@ def _packet(
         if wanted and leases[0].heard_s:
             options |= {code: value for code, value in _renewals(leases[0], macros, now_s).items() if code in wanted}
     mac = leases[0].mac if leases else bytes((request.htype,)) + request.chaddr
-    return request._replace(
+    return request.altered(
         op=wire.BOOTREPLY,
         htype=mac[0] if mac else 0,
         hlen=max(len(mac) - 1, 0),

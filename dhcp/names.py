@@ -14,7 +14,7 @@ import re
 from typing import Final
 
 from dhcp import options as o
-from dhcp.wire import Packet
+from dhcp.packet import Packet
 
 LABEL_MAX: Final = 63
 NAME_MAX: Final = 253

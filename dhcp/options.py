@@ -75,6 +75,14 @@ class MessageType(IntEnum):
     LEASEACTIVE = 13
 
 
+# by name of their own, because looking one up in the class takes longer, and each packet asks several times
+DISCOVER: Final = MessageType.DISCOVER
+OFFER: Final = MessageType.OFFER
+REQUEST: Final = MessageType.REQUEST
+ACK: Final = MessageType.ACK
+LEASEQUERY: Final = MessageType.LEASEQUERY
+
+
 class Route(NamedTuple):
     """One classless static route: `network`/`prefix_bits` by way of `router` (addresses as integers)."""
 

@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 
 from dhcp import wire
 from dhcp.options import MessageType
+from dhcp.packet import Packet
 from dhcp.route import SERVER_PORT, Destination, destination
-from dhcp.wire import Packet
 from storage.records import ipv4_text
 
 HOPS_MAX: Final = 255  # the field is one octet
@@ -91,7 +91,10 @@ def decide(data: bytes, came_in: Link, plan: Plan) -> Onward | Homeward | Droppe
     """Say what becomes of one datagram from the network of `came_in`. No bytes make it raise."""
     if not wire.HEADER_BYTES <= len(data) <= wire.MAX_PACKET_BYTES:
         return Dropped("short" if len(data) < wire.HEADER_BYTES else "long")
-    head = Packet._make((*_FIXED.unpack_from(data), b"", b"", {}, False))
+    op, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr = _FIXED.unpack_from(data)
+    head = Packet(
+        op, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, b"", b"", {}, has_cookie=False
+    )
     if head.hlen > wire.CHADDR_BYTES:
         return Dropped("hlen")
     if head.op == wire.BOOTREQUEST:
@@ -127,6 +130,6 @@ def _reply(data: bytes, head: Packet, plan: Plan) -> Homeward | Dropped:
     link = plan.links.get(head.giaddr)
     if link is None or not link.has_clients:
         return _drop(head, "not-ours")
-    direct = head._replace(giaddr=0)  # the last relay is to the client what a server on its network would be
+    direct = head.altered(giaddr=0)  # the last relay is to the client what a server on its network would be
     to = destination(direct, head.yiaddr, plan.port_offset, refused=head.message_type is MessageType.NAK)
     return Homeward(data, link.address, to, head)

@@ -16,16 +16,17 @@ Rules of the room:
 * Option 82 is echoed last (RFC 3046), 61 as received (RFC 6842), 60 where the macro EchoVC asks for it.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from dhcp import options as o
 from dhcp import wire
 from dhcp.macros import Selected
 from dhcp.networks import Network
-from dhcp.options import MessageType
-from dhcp.wire import Packet
+from dhcp.options import ACK, OFFER, MessageType
+from dhcp.packet import BROADCAST_FLAG, Packet
 from storage.records import ipv4_text
 
+LEASE_DEFAULT_S: Final = 3600  # where no macro sets LeaseTim
 PLANS_MAX = 4096  # forgotten all together when there are more
 LIMIT_MIN_BYTES: Final = wire.payload_limit(0)  # every client takes that much
 PAYLOAD_MAX_BYTES = 1472  # an Ethernet frame's; a client's larger option 57 would only ask for fragments
@@ -39,32 +40,62 @@ SHORT_BYTES: Final = 255  # ids and relay informations that surely fit one optio
 _LEASE_HEAD: Final = bytes((o.LEASE_TIME, 4))
 
 
-class Plan(NamedTuple):
-    """The part of a reply that is the same for all clients with the same macros; options without lease times."""
+class Plan:
+    """The part of a reply that is the same for all clients with the same macros; options without lease times.
 
-    selected: Selected
-    leased: dict[int, bytes]  # options of an OFFER or ACK; the lease's place is kept by 51
-    informed: dict[int, bytes]  # options of the ACK of an INFORM: no lease times
-    siaddr: int
-    sname: bytes
-    file: bytes
-    wants_file: bool  # no macro names a boot file: the client's own is looked at
-    areas: bytes  # sname, file and cookie, encoded
-    runs: dict[MessageType, tuple[bytes, bytes]]  # for OFFER and ACK: the options before and after the lease's value
+    `leased` are the options of an OFFER or ACK, with the lease's place kept by 51; `informed` those of the ACK of an
+    INFORM. `wants_file`: no macro names a boot file, so the client's own is looked at.
+    """
+
+    __slots__ = (
+        *("selected", "leased", "informed", "siaddr", "sname", "file", "wants_file", "echo_class", "hostname"),
+        *("lease_s", "lease_negotiable", "areas", "offer_head", "ack_head", "tail"),
+    )
+
+    def __init__(
+        self, selected: Selected, server: int, leased: dict[int, bytes], siaddr: int, sname: bytes, file: bytes
+    ) -> None:
+        self.selected = selected
+        self.leased = leased
+        self.informed = {code: value for code, value in leased.items() if code not in LEASE_CODES}
+        self.siaddr = siaddr
+        self.sname = sname
+        self.file = file
+        self.wants_file = not selected.boot_file
+        # of the macros, what each packet asks for
+        self.echo_class = selected.echo_class
+        self.hostname = selected.hostname
+        self.lease_s = selected.lease_s or LEASE_DEFAULT_S
+        self.lease_negotiable = selected.lease_negotiable
+        # encoded: sname, file and cookie; the options before the lease's value, and after it
+        self.areas = wire.text_areas(sname, file)
+        codes = list(leased)
+        place = codes.index(o.LEASE_TIME)
+        before = wire.option_run({code: leased[code] for code in codes[:place]}) + _LEASE_HEAD
+        self.offer_head = _reply_head(OFFER, server) + before
+        self.ack_head = _reply_head(ACK, server) + before
+        self.tail = wire.option_run({code: leased[code] for code in codes[place + 1 :]})
 
 
-PlanKey = tuple[bytes, bytes, bytes, str, bytes, int, Network]
+def _reply_head(kind: MessageType, server: int) -> bytes:
+    return wire.option_run({o.MESSAGE_TYPE: _TYPE[kind], o.SERVER_ID: server.to_bytes(4, "big")})
+
+
+PlanKey = tuple[bytes, bytes, bytes, str, bytes, int, str]
 """What a plan depends on: options 60, 77 and 55, the address's macro, a client id that has a macro, server, network."""
 
 
-class Plans(dict[PlanKey, Plan]):
+class Plans:
     """The plans made so far, at most `PLANS_MAX`: strangers may send any class and parameter list."""
+
+    def __init__(self) -> None:
+        self.made: dict[PlanKey, Plan] = {}
 
     def keep(self, key: PlanKey, plan: Plan) -> Plan:
         """Keep a plan, and return it."""
-        if len(self) >= PLANS_MAX:
-            self.clear()
-        self[key] = plan
+        if len(self.made) >= PLANS_MAX:
+            self.made.clear()
+        self.made[key] = plan
         return plan
 
 
@@ -91,54 +122,26 @@ def make_plan(selected: Selected, network: Network, server: int, wanted: bytes) 
             options.setdefault(code, text[: wire.MAX_PACKET_BYTES])
     sname = sname if len(sname) <= wire.SNAME_BYTES else b""
     file_bytes = file_bytes if len(file_bytes) <= wire.FILE_BYTES else b""
-    return Plan(
-        selected,
-        options,
-        {code: value for code, value in options.items() if code not in LEASE_CODES},
-        siaddr,
-        sname,
-        file_bytes,
-        not file,
-        wire.text_areas(sname, file_bytes),
-        {kind: _run(kind, server, options) for kind in (MessageType.OFFER, MessageType.ACK)},
-    )
+    return Plan(selected, server, options, siaddr, sname, file_bytes)
 
 
-def _run(kind: MessageType, server: int, options: dict[int, bytes]) -> tuple[bytes, bytes]:
-    """Encode a plan's options in two parts, for the lease's value to stand between."""
-    head = wire.option_run({o.MESSAGE_TYPE: _TYPE[kind], o.SERVER_ID: server.to_bytes(4, "big")})
-    codes = list(options)
-    place = codes.index(o.LEASE_TIME)
-    before = wire.option_run({code: options[code] for code in codes[:place]})
-    after = wire.option_run({code: options[code] for code in codes[place + 1 :]})
-    return head + before + _LEASE_HEAD, after
-
-
-def quick(
-    request: Packet, kind: MessageType, plan: Plan, address: int, lease_s: int, extra: dict[int, bytes]
-) -> bytes | None:
-    """Return an OFFER or ACK, encoded; None where it takes `answer` to write it.
-
-    `extra` are the options besides the plan's and those given back here, 61 and 82.
-    """
+def quick(request: Packet, kind: MessageType, plan: Plan, address: int, lease_s: int) -> bytes | None:
+    """Return an OFFER or ACK without options besides the plan's, 61 and 82; None where it takes `answer`."""
     options = request.options
     client_id, relay = options.get(o.CLIENT_ID, b""), options.get(o.RELAY_INFO, b"")
-    if extra or len(client_id) + len(relay) > SHORT_BYTES or (request.file and plan.wants_file):
+    if len(client_id) + len(relay) > SHORT_BYTES or (request.file and plan.wants_file):
         return None
-    before, after = plan.runs[kind]
+    is_offer = kind is OFFER
     data = wire.join_reply(
         request,
-        0 if kind is MessageType.OFFER else request.ciaddr,
+        0 if is_offer else request.ciaddr,
         address,
         plan.siaddr,
-        (
-            plan.areas,
-            before,
-            lease_s.to_bytes(4, "big"),
-            after,
-            b"=%c%b" % (len(client_id), client_id) if client_id else b"",
-            b"R%c%b" % (len(relay), relay) if relay else b"",
-        ),
+        plan.areas + (plan.offer_head if is_offer else plan.ack_head),
+        lease_s,
+        plan.tail,
+        client_id,
+        relay,
     )
     return data if len(data) <= LIMIT_MIN_BYTES or len(data) <= limit_bytes(request) else None
 
@@ -200,7 +203,7 @@ def refusal(request: Packet, server: int, text: str) -> Packet:
         0,
         request.xid,
         0,
-        request.flags | wire.BROADCAST_FLAG,
+        request.flags | BROADCAST_FLAG,
         0,
         0,
         0,

@@ -5,9 +5,10 @@ see `dhcp.frame`); everything else goes out of the UDP socket. A shell that may 
 """
 
 from enum import Enum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from dhcp.wire import ETHERNET, Packet
+from dhcp.packet import ETHERNET, Packet
 
 SERVER_PORT: Final = 67
 CLIENT_PORT: Final = 68
@@ -42,7 +43,7 @@ def destination(
     broadcast if it asks for that or its hardware cannot be framed, and by frame if not.
     """
     if request.giaddr:
-        return Destination(Via.SOCKET, request.giaddr, SERVER_PORT + port_offset)
+        return to_relay(request.giaddr, port_offset)
     client_port = CLIENT_PORT + port_offset
     if request.ciaddr and not (refused and ciaddr_is_local):
         return Destination(Via.SOCKET, request.ciaddr, client_port)
@@ -50,3 +51,9 @@ def destination(
     if refused or request.broadcast or not framable:
         return Destination(Via.SOCKET, LIMITED_BROADCAST, client_port)
     return Destination(Via.FRAME, yiaddr, client_port, request.chaddr)
+
+
+@lru_cache(maxsize=4096)  # a site has fewer relays, and most replies go to one
+def to_relay(giaddr: int, port_offset: int) -> Destination:
+    """Say where a relay with this address gets its replies."""
+    return Destination(Via.SOCKET, giaddr, SERVER_PORT + port_offset)

@@ -53,8 +53,6 @@ PARTING_MAX_S = 1.0
 PARTING: Final = frozenset({MessageType.RELEASE, MessageType.DECLINE})
 COUNTED = frozenset({"dhcp.silent", "dhcp.dropped"})  # kinds that strangers can cause at any rate
 LOST_RACE = frozenset({Outcome.COLLISION, Outcome.NOT_FOUND, Outcome.EXISTS})
-_XID: Final = slice(4, 8)
-_CHADDR: Final = slice(28, 44)  # the field that tells machines apart, enough to keep one machine's packets in order
 
 
 class Work(NamedTuple):
@@ -130,7 +128,7 @@ class Service:
     def reload(self) -> None:
         """Read networks, macros and bindings anew and forget all offers: at the start, and for a rescan."""
         self._mirror.reload()
-        self._world = self._world._replace(networks=Networks(self._mirror.views))
+        self._world.networks = Networks(self._mirror.views)
         self._renew_macros()
 
     def turn(self) -> None:
@@ -151,10 +149,10 @@ class Service:
         self._begin(port, waited_s)
         touched = self._touched
         for data in packets:
-            if data[_CHADDR] in touched:
+            if touched and _machine(data) in touched:
                 self._flush()
             decision = self._decide(data)
-            if decision.change is not None and _key(decision.change) in touched:
+            if touched and decision.change is not None and _key(decision.change) in touched:
                 self._flush()
                 decision = self._decide(data)
             self._accept(data, decision)
@@ -195,10 +193,10 @@ class Service:
         own_s, store_s, epoch = self._clock.time(), self._store_s(), self._records.epoch()
         self._now_s, skew_s, unsure_s = judge(own_s, store_s, epoch.behind_s if epoch is not None else 0.0)
         if skew_s != self._world.skew_s and store_s is not None:
-            self._world = self._world._replace(skew_s=skew_s)
+            self._world.skew_s = skew_s
             self._herald.tell(own_s, store_s, skew_s)
         if unsure_s != self._world.unsure_s:
-            self._world = self._world._replace(unsure_s=unsure_s)
+            self._world.unsure_s = unsure_s
             self._herald.tell_unsure(unsure_s)
 
     def _store_s(self) -> float | None:
@@ -206,7 +204,7 @@ class Service:
         return None if epoch is None else epoch.unix_s + self._clock.monotonic()
 
     def _renew_macros(self) -> None:
-        self._world = self._world._replace(macros=self._mirror.macros, plans=Plans())
+        self._world.macros, self._world.plans = self._mirror.macros, Plans()
 
     # -- deciding
 
@@ -221,7 +219,7 @@ class Service:
                 self._freshen(view, is_query=request.message_type is MessageType.LEASEQUERY)
             decision = engine.decide(request, self._arrival, self._world, view, self._now_s)
             if decision.kind == "dhcp.silent" and self._is_unanswered(data, decision):
-                world = self._world._replace(finishing=True)
+                world = self._world.but(finishing=True)
                 decision = engine.decide(request, self._arrival, world, view, self._now_s)
             return decision
         except WireError as error:
@@ -235,7 +233,7 @@ class Service:
         """Tell whether a packet asks another server of ours again, which has not answered."""
         if decision.fields["reason"] != PEER_FIRST:
             return False
-        return self._repeats.hear(data[_XID] + data[_CHADDR], self._clock.monotonic())
+        return self._repeats.hear(data[4:8] + _machine(data), self._clock.monotonic())
 
     def _freshen(self, view: NetworkView | None, *, is_query: bool) -> None:
         """Bring a network up to date, and all of them for a lease query, which may be about any."""
@@ -260,7 +258,7 @@ class Service:
         else:
             self._pending.append((data, decision))
             self._touched.add(_key(change))
-            self._touched.add(data[_CHADDR])
+            self._touched.add(_machine(data))
 
     def _waits(self, data: bytes, decision: Decision) -> bool:
         """Hold a decision back while its address is asked; False: it need not wait, or nobody can be asked."""
@@ -329,14 +327,15 @@ class Service:
 
     def _finish_late(self, data: bytes, decision: Decision, row: Row | None) -> None:
         """Finish what was stored long after it was decided: the client is told what is left now, or asks again."""
-        self._finish(decision._replace(reply=None), row)
+        decision.reply = None
+        self._finish(decision, row)
         again = self._decide_frozen(data)
         if again.kind in BINDS and again.change is None and again.reply is not None:
             self._replies.append(again.reply)
 
     def _decide_frozen(self, data: bytes) -> Decision:
         """Decide as if nothing could be stored."""
-        world, self._world = self._world, self._world._replace(frozen=True)
+        world, self._world = self._world, self._world.but(frozen=True)
         try:
             return self._decide(data)
         finally:
@@ -352,14 +351,15 @@ class Service:
 
     def _finish(self, decision: Decision, row: Row | None, unstored: str = "") -> None:
         """Do what a decision allows once its change is stored as `row`: remember, tell, send."""
-        kind, _, view, _, reply, _, _, forget, heard, _ = decision
+        kind, view, reply = decision.kind, decision.view, decision.reply
         if view is not None:
             if row is not None:
-                view.settle(forget, row)
-            elif forget is not None:
-                view.forget(forget)
+                view.settle(decision.forget, row)
+            elif decision.forget is not None:
+                view.forget(decision.forget)
+            heard = decision.heard
             if heard is not None:
-                view.hear(*heard)
+                view.hear(heard[0], heard[1], heard[2])
         if kind in COUNTED:
             self._count(kind, decision.fields)
         elif unstored:
@@ -368,6 +368,11 @@ class Service:
             self._emit(kind, **decision.fields)
         if reply is not None:
             self._replies.append(reply)
+
+
+def _machine(data: bytes) -> bytes:
+    """Return the field that tells machines apart, enough to keep one machine's packets in order."""
+    return data[28:44]
 
 
 def _key(change: Change) -> object:

@@ -17,7 +17,7 @@ import heapq
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final
 
 from dhcp.networks import Network
 from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, Delta, Row
@@ -26,17 +26,25 @@ OFFERS_MAX = 65536  # for each network, the oldest goes first; more than the lar
 HEARD_MAX = 65536  # for each network: hardware addresses remembered for telling clones apart
 HEAP_SLACK = 1024  # stale entries tolerated in the heap of leases before it is rebuilt
 
-NOT_FREE = MANUAL | UNUSABLE
-NOT_RECLAIMED = NOT_FREE | BOOTP | PERMANENT
+CHUNK_BITS: Final = 10  # of a free set: see there
+NOT_FREE: Final = MANUAL | UNUSABLE
+NOT_RECLAIMED: Final = NOT_FREE | BOOTP | PERMANENT
 
 
-class Offer(NamedTuple):
-    """An address promised to a client but not committed. `mac` is htype + chaddr of who asked."""
+class Offer:
+    """An address promised to a client but not committed, until `expires` by the view's clock.
 
-    client_id: bytes
-    mac: bytes
-    address: int
-    lease_s: int
+    `mac` is htype + chaddr of who asked.
+    """
+
+    __slots__ = ("address", "client_id", "expires", "lease_s", "mac")
+
+    def __init__(self, client_id: bytes, mac: bytes, address: int, lease_s: int) -> None:
+        self.client_id = client_id
+        self.mac = mac
+        self.address = address
+        self.lease_s = lease_s
+        self.expires = 0.0
 
 
 class FreeSet:
@@ -44,8 +52,6 @@ class FreeSet:
 
     Two levels of bits: chunks of 1024 addresses, and one bit for each chunk that is not empty.
     """
-
-    CHUNK_BITS = 10
 
     def __init__(self, network: Network) -> None:
         self._base = network.number
@@ -65,14 +71,14 @@ class FreeSet:
     def add(self, address: int) -> None:
         """Put an address in; it must be covered."""
         offset = address - self._base
-        chunk, bit = offset >> self.CHUNK_BITS, 1 << (offset & 1023)
+        chunk, bit = offset >> CHUNK_BITS, 1 << (offset & 1023)
         self._chunks[chunk] = self._chunks.get(chunk, 0) | bit
         self._filled |= 1 << chunk
 
     def discard(self, address: int) -> None:
         """Take an address out, if it is there."""
         offset = address - self._base
-        chunk, place = offset >> self.CHUNK_BITS, offset & 1023
+        chunk, place = offset >> CHUNK_BITS, offset & 1023
         bits = self._chunks.get(chunk, 0)
         if not bits >> place & 1:
             return
@@ -85,20 +91,20 @@ class FreeSet:
 
     def __contains__(self, address: int) -> bool:
         offset = address - self._base
-        return bool(self._chunks.get(offset >> self.CHUNK_BITS, 0) >> (offset & 1023) & 1)
+        return bool(self._chunks.get(offset >> CHUNK_BITS, 0) >> (offset & 1023) & 1)
 
     def pick(self, seed: int) -> int | None:
         """Return the first member at or after a place given by `seed`, going round at the end; None when empty."""
         if not self._filled:
             return None
         offset = self._low + seed % (self._high - self._low + 1)
-        chunk = offset >> self.CHUNK_BITS
+        chunk = offset >> CHUNK_BITS
         bits = self._chunks.get(chunk, 0) >> (offset & 1023)
         if bits:
             return self._base + offset + _lowest(bits)
         later = self._filled >> (chunk + 1)
         chunk = chunk + 1 + _lowest(later) if later else _lowest(self._filled)
-        return self._base + (chunk << self.CHUNK_BITS) + _lowest(self._chunks[chunk])
+        return self._base + (chunk << CHUNK_BITS) + _lowest(self._chunks[chunk])
 
 
 def _lowest(bits: int) -> int:
@@ -115,7 +121,8 @@ class NetworkView:
         self.version = 0  # what Records.read last returned
         self.is_stale = False  # it could not be read when last tried: what others have changed is not known
         self.rows: dict[int, Binding] = {}
-        self.offers: dict[bytes, Offer] = {}
+        # in order of expiry, for every offer lives equally long; a plain dict that loses its first entries gets slow
+        self.offers: OrderedDict[bytes, Offer] = OrderedDict()
         self.heard: OrderedDict[bytes, tuple[bytes, int]] = (
             OrderedDict()
         )  # client id -> hardware address last acknowledged, and when
@@ -126,8 +133,6 @@ class NetworkView:
         self._free_bootp = FreeSet(network)
         self._ended: list[tuple[int, int]] = []  # heap of (lease end, address), stale entries skipped when met
         self._offered: dict[int, bytes] = {}  # address -> client id of the offer that holds it
-        # in order of expiry, for every offer lives equally long; a plain dict that loses its first entries gets slow
-        self._expiry: OrderedDict[bytes, float] = OrderedDict()
 
     # -- keeping current
 
@@ -144,30 +149,40 @@ class NetworkView:
         for key in delta.gone:
             if isinstance(key, int):
                 self._remove(key)
+        rows = self.rows
         for row in delta.rows:
+            if not isinstance(row, Binding) or rows.get(row.address) is row:
+                continue  # what we stored ourselves is known
             self.put(row)
-            if isinstance(row, Binding) and self._offered.get(row.address) == row.client_id:
+            if self._offered.get(row.address) == row.client_id:
                 self.forget(row.client_id)  # the other server gave it
 
     def put(self, row: Row) -> None:
         """Take over one row as it is stored now."""
         if not isinstance(row, Binding):
             return
-        address, client_id, flags, _, _, _, _, comment = row
+        address, client_id, flags, owner, lease_s, _, _, comment = row
         old = self.rows.get(address)
-        if old is row or (old is None and not self.network.has_host(address)):
+        if old is row:
             return
+        if old is None:
+            if not self.network.has_host(address):
+                return
+            was_id, was_flags, was_comment = FREE_ID, flags, ""
+        else:
+            _, was_id, was_flags, _, _, _, _, was_comment = old
         self.rows[address] = row
-        if old is not None and (old.flags ^ flags) & BOOTP:
+        if (was_flags ^ flags) & BOOTP and old is not None:
             self._pool(old).discard(address)
-        if old is None or old.client_id != client_id:
-            if old is not None and old.client_id != FREE_ID:
+        if was_id != client_id:
+            if was_id != FREE_ID and old is not None:
                 self._unlink(old)
             if client_id != FREE_ID:
-                self._clients[client_id] = (*self._clients.get(client_id, ()), address)
-        if comment != (old.comment if old is not None else ""):
-            self._rename(address, old.comment if old is not None else "", comment)
-        self._index(row)
+                held = self._clients.get(client_id)
+                self._clients[client_id] = (address,) if held is None else (*held, address)
+        if comment != was_comment:
+            self._rename(address, was_comment, comment)
+        self._index(address, client_id, flags, owner, lease_s)
 
     def _rename(self, address: int, old: str, new: str) -> None:
         self._named.get(old.lower(), set()).discard(address)
@@ -188,9 +203,8 @@ class NetworkView:
         else:
             self._clients.pop(old.client_id, None)
 
-    def _index(self, row: Binding) -> None:
+    def _index(self, address: int, client_id: bytes, flags: int, owner: int, lease_s: int) -> None:
         """Enter a row where the searches look, unless an offer holds its address."""
-        address, client_id, flags, owner, lease_s, *_ = row
         pool = self._free_bootp if flags & BOOTP else self._free
         pool.discard(address)
         if owner not in self.owners:
@@ -224,12 +238,17 @@ class NetworkView:
         """Return the bindings whose comment is this name, the lowest address first."""
         return [self.rows[address] for address in sorted(self._named.get(name.lower(), ()))]
 
+    def knows(self, client_id: bytes) -> bool:
+        """Tell whether any binding bears this client id."""
+        return client_id in self._clients
+
     def reservation_of(self, client_id: bytes) -> Binding | None:
         """Return the client's MANUAL binding: of several an UNUSABLE one, because it blocks the client, else ours.
 
         Of equals it is the one with the lowest address: the same on every server, however often rows are written.
         """
-        if client_id not in self._clients:
+        held = self._clients.get(client_id)
+        if held is None or (len(held) == 1 and not self.rows[held[0]].flags & MANUAL):
             return None
         rows = self.reservations_of(client_id)
         if len(rows) < 2:
@@ -283,16 +302,16 @@ class NetworkView:
 
     def remember(self, offer: Offer, expires: float) -> None:
         """Keep an offer until `expires`; an earlier one to the same client, or of the same address, ends."""
-        client_id, _, address, _ = offer
-        self.forget(client_id)
-        holder = self._offered.get(address)
-        if holder is not None:
-            self.forget(holder)
+        client_id, address = offer.client_id, offer.address
+        if client_id in self.offers:
+            self.forget(client_id)
+        if address in self._offered:
+            self.forget(self._offered[address])
         if len(self.offers) >= OFFERS_MAX:
-            self.forget(next(iter(self._expiry)))
+            self.forget(next(iter(self.offers)))
+        offer.expires = expires
         self.offers[client_id] = offer
         self._offered[address] = client_id
-        self._expiry[client_id] = expires
         row = self.rows.get(address)
         if row is not None:
             self._pool(row).discard(address)
@@ -302,26 +321,26 @@ class NetworkView:
         offer = self.offers.pop(client_id, None)
         if offer is None:
             return
-        del self._expiry[client_id], self._offered[offer.address]
+        del self._offered[offer.address]
         row = self.rows.get(offer.address)
         if row is not None:
-            self._index(row)
+            self._index(row.address, row.client_id, row.flags, row.owner, row.lease_s)
 
     def settle(self, client_id: bytes | None, row: Row) -> None:
         """Take over a row as stored and end the client's offer: nobody may find the address in between."""
         if client_id is not None:
             offer = self.offers.get(client_id)
             if offer is not None and offer.address == row.key:
-                del self.offers[client_id], self._expiry[client_id], self._offered[offer.address]
-            else:
+                del self.offers[client_id], self._offered[offer.address]
+            elif offer is not None:
                 self.forget(client_id)
         self.put(row)
 
     def expire(self, now: float) -> None:
         """End the offers whose time is over."""
-        while self._expiry:
-            client_id, expires = next(iter(self._expiry.items()))
-            if expires > now:
+        while self.offers:
+            client_id, offer = next(iter(self.offers.items()))
+            if offer.expires > now:
                 return
             self.forget(client_id)
 
@@ -331,8 +350,10 @@ class NetworkView:
 
     def hear(self, client_id: bytes, mac: bytes, at_s: int) -> None:
         """Remember which hardware address holds a client id, and when; the longest unheard go past HEARD_MAX."""
+        known = client_id in self.heard
         self.heard[client_id] = (mac, at_s)
-        self.heard.move_to_end(client_id)
+        if known:
+            self.heard.move_to_end(client_id)
         if len(self.heard) > HEARD_MAX:
             _, (oldest, _) = self.heard.popitem(last=False)
             self._ids.pop(oldest, None)

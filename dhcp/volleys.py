@@ -2,19 +2,30 @@
 
 Both work in memory laid out once, a slot for each datagram. A system call costs more than the rest of what happens to
 a datagram at the kernel's door, and `socket.recvmsg` builds four objects for each.
+
+Replies of one length to one relay go further: they leave as one buffer, which the kernel cuts into datagrams (udp(7),
+UDP_SEGMENT) behind the routing, queueing and filtering that each of them would else go through.
 """
 
 import ctypes
 import errno
 import os
 import socket
+from collections.abc import Sequence
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
 from dhcp.wire import MAX_PACKET_BYTES
+from storage.records import ipv4_text
 
 TAKEN_BYTES: Final = MAX_PACKET_BYTES + 64  # of a slot: more than is allowed, so that what is too long is seen to be
 SENT_BYTES: Final = 1536  # of a slot: replies are shorter than a frame; longer ones go by themselves
+
+UDP_SEGMENT: Final = 103
+CUT_MAX: Final = 64  # datagrams of one buffer, UDP_MAX_SEGMENTS of kernels before 6.10
+CUT_MAX_BYTES: Final = 65_000  # of one buffer: an IP packet's length has 16 bits
+_CUT_REFUSED: Final = frozenset({errno.EINVAL, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EMSGSIZE})
+_U16: Final = Struct("@H")
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _TIMESPEC: Final = Struct(f"@{socket.CMSG_LEN(0)}xll")  # behind the head of its control message
@@ -92,17 +103,20 @@ class Inbox:
         self._blank = bytes(
             self._slots.messages
         )  # the kernel writes into heads, so they are put right before each call
+        self._used_bytes = 0  # of the heads: what the last call wrote into
         self._sizes = memoryview(self._slots.messages).cast("B").cast("I")[_SIZE_WORD::_MESSAGE_WORDS]
 
     def take(self) -> list[bytes]:
         """Return the datagrams that wait, oldest first; OSError if the socket reports one."""
         messages = self._slots.messages
-        ctypes.memmove(messages, self._blank, len(self._blank))
+        ctypes.memmove(messages, self._blank, self._used_bytes)
         count = _libc.recvmmsg(self._handle.fileno(), messages, self._most, 0, None)
         if count < 0:
+            self._used_bytes = len(self._blank)
             if ctypes.get_errno() in (errno.EAGAIN, errno.EINTR):
                 return []
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        self._used_bytes = count * ctypes.sizeof(_Message)
         data = self._slots.data
         at = 0
         taken = []
@@ -126,6 +140,28 @@ class Outbox:
         self._slots = _lay_out(most, SENT_BYTES, named=True)
         self._sizes = memoryview(self._slots.pieces).cast("B").cast("P")[1::2]
         self._count = 0
+        self._cuts = True  # until the kernel refuses
+
+    def send_alike(self, alike: Sequence[bytes], address: int, port: int) -> int:
+        """Send datagrams of one length to one place; return how many of them, the first ones, are done with.
+
+        The others are for `put`: the kernel does not cut buffers, or they are too long for it. OSError: they could not
+        leave, nor could others to that place.
+        """
+        size, done = len(alike[0]), 0
+        most = min(CUT_MAX, CUT_MAX_BYTES // size)
+        to = (ipv4_text(address), port)
+        how = [(socket.IPPROTO_UDP, UDP_SEGMENT, _U16.pack(size))]
+        while self._cuts and done < len(alike):
+            try:
+                self._handle.sendmsg(alike[done : done + most], how, 0, to)
+            except OSError as error:
+                if error.errno not in _CUT_REFUSED:
+                    raise
+                self._cuts = False
+            else:
+                done += most
+        return min(done, len(alike))
 
     def put(self, data: bytes, address: int, port: int) -> bool:
         """Take a datagram over; False if there is no room: send the others first, or it is too long for a slot."""

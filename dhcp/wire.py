@@ -18,14 +18,13 @@ The parse is one `struct` unpack and one pass over the options without an object
 
 from collections.abc import Mapping
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 
 from dhcp.options import CLIENT_ID, END, MESSAGE_TYPE, OVERLOAD, RELAY_INFO, MessageType
+from dhcp.packet import BYTE, ETHERNET, Packet
 
 BOOTREQUEST: Final = 1
 BOOTREPLY: Final = 2
-ETHERNET: Final = 1
-BROADCAST_FLAG: Final = 0x8000
 
 HEADER_BYTES: Final = 240  # fixed part and cookie
 MIN_PACKET_BYTES: Final = 300  # RFC 951: what a BOOTP relay or client may insist on
@@ -36,19 +35,18 @@ FILE_BYTES: Final = 128
 IP_UDP_BYTES: Final = 28  # headers that option 57 counts and a datagram's payload does not
 MIN_MESSAGE_BYTES: Final = 576  # RFC 2131 section 2: what every client must accept
 
-FIXED_SIZES: Final[Mapping[int, int]] = {50: 4, 51: 4, 52: 1, 53: 1, 54: 4, 57: 2, 58: 4, 59: 4}
+FIXED_SIZES: Final[dict[int, int]] = {50: 4, 51: 4, 52: 1, 53: 1, 54: 4, 57: 2, 58: 4, 59: 4}
 
-_COOKIE: Final = 0x63825363
-_HEADER: Final = Struct(">BBBBIHHIIII16s64s128sI")
 _SIZES: Final = tuple(FIXED_SIZES.items())
-_MESSAGE_TYPES: Final[Mapping[bytes, MessageType]] = {bytes((kind,)): kind for kind in MessageType}
-_QUERY_TYPES: Final = frozenset(key for key, kind in _MESSAGE_TYPES.items() if kind >= MessageType.LEASEQUERY)
-_NO_SNAME: Final = bytes(SNAME_BYTES)
-_NO_FILE: Final = bytes(FILE_BYTES)
-_BYTE: Final = tuple(bytes((value,)) for value in range(256))
+_QUERIES: Final = frozenset(kind for kind in MessageType if kind >= MessageType.LEASEQUERY)
 _HEAD: Final = Struct(">BBBBIHHIIII16s")  # up to the hardware address
-_COOKIE_BYTES: Final = _COOKIE.to_bytes(4, "big")
+_COOKIE_BYTES: Final = b"\x63\x82\x53\x63"
+_BARE_AREAS: Final = bytes(SNAME_BYTES + FILE_BYTES) + _COOKIE_BYTES  # between hardware address and options, mostly
+_NOBODY: Final = tuple(bytes(size) for size in range(CHADDR_BYTES + 1))
 _END_MARK: Final = b"\xff"
+_WORD: Final = Struct(">I")
+_ID_HEADS: Final = tuple(bytes((CLIENT_ID, size)) for size in range(256))
+_RELAY_HEADS: Final = tuple(bytes((RELAY_INFO, size)) for size in range(256))
 
 
 class WireError(Exception):
@@ -64,90 +62,35 @@ class WireError(Exception):
         self.reason = reason
 
 
-class Packet(NamedTuple):
-    """One packet. Addresses are integers; `sname` and `file` are without their trailing NULs.
-
-    `raw_chaddr` holds all 16 octets, so that a reply can copy them; `chaddr` is the hlen octets that count.
-    `options` maps codes to values in the order first seen.
-    """
-
-    op: int
-    htype: int
-    hlen: int
-    hops: int
-    xid: int
-    secs: int
-    flags: int
-    ciaddr: int
-    yiaddr: int
-    siaddr: int
-    giaddr: int
-    raw_chaddr: bytes
-    sname: bytes
-    file: bytes
-    options: dict[int, bytes]
-    has_cookie: bool = True
-
-    @property
-    def chaddr(self) -> bytes:
-        """The hardware address, `hlen` octets long."""
-        return self.raw_chaddr[: self.hlen]
-
-    @property
-    def mac(self) -> str:
-        """The hardware address as text, `00:14:4f:00:00:01`."""
-        return self.raw_chaddr[: self.hlen].hex(":")
-
-    @property
-    def mac_id(self) -> bytes:
-        """The client id of a machine that sends none: hardware type and address."""
-        return _BYTE[self.htype] + self.raw_chaddr[: self.hlen]
-
-    @property
-    def message_type(self) -> MessageType | None:
-        """The value of option 53; None for BOOTP."""
-        return _MESSAGE_TYPES.get(self.options.get(MESSAGE_TYPE, b""))
-
-    @property
-    def client_id(self) -> bytes:
-        """The client's only key: option 61 of a DHCP client, else hardware type and address (always for BOOTP)."""
-        options = self.options
-        if CLIENT_ID in options and MESSAGE_TYPE in options:
-            return options[CLIENT_ID]
-        return self.mac_id
-
-    @property
-    def broadcast(self) -> bool:
-        """Whether the client asks for broadcast replies; the other flag bits are reserved and ignored."""
-        return self.flags >= BROADCAST_FLAG
-
-    @property
-    def waiting_s(self) -> int:
-        """Seconds that the client has been trying; a `secs` field in the wrong byte order is turned round.
-
-        Some clients store it little-endian: a multiple of 256 is far more often that than four minutes to the second.
-        """
-        return self.secs if self.secs & 0xFF else self.secs >> 8
-
-
 def decode(data: bytes, op: int = BOOTREQUEST) -> Packet:
     """Parse one datagram whose first octet must be `op`; raise WireError for anything malformed."""
     if not HEADER_BYTES <= len(data) <= MAX_PACKET_BYTES:
         raise WireError("short" if len(data) < HEADER_BYTES else "long", f"packet of {len(data)} bytes")
-    fields = _HEADER.unpack_from(data)
-    chaddr, sname, file, cookie = fields[11:]
+    first, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr = _HEAD.unpack_from(data)
+    sname = file = b""
+    cookie = True
+    if data[44:HEADER_BYTES] != _BARE_AREAS:
+        sname, file = data[44:108], data[108:236]
+        cookie = data[236:HEADER_BYTES] == _COOKIE_BYTES
     options: dict[int, bytes] = {}
-    if cookie == _COOKIE:
+    if cookie:
         _read_options(data, HEADER_BYTES, options)
         if OVERLOAD in options:
-            sname, file = _read_overloaded(options, sname, file)
+            sname, file = _read_overloaded(options, data[44:108], data[108:236])
         if CLIENT_ID in options and len(options[CLIENT_ID]) < 2:
             del options[CLIENT_ID]
-        _check_options(options)
-    _check_identity(fields, chaddr, options, op)
-    sname = b"" if sname == _NO_SNAME else sname.partition(b"\0")[0]
-    file = b"" if file == _NO_FILE else file.partition(b"\0")[0]
-    return Packet._make((*fields[:12], sname, file, options, cookie == _COOKIE))
+        for code, size in _SIZES:
+            if code in options and len(options[code]) != size:
+                raise _missized(code, len(options[code]), size)
+    if sname:
+        sname = sname.partition(b"\0")[0]
+    if file:
+        file = file.partition(b"\0")[0]
+    packet = Packet(
+        first, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, options, cookie
+    )
+    _check_identity(packet, op)
+    return packet
 
 
 def _read_options(area: bytes, at: int, options: dict[int, bytes]) -> None:
@@ -189,31 +132,29 @@ def _read_overloaded(options: dict[int, bytes], sname: bytes, file: bytes) -> tu
     return sname, file
 
 
-def _check_options(options: dict[int, bytes]) -> None:
-    """Refuse options of the wrong size, and message types that do not exist."""
-    for code, size in _SIZES:
-        if code in options and len(options[code]) != size:
-            reason = "bad-message-type" if code == MESSAGE_TYPE else "length"
-            raise WireError(reason, f"option {code} has {len(options[code])} bytes, not {size}")
-    if MESSAGE_TYPE in options and options[MESSAGE_TYPE] not in _MESSAGE_TYPES:
-        raise WireError("bad-message-type", f"message type {options[MESSAGE_TYPE][0]} is unknown")
+def _missized(code: int, found_bytes: int, size: int) -> WireError:
+    reason = "bad-message-type" if code == MESSAGE_TYPE else "length"
+    return WireError(reason, f"option {code} has {found_bytes} bytes, not {size}")
 
 
-def _check_identity(fields: tuple[int, ...], chaddr: bytes, options: dict[int, bytes], op: int) -> None:
-    """Refuse a packet of the wrong direction, or from nobody."""
-    if fields[0] != op:
-        raise WireError("op", f"op is {fields[0]} instead of {op}")
-    hlen = fields[2]
+def _check_identity(packet: Packet, op: int) -> None:
+    """Refuse a packet of the wrong direction, of no known type, or from nobody."""
+    if packet.message_type is None and MESSAGE_TYPE in packet.options:
+        raise WireError("bad-message-type", f"message type {packet.options[MESSAGE_TYPE][0]} is unknown")
+    if packet.op != op:
+        raise WireError("op", f"op is {packet.op} instead of {op}")
+    hlen, chaddr = packet.hlen, packet.raw_chaddr
     if hlen > CHADDR_BYTES:
         raise WireError("hlen", f"hardware address of {hlen} bytes, at most {CHADDR_BYTES} fit")
-    kind = options.get(MESSAGE_TYPE)
-    if kind in _QUERY_TYPES:
+    if hlen and not (packet.htype == ETHERNET and (chaddr[0] & 1 or chaddr.startswith(_NOBODY[hlen]))):
+        return
+    if packet.message_type in _QUERIES:
         return
     if hlen == 0:
-        if kind is None or CLIENT_ID not in options:
+        if packet.message_type is None or CLIENT_ID not in packet.options:
             raise WireError("hlen", "neither hardware address nor client id")
-    elif fields[1] == ETHERNET and (chaddr[0] & 1 or not chaddr[:hlen].strip(b"\0")):
-        raise WireError("chaddr", f"{chaddr[:hlen].hex(':')} is no station's hardware address")
+    else:
+        raise WireError("chaddr", f"{packet.mac} is no station's hardware address")
 
 
 def payload_limit(max_message_bytes: int) -> int:
@@ -233,15 +174,23 @@ def encode(packet: Packet, limit_bytes: int = MAX_PACKET_BYTES) -> bytes:
     if len(packet.sname) > SNAME_BYTES or len(packet.file) > FILE_BYTES:
         raise WireError("text", "boot file or server name too long for its field: send it as option 67 or 66")
     if not packet.has_cookie:
-        return (_HEADER.pack(*packet[:14], 0)).ljust(MIN_PACKET_BYTES, b"\0")
+        return _head(packet, packet.sname, packet.file)[:-4].ljust(MIN_PACKET_BYTES, b"\0")
     options = packet.options
     if RELAY_INFO in options:
         options = {**options}
         options[RELAY_INFO] = options.pop(RELAY_INFO)
-    data = b"".join((_HEADER.pack(*packet[:14], _COOKIE), option_run(options), _END_MARK))
+    data = b"".join((_head(packet, packet.sname, packet.file), option_run(options), _END_MARK))
     if len(data) > limit_bytes:
         return _encode_overloaded(packet, options, limit_bytes)
     return data.ljust(MIN_PACKET_BYTES, b"\0")
+
+
+def _head(packet: Packet, sname: bytes, file: bytes) -> bytes:
+    """The fixed part, cookie and all."""
+    one = packet
+    numbers = (one.op, one.htype, one.hlen, one.hops, one.xid, one.secs, one.flags)
+    head = _HEAD.pack(*numbers, one.ciaddr, one.yiaddr, one.siaddr, one.giaddr, one.raw_chaddr)
+    return head + text_areas(sname, file)
 
 
 def option_run(options: Mapping[int, bytes]) -> bytes:
@@ -250,7 +199,7 @@ def option_run(options: Mapping[int, bytes]) -> bytes:
     for code, value in options.items():
         size = len(value)
         if size < 256:
-            parts += _BYTE[code], _BYTE[size], value
+            parts += BYTE[code], BYTE[size], value
         else:
             parts += (_triple(code, value[at : at + 255]) for at in range(0, size, 255))
     return b"".join(parts)
@@ -261,18 +210,40 @@ def text_areas(sname: bytes, file: bytes) -> bytes:
     return sname.ljust(SNAME_BYTES, b"\0") + file.ljust(FILE_BYTES, b"\0") + _COOKIE_BYTES
 
 
-def join_reply(request: Packet, ciaddr: int, yiaddr: int, siaddr: int, rest: tuple[bytes, ...]) -> bytes:
-    """Write a reply from parts that are encoded already: `rest` is `text_areas` and the options without an end mark.
+def join_reply(  # noqa: PLR0913, PLR0917 - objects to hold them would cost more than the rest
+    request: Packet,
+    ciaddr: int,
+    yiaddr: int,
+    siaddr: int,
+    middle: bytes,
+    lease_s: int,
+    tail: bytes,
+    client_id: bytes,
+    relay: bytes,
+) -> bytes:
+    """Write a reply from parts that are encoded already: `middle` is `text_areas` and the options up to the lease's
+    value, `tail` those after it; options 61 and 82 follow unless they are empty.
 
     The same bytes as `encode` makes, without looking at each option. The length is the caller's business.
     """
-    _, htype, hlen, _, xid, _, flags, _, _, _, giaddr, chaddr, *_ = request
-    head = _HEAD.pack(BOOTREPLY, htype, hlen, 0, xid, 0, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr)
-    return b"".join((head, *rest, _END_MARK)).ljust(MIN_PACKET_BYTES, b"\0")
+    one = request
+    fixed = _HEAD.pack(
+        BOOTREPLY, one.htype, one.hlen, 0, one.xid, 0, one.flags, ciaddr, yiaddr, siaddr, one.giaddr, one.raw_chaddr
+    )
+    lease = _WORD.pack(lease_s)
+    if client_id and relay:
+        parts = (fixed, middle, lease, tail, _ID_HEADS[len(client_id)], client_id, _RELAY_HEADS[len(relay)], relay)
+    elif client_id:
+        parts = (fixed, middle, lease, tail, _ID_HEADS[len(client_id)], client_id, b"", b"")
+    elif relay:
+        parts = (fixed, middle, lease, tail, _RELAY_HEADS[len(relay)], relay, b"", b"")
+    else:
+        parts = (fixed, middle, lease, tail, b"", b"", b"", b"")
+    return (b"".join(parts) + _END_MARK).ljust(MIN_PACKET_BYTES, b"\0")
 
 
 def _triple(code: int, value: bytes) -> bytes:
-    return _BYTE[code] + _BYTE[len(value)] + value
+    return BYTE[code] + BYTE[len(value)] + value
 
 
 class _Area:
@@ -305,9 +276,9 @@ def _encode_overloaded(packet: Packet, options: dict[int, bytes], limit_bytes: i
     used = (1 if file.held else 0) | (2 if sname.held else 0)
     if main.room < 0 or (relay is not None and len(relay) > 255):
         raise WireError("no-room", f"relay information does not fit {limit_bytes} bytes")
-    fields = packet._replace(sname=sname.bytes() or packet.sname, file=file.bytes() or packet.file)
-    overload = _triple(OVERLOAD, _BYTE[used]) if used else b""
-    data = _HEADER.pack(*fields[:14], _COOKIE) + b"".join(main.held) + overload + tail + b"\xff"
+    head = _head(packet, sname.bytes() or packet.sname, file.bytes() or packet.file)
+    overload = _triple(OVERLOAD, BYTE[used]) if used else b""
+    data = head + b"".join(main.held) + overload + tail + b"\xff"
     return data.ljust(MIN_PACKET_BYTES, b"\0")
 
 

@@ -23,7 +23,7 @@ MAY_IMPORT = {
 
 PURE = {
     "dhcp": (
-        *("wire", "options", "symbols", "macros", "macrotext", "names", "networks", "view"),
+        *("packet", "wire", "options", "symbols", "macros", "macrotext", "names", "networks", "view"),
         *("decision", "asking", "engine", "answers", "bootp", "leasequery", "reply", "route", "frame", "probes"),
         "relay",
     ),

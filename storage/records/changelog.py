@@ -1,15 +1,18 @@
 """Which keys changed since a version: a bounded memory, so that a reader pays for the changes, not the table."""
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Final
 
-from storage.records.rows import Key
+from storage.records.rows import Key, Row
 
 KEYS_MAX = 65_536
 """Changed keys remembered. A reader that fell further behind than this rereads the whole table."""
 
 ENTRIES_MAX = 16_384
 """Versions remembered: hours of single commits, or minutes of full load."""
+
+_NONE: Final[frozenset[Key]] = frozenset()
 
 
 class ChangeLog:
@@ -32,13 +35,26 @@ class ChangeLog:
             self._floor, dropped = self._entries.popleft()
             self._keys -= len(dropped)
 
-    def since(self, version: int) -> set[Key] | None:
-        """Keys changed after that version; None if that can no longer be told (or never could)."""
+    def since(self, version: int) -> Collection[Key] | None:
+        """Keys changed after that version, each once; None if that can no longer be told (or never could)."""
         if not self._floor <= version <= self.version:
             return None
+        if version == self.version:
+            return _NONE
+        if version == self.version - 1:
+            return self._entries[-1][1]
         changed: set[Key] = set()
         for entry_version, keys in reversed(self._entries):
             if entry_version <= version:
                 break
             changed.update(keys)
         return changed
+
+
+def parted(changed: Collection[Key], rows: Mapping[Key, Row]) -> tuple[tuple[Row, ...], tuple[Key, ...]]:
+    """Of the keys that changed, the rows there are and the keys that are gone."""
+    if not changed:
+        return (), ()
+    found = [rows[key] for key in changed if key in rows]
+    gone = [key for key in changed if key not in rows] if len(found) < len(changed) else []
+    return tuple(found), tuple(gone)

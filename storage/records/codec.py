@@ -138,7 +138,8 @@ def _parse_binding(line: bytes) -> Binding:
     )
 
 
-def _render_binding(row: Row) -> bytes:
+def render_binding(row: Row) -> bytes:
+    """The line of a binding."""
     assert isinstance(row, Binding)
     address, client_id, flags, owner, lease_s, signature, macro, comment = row
     return b"%s|%s|%02d|%s|%d|%d|%s|%s" % (
@@ -241,7 +242,7 @@ def _render_guest(row: Row) -> bytes:
     return b"|".join(b"%d" % value if isinstance(value, int) else _escaped(value) for value in row)
 
 
-BINDING = Codec(Binding, itemgetter(0), _parse_binding, _render_binding, _claimed_address)
+BINDING = Codec(Binding, itemgetter(0), _parse_binding, render_binding, _claimed_address)
 TAB_ENTRY = Codec(TabEntry, itemgetter(0, 1), _parse_tab, _render_tab, _claimed_entry)
 INSTALL = Codec(Install, itemgetter(0), _parse_install, _render_install, _claimed_word)
 GUEST = Codec(Guest, itemgetter(0), _parse_guest, _render_guest, _claimed_word)

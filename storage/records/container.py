@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from storage.records import durable
-from storage.records.changelog import ChangeLog
+from storage.records.changelog import ChangeLog, parted
 from storage.records.image import Image, apply, read_image
 from storage.records.port import Change, Delta, Fault, Outcome, RecordsError, Result
 from storage.records.rows import OWN_TABLES, Key
@@ -110,8 +110,7 @@ class Container:
         changed = self._log.since(since)
         if changed is None:
             return Delta(self._log.version, tuple(image.rows.values()), (), whole=True, faults=self._faults)
-        rows = tuple(image.rows[key] for key in changed if key in image.rows)
-        gone = tuple(key for key in changed if key not in image.rows)
+        rows, gone = parted(changed, image.rows)
         return Delta(self._log.version, rows, gone, whole=False, faults=self._faults)
 
     def refresh(self) -> Image:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from storage.records.codec import LineError, codec_for, decode_text
-from storage.records.judge import judge
+from storage.records.judge import judge, renewed
 from storage.records.lines import Lines
 from storage.records.port import Change, Fault, Outcome, RecordsError, Result
 from storage.records.rows import Key, Row
@@ -143,6 +143,18 @@ def apply(image: Image, changes: Sequence[Change], generation: Callable[[], int]
     touched: set[Key] = set()
     results = []
     for change in changes:
+        usual = renewed(change, rows)
+        if usual is not None:
+            row, line = usual
+            key = row.address
+            results.append(Result(Outcome.STORED, row, ""))
+            touched.add(key)
+            rows[key] = row
+            if key in image.shadowed:
+                lines.put(key, line)
+            else:
+                lines.put_last(key, line)
+            continue
         verdict = judge(change, rows, image.shadowed, generation)
         results.append(Result(verdict.outcome, verdict.row, verdict.detail))
         if verdict.outcome is not Outcome.STORED:
@@ -156,6 +168,8 @@ def apply(image: Image, changes: Sequence[Change], generation: Callable[[], int]
         if new is not None and verdict.row is not None:
             touched.add(new)
             rows[new] = verdict.row
-            # altered in place where a damaged line has the same key: the first line of a key must stay first
-            (lines.put if new in image.shadowed else lines.put_last)(new, verdict.line)
+            if new in image.shadowed:
+                lines.put(new, verdict.line)  # in its place: the first line of a key must stay first
+            else:
+                lines.put_last(new, verdict.line)
     return results, touched

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from storage.records.codec import CLIENT_ID_MAX_BYTES, Codec, LineError, codec_for, encode_text
+from storage.records.codec import CLIENT_ID_MAX_BYTES, Codec, LineError, codec_for, encode_text, render_binding
 from storage.records.port import Change, Outcome
 from storage.records.rows import (
     IPV4_MAX,
@@ -81,6 +81,38 @@ def judge(change: Change, rows: Mapping[Key, Row], shadowed: Collection[Key], ge
         assert new is not None
         return _judge_add(codec, change.table, new, rows, shadowed, generation)
     return _judge_known(codec, change.table, old, new, rows, shadowed)
+
+
+def renewed(change: Change, rows: Mapping[Key, Row]) -> tuple[Binding, bytes] | None:
+    """The binding as it is to be stored, and its line, where all that a change alters is who has it and until when.
+
+    That is the change that every packet makes, so it is decided without looking at each field. None: ask `judge`.
+    Where the new row bears the signature that is due anyway, it is taken as it is.
+    """
+    old, new = change.old, change.new
+    if type(old) is not Binding or type(new) is not Binding:
+        return None
+    stored = rows.get(old.address)
+    if type(stored) is not Binding:
+        return None
+    address, client_id, flags, owner, lease_s, proposed, macro, comment = new
+    was_address, was_id, was_flags, was_owner, was_lease_s, signature, was_macro, was_comment = stored
+    if (
+        address != was_address
+        or old.signature != signature
+        or flags != was_flags
+        or owner != was_owner
+        or macro != was_macro
+        or comment != was_comment
+        or (client_id != was_id and not 1 <= len(client_id) <= CLIENT_ID_MAX_BYTES)
+        or (lease_s != was_lease_s and not 0 <= lease_s <= IPV4_MAX)
+    ):
+        return None
+    due = next_signature(signature)
+    if due != proposed:
+        new = Binding(address, client_id, flags, owner, lease_s, due, macro, comment)
+    line = render_binding(new)
+    return None if b"\\" in line else (new, line)  # what is quoted is read back before it is believed
 
 
 def _judge_add(

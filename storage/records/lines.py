@@ -60,16 +60,22 @@ class Lines:
 
     def put_last(self, key: Key, line: bytes) -> None:
         """Set the line of a key at the end, wherever it was."""
-        index = self._place.get(key)
+        blocks, texts, place, owned = self._blocks, self._texts, self._place, self._owned
+        index = place.get(key)
         if index is not None:
-            self._texts[index] = None
-            del self._own(index)[key]
-        index = len(self._blocks) - 1
-        if index < 0 or len(self._blocks[index]) >= BLOCK_LINES:
-            index = self._open_block()
-        self._place[key] = index
-        self._own(index)[key] = line
-        self._texts[index] = None
+            texts[index] = None
+            if index not in owned:
+                self._own(index)
+            del blocks[index][key]
+        last = len(blocks) - 1
+        if last < 0 or len(blocks[last]) >= BLOCK_LINES:
+            last = self._open_block()
+        elif last not in owned:
+            self._own(last)
+        if index != last:
+            place[key] = last
+        blocks[last][key] = line
+        texts[last] = None
 
     def put_stray(self, line: bytes) -> Key:
         """Append a line that is no row; its key, which no other line ever has."""

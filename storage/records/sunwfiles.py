@@ -89,10 +89,14 @@ class SunwFiles(WithoutCopies):
         The writes of several tables reach the disk together. Locks are taken in the order of the tables' names, so
         that two of ours never wait for one another; Sun's tools hold one at a time.
         """
-        by_table: dict[str, list[int]] = {}
-        for index, change in enumerate(changes):
-            by_table.setdefault(change.table, []).append(index)
-        parts = [_Part(indexes, [changes[index] for index in indexes]) for _, indexes in sorted(by_table.items())]
+        tables = sorted({change.table for change in changes})
+        if len(tables) == 1:
+            parts = [_Part(range(len(changes)), changes)]
+        else:
+            by_table: dict[str, list[int]] = {table: [] for table in tables}
+            for index, change in enumerate(changes):
+                by_table[change.table].append(index)
+            parts = [_Part(indexes, [changes[index] for index in indexes]) for indexes in by_table.values()]
         with contextlib.ExitStack() as held:
             for part in parts:
                 self._begin(part, held)
@@ -100,10 +104,12 @@ class SunwFiles(WithoutCopies):
             said = durable.settle([part.staged for part in staged if part.staged is not None])
             for part, identity in zip(staged, said, strict=True):
                 part.end(identity)
+        self._sweep(max((part.written_s for part in parts), default=0.0))
+        if len(parts) == 1:
+            return parts[0].results
         results: dict[int, Result] = {}
         for part in parts:
             results.update(zip(part.indexes, part.results, strict=True))
-        self._sweep(max((part.written_s for part in parts), default=0.0))
         return [results[index] for index in range(len(changes))]
 
     def _begin(self, part: "_Part", held: contextlib.ExitStack) -> None:
@@ -150,7 +156,7 @@ class SunwFiles(WithoutCopies):
 class _Part:
     """The changes of one table on their way through a commit."""
 
-    def __init__(self, indexes: list[int], changes: list[Change]) -> None:
+    def __init__(self, indexes: Sequence[int], changes: Sequence[Change]) -> None:
         self.indexes = indexes
         self.changes = changes
         self.results = [Result(Outcome.STORED, None, "")] * len(changes)

@@ -8,9 +8,9 @@ the rows, so that a snapshot joins what is there instead of rendering every row 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from storage.records.changelog import ChangeLog
+from storage.records.changelog import ChangeLog, parted
 from storage.records.codec import codec_for, decode_text
-from storage.records.judge import judge
+from storage.records.judge import judge, renewed
 from storage.records.port import Change, Delta, Fault, Outcome, RecordsError, Result
 from storage.records.rows import Key, Row
 from storage.records.twinlog_text import (
@@ -58,8 +58,7 @@ class Table:
         changed = self.log.since(since)
         if changed is None:
             return Delta(self.log.version, tuple(self.rows.values()), (), whole=True, faults=told)
-        rows = tuple(self.rows[key] for key in changed if key in self.rows)
-        gone = tuple(key for key in changed if key not in self.rows)
+        rows, gone = parted(changed, self.rows)
         return Delta(self.log.version, rows, gone, whole=False, faults=told)
 
 
@@ -226,6 +225,11 @@ class Draft:
                 continue
             if name not in shadowed:
                 shadowed[name] = table.shadowed(name)
+            usual = renewed(change, table.rows)
+            if usual is not None:
+                self.results.append(Result(Outcome.STORED, usual[0], ""))
+                self._renew(name, table, usual[0], usual[1])
+                continue
             generations.index = index
             verdict = judge(change, table.rows, shadowed[name], generations)
             self.results.append(Result(verdict.outcome, verdict.row, verdict.detail))
@@ -323,16 +327,26 @@ class Draft:
             self._set(name, table, row.key, row, line)
             return
         key = old.key
-        stored = table.rows[key]
         if row is not None and row.key == key:
-            lines.append(b"%d %s" % (stored.signature, line))
-            self._set(name, table, key, row, line)
+            self._renew(name, table, row, line)
             return
         lines.append(b"%s %s" % (REMOVED, table.lines[key]))
         self._set(name, table, key, None, b"")
         if row is not None:
             lines.append(b"%s %s" % (ADDED, line))
             self._set(name, table, row.key, row, line)
+
+    def _renew(self, name: str, table: Table, row: Row, line: bytes) -> None:
+        lines = self._lines.get(name)
+        if lines is None:
+            lines = self._lines[name] = []
+        key = row.key
+        stored = table.rows[key]
+        lines.append(b"%d %s" % (stored.signature, line))
+        self.keys.add((name, key))
+        self._before.append((table, key, stored, table.lines.get(key, b"")))
+        table.rows[key] = row
+        table.lines[key] = line
 
     def _set(self, name: str, table: Table, key: Key, row: Row | None, line: bytes) -> None:
         self.keys.add((name, key))

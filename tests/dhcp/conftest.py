@@ -14,9 +14,9 @@ from dhcp.daemon import Daemon
 from dhcp.echo import Echo
 from dhcp.networks import network
 from dhcp.options import MessageType
+from dhcp.packet import Packet
 from dhcp.sockets import Port, open_sockets
 from dhcp.svcconf import ServiceConf
-from dhcp.wire import Packet
 from storage.records import FREE_ID, Binding, MemoryRecords, Records, TabEntry, ipv4_int
 
 ANSWER_TIMEOUT_S = 5.0  # of a server that should answer; never waited for in a test that passes

@@ -7,7 +7,7 @@ import pytest
 from dhcp import options as o
 from dhcp import wire
 from dhcp.options import MessageType
-from dhcp.wire import Packet
+from dhcp.packet import Packet
 from storage.records import BOOTP, FOREVER_S, FREE_ID, UNUSABLE, Binding, Outcome, ipv4_int
 from tests.dhcp.conftest import NETWORK, Lab, Relay, make_binding, make_packet, make_store
 from tests.dhcp.test_daemon import Failing
@@ -20,7 +20,7 @@ MANY = ":Router=127.0.0.254:DNSserv=127.0.0.2 127.0.0.3 127.0.0.4:NTPservs=127.0
 
 def ask(relay: Relay, *, has_cookie: bool = True) -> bytes:
     packet = make_packet(None, MAC, giaddr=Relay.ADDRESS, hops=1)
-    relay.send_bytes(wire.encode(packet._replace(has_cookie=has_cookie)))
+    relay.send_bytes(wire.encode(packet.altered(has_cookie=has_cookie)))
     return relay.socket.recv(2048)
 
 

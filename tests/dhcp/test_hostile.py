@@ -18,9 +18,9 @@ from dhcp import wire
 from dhcp.echo import reply_payload
 from dhcp.networks import network
 from dhcp.options import MessageType, Route
+from dhcp.packet import Packet
 from dhcp.svcconf import ConfError, check
 from dhcp.view import OFFERS_MAX
-from dhcp.wire import Packet
 from storage.records import (
     FOREVER_S,
     FREE_ID,

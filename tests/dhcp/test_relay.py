@@ -25,7 +25,7 @@ def request(**fields: object) -> bytes:
 
 def reply(*, giaddr: str = "192.168.77.1", yiaddr: str = "192.168.77.50", **fields: object) -> bytes:
     packet = make_packet(MessageType.OFFER, MAC, giaddr=giaddr, op=2, **fields)  # type: ignore[arg-type]
-    return wire.encode(packet._replace(yiaddr=ipv4_int(yiaddr)))
+    return wire.encode(packet.altered(yiaddr=ipv4_int(yiaddr)))
 
 
 def changed(before: bytes, after: bytes) -> dict[int, int]:

@@ -9,11 +9,11 @@ import pytest
 
 from dhcp import relayd, wire
 from dhcp.options import MessageType
+from dhcp.packet import Packet
 from dhcp.relay import Plan
 from dhcp.relayd import RelayAgent, open_relay, resolve, way_to
 from dhcp.sockets import Port, SocketError, open_sockets
 from dhcp.svcconf import ServiceConf
-from dhcp.wire import Packet
 from storage.records import ipv4_int
 from tests.dhcp.conftest import ANSWER_TIMEOUT_S, Events, make_packet
 

@@ -9,6 +9,7 @@ from dhcp import reply, wire
 from dhcp.macros import MacroTable, Selected
 from dhcp.networks import network
 from dhcp.options import MessageType
+from dhcp.packet import BROADCAST_FLAG
 from dhcp.reply import Plans, make_plan
 from storage.records import TabEntry, ipv4_int
 from tests.dhcp.conftest import make_packet
@@ -26,9 +27,9 @@ def test_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reply, "PLANS_MAX", 3)
     plans, plan = Plans(), make_plan(selected(":LeaseTim=600:"), NET, SERVER, b"")
     for number in range(10):
-        key = (b"", b"", bytes((number,)), "", b"", SERVER, NET)
-        assert plans.keep(key, plan) is plans[key]
-    assert len(plans) <= 3
+        key = (b"", b"", bytes((number,)), "", b"", SERVER, NET.name)
+        assert plans.keep(key, plan) is plans.made[key]
+    assert len(plans.made) <= 3
 
 
 def test_the_network_fills_in_mask_and_broadcast_only_where_macros_do_not() -> None:
@@ -65,8 +66,8 @@ def test_the_quick_answer_is_the_same_packet(drawn: tuple[MessageType, int, dict
     kind, number, options, file, macros = drawn
     plan = make_plan(selected(macros), NET, SERVER, options.get(o.PARAMETER_LIST, b""))
     asked = make_packet(kind, MAC, ciaddr="10.0.0.7", options=options, xid=number, flags=number & 0xFFFF)
-    asked = asked._replace(file=file)
-    data = reply.quick(asked, kind, plan, SERVER + 9, number, {})
+    asked = asked.altered(file=file)
+    data = reply.quick(asked, kind, plan, SERVER + 9, number)
     packet = reply.answer(asked, kind, SERVER, plan, SERVER + 9, number, {})
     assert data in (None, wire.encode(packet, reply.limit_bytes(asked)))
     assert data is not None or file or len(options.get(61, b"")) + len(options.get(82, b"")) > 100
@@ -88,5 +89,5 @@ def test_a_refusal_is_broadcast_and_gives_nothing() -> None:
     asked = make_packet(MessageType.REQUEST, MAC, ciaddr="10.0.0.9", options={82: b"\1\1x"})
     packet = reply.refusal(asked, SERVER, "Lease has expired.")
     assert (packet.yiaddr, packet.ciaddr, packet.siaddr) == (0, 0, 0)
-    assert packet.flags & wire.BROADCAST_FLAG
+    assert packet.flags & BROADCAST_FLAG
     assert list(packet.options) == [53, 54, 56, 82]

@@ -2,8 +2,8 @@
 
 import pytest
 
+from dhcp.packet import Packet
 from dhcp.route import LIMITED_BROADCAST, Destination, Via, destination
-from dhcp.wire import Packet
 
 MAC = bytes.fromhex("00144f000001")
 RELAY, OWN, GIVEN = 0x0A000001, 0xC0A84C0A, 0xC0A84C0B

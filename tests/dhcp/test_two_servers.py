@@ -13,11 +13,11 @@ from dhcp import wire
 from dhcp.decision import Reply
 from dhcp.networks import network
 from dhcp.options import MessageType
+from dhcp.packet import Packet
 from dhcp.repeats import AGAIN_S, MEMORY_S, Repeats
 from dhcp.service import Service
 from dhcp.sockets import Interface, Port
 from dhcp.svcconf import ServiceConf
-from dhcp.wire import Packet
 from storage.records import (
     Binding,
     Change,
@@ -98,7 +98,7 @@ class Server:
         self._sent: list[Packet] = []
 
     def send(self, port: Port, replies: Sequence[Reply]) -> None:
-        self._sent += [wire.decode(reply[0], op=wire.BOOTREPLY) for reply in replies]
+        self._sent += [wire.decode(reply.data, op=wire.BOOTREPLY) for reply in replies]
 
     def ask(self, port: Port, address: int) -> bool:
         return False

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dhcp.volleys import SENT_BYTES, TAKEN_BYTES, Inbox, Outbox
+from dhcp import volleys
+from dhcp.volleys import CUT_MAX, SENT_BYTES, TAKEN_BYTES, Inbox, Outbox
 from storage.records import ipv4_int
 
 LOCALHOST = ipv4_int("127.0.0.1")
@@ -73,3 +74,32 @@ def test_one_that_cannot_leave_does_not_keep_the_others(pair: tuple[socket.socke
     failed = outbox.send()
     assert [(address, error.errno) for address, error in failed] == [(nowhere, errno.EACCES)] * 2
     assert Inbox(receiver, 9).take() == [b"x", b"x"]
+
+
+def test_datagrams_of_one_length_to_one_place_leave_as_one_buffer(pair: tuple[socket.socket, socket.socket]) -> None:
+    receiver, sender = pair
+    alike = [bytes([number]) * 300 for number in range(2 * CUT_MAX + 5)]
+    outbox, port = Outbox(sender, 3), receiver.getsockname()[1]
+    if outbox.send_alike(alike[:2], LOCALHOST, port) == 2:  # else the kernel is too old, and says so once for all
+        assert Inbox(receiver, 9).take() == alike[:2]
+        assert outbox.send_alike(alike, LOCALHOST, port) == len(alike)
+        assert Inbox(receiver, 999).take() == alike
+    else:
+        assert Inbox(receiver, 9).take() == []
+
+
+def test_what_the_kernel_does_not_cut_is_left_to_be_sent_one_by_one(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver, sender = pair
+    monkeypatch.setattr(volleys, "UDP_SEGMENT", 9999)  # no such control message: refused as old kernels refuse it
+    outbox, port = Outbox(sender, 3), receiver.getsockname()[1]
+    for _ in range(2):
+        assert outbox.send_alike([b"one", b"two"], LOCALHOST, port) == 0
+    assert Inbox(receiver, 9).take() == []
+
+
+def test_what_cannot_leave_at_all_is_an_error(pair: tuple[socket.socket, socket.socket]) -> None:
+    _, sender = pair
+    with pytest.raises(PermissionError):  # broadcasts are not allowed on this socket
+        Outbox(sender, 3).send_alike([b"x", b"y"], ipv4_int("255.255.255.255"), 68)

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dhcp.options import MessageType
+from dhcp.packet import Packet
 from dhcp.wire import (
     BOOTREPLY,
     BOOTREQUEST,
     FIXED_SIZES,
     MAX_PACKET_BYTES,
-    Packet,
     WireError,
     decode,
     encode,
@@ -43,7 +43,7 @@ def raw(
 
 def packet(options: dict[int, bytes], **fields: object) -> Packet:
     made = Packet(BOOTREQUEST, 1, 6, 0, 1, 0, 0, 0, 0, 0, 0, MAC.ljust(16, b"\0"), b"", b"", options)
-    return made._replace(**fields)
+    return made.altered(**fields)
 
 
 def reason(data: bytes) -> str:
