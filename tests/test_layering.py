@@ -46,6 +46,7 @@ PURE = {
         *(f"language/{name}" for name in ("rules", "profile", "sysidcfg", "okfile", "encode", "matching")),
         *(f"language/{name}" for name in ("judge", "judge_rules", "judge_profile", "judge_sysidcfg", "software")),
     ),
+    "guests": ("masters",),
     "storage": (
         *("records/rows", "records/port", "records/codec"),
         *("records/postgresql_rows", "records/postgresql_schema"),

@@ -28,7 +28,7 @@ from twinboot.faults import Stop
 from twinboot.journal import JournalError
 from twinboot.show import clean
 
-__all__ = ["App", "cli", "main", "pass_app"]
+__all__ = ["App", "Telling", "cli", "main", "pass_app"]
 
 COMMANDS = {
     "init": "twinboot.commands.init:init",
@@ -79,8 +79,30 @@ def error_lines(error: Exception) -> tuple[str, ...] | None:
     return None
 
 
-class Commands(click.Group):
-    """The table above as a click group; errors of every command are told here."""
+class Telling(click.Command):
+    """A command of a program of its own; what a person can put right becomes lines on stderr and exit code 1."""
+
+    program = "twinboot"
+    """What the lines begin with."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(1) from None
+        except (Stop, ConfError, HostError, OSError, *TOLD) as error:
+            lines = error_lines(error)
+            if lines is None:
+                raise
+            for line in lines:
+                click.echo(f"{self.program}: {clean(line)}", err=True)
+            raise SystemExit(1) from None
+
+
+class Commands(Telling, click.Group):
+    """The table above as a click group."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All words, in the order of the table."""
@@ -95,21 +117,6 @@ class Commands(click.Group):
         module, _, name = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run, and turn what a person can put right into lines and exit code 1."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(1) from None
-        except (Stop, ConfError, HostError, OSError, *TOLD) as error:
-            lines = error_lines(error)
-            if lines is None:
-                raise
-            for line in lines:
-                click.echo(f"twinboot: {clean(line)}", err=True)
-            raise SystemExit(1) from None
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

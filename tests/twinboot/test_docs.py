@@ -9,6 +9,7 @@ import click
 import pytest
 
 from twinboot.cli import cli
+from twinboot.commands.domu_master import domu_master
 
 DOCS = Path(__file__).parents[2] / "docs" / "commands.md"
 ELSEWHERE = {"lab"}  # described with the lab itself
@@ -25,7 +26,10 @@ def commands(command: click.Command, words: tuple[str, ...] = ("twinboot",)) -> 
                 yield from commands(found, (*words, name))
 
 
-@pytest.mark.parametrize(("words", "command"), list(commands(cli)), ids=str)
+PROGRAMS = [*commands(cli), *commands(domu_master, ("domu-master",))]
+
+
+@pytest.mark.parametrize(("words", "command"), PROGRAMS, ids=str)
 def test_every_command_and_option_has_help_and_is_in_the_reference(words: str, command: click.Command) -> None:
     assert command.help, f"{words} has no help"
     text = DOCS.read_text()

@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 from jumpstart.debian import MediaError
 from jumpstart.debian import Progress as Tell
@@ -28,6 +16,7 @@ from jumpstart.targets import TARGETS
 from jumpstart.targets.nevada import NAME as NEVADA
 from pxe.loader import LoaderError, build_loaders
 from twinboot import nevadamedia, stores
+from twinboot.bars import progress
 from twinboot.cli import App, pass_app
 from twinboot.faults import Stop
 from twinboot.privileges import acting_as
@@ -54,7 +43,7 @@ def media_build(app: App, target: str, into: Path | None, packages: tuple[str, .
     if into is None and not boot.is_dir():
         raise Stop(f"{boot} is missing: mount the share, run `twinboot init`, or give --into")
     try:
-        with _progress() as tell:
+        with progress() as tell:
             if into is None:
                 wanted = stores.hosts(app.config).by_name.values()
                 own = {name for host in wanted if host.install_target == target for name in host.packages}
@@ -98,47 +87,8 @@ def media_add(
 ) -> None:
     """Take in an install image: a copy of a Solaris Nevada or Solaris 10 (10/08 or later) medium for x86."""
     config = app.config
-    with acting_as(config.user), _progress() as tell:
+    with acting_as(config.user), progress() as tell:
         settings = nevadamedia.add(config, directory, nevadamedia.Wanted(name, release, media_path, nfs, link), tell)
     own = settings.servers[config.segment]
     say(f"{target}: {settings.image} installs {settings.release} in the segment {config.segment}")
     say(f"export by NFS, read-only: {own.media} to all, {own.config} as `{config.share}/state/nevada.exports` says")
-
-
-@contextmanager
-def _progress() -> Iterator[Tell]:
-    """A bar with rate and time left on a terminal; one line for each step elsewhere."""
-    if not sys.stdout.isatty():
-        yield _Lines()
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console()) as bar:
-        yield _Bar(bar)
-
-
-class _Lines:
-    def __init__(self) -> None:
-        self._step = ""
-
-    def __call__(self, step: str, done: int, total: int) -> None:
-        del done, total
-        if step != self._step:
-            self._step = step
-            say(step)
-
-
-class _Bar:
-    def __init__(self, bar: Progress) -> None:
-        self._bar = bar
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, step: str, done: int, total: int) -> None:
-        if step not in self._tasks:
-            self._tasks[step] = self._bar.add_task(step, total=total or None)
-        self._bar.update(self._tasks[step], completed=done, total=total or None)
