@@ -24,15 +24,19 @@ def image() -> None:
     subprocess.run(build, check=True)
 
 
-@pytest.fixture(scope="module", params=["uefi", "bios"])
-def story(image: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    result = tmp_path_factory.mktemp(request.param) / "story.json"
-    command = [sys.executable, "tests/system/debian_install.py", request.param, str(result)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+def played(tmp_path_factory: pytest.TempPathFactory, *argv: str) -> dict[str, Any]:
+    """The result of a scenario; pytest shows it when a test fails."""
+    result = tmp_path_factory.mktemp("story") / "story.json"
+    run = subprocess.run([sys.executable, *argv, str(result)], capture_output=True, text=True, check=False)
     assert result.exists(), run.stdout + run.stderr
     told: dict[str, Any] = json.loads(result.read_text())
-    print(json.dumps(told, indent=1))  # pytest shows it when a test below fails
+    print(json.dumps(told, indent=1))
     return told
+
+
+@pytest.fixture(scope="module", params=["uefi", "bios"])
+def story(image: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return played(tmp_path_factory, "tests/system/debian_install.py", request.param)
 
 
 def test_it_installs_and_reboots_by_itself(story: dict[str, Any]) -> None:
@@ -72,6 +76,30 @@ def test_the_mirror_is_whole_with_both_and_degraded_with_either(story: dict[str,
 def test_only_the_peer_reaches_the_migration_port(story: dict[str, Any]) -> None:
     assert "migration" in story["migration"]["10.78.0.1"]
     assert "timed out" in story["migration"]["10.78.0.99"]
+
+
+def test_without_its_second_disk_it_says_so_and_stands_still(
+    image: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    told = played(tmp_path_factory, "tests/system/debian_install.py", "lonely")
+    (report,) = told["reports"]
+    assert report["state"] == "failed"
+    assert report["detail"].startswith("find the disks: no disk virtio-hv1-b; root_mirror can name: virtio-hv1-a ")
+    assert told["stands"]
+    assert told["shell"].startswith("(initramfs)")
+    assert told["menus"] == ["install", "local"]
+    assert "no disk virtio-hv1-b" in told["explain"]
+
+
+def test_when_its_server_dies_the_other_one_ends_the_install(
+    image: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    told = played(tmp_path_factory, "tests/system/debian_servers.py")
+    assert told["rebooted"], told["console"]
+    assert "trying the next server" in told["console"]
+    (report,) = told["reports"]
+    assert report["state"] == "installed"
+    assert "mirror=[2/2] [UU]" in report["detail"]
 
 
 def test_no_token_stays_on_the_machine(story: dict[str, Any]) -> None:
