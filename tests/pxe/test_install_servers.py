@@ -95,6 +95,9 @@ class Place:
         tree = self.root / "tree"
         for folder in ("boot/grub/esp", "boot/efi", "boot/efi2", "dev", "proc", "sys"):
             (tree / folder).mkdir(parents=True)
+        for folder in ("boot/grub/i386-pc", "usr/lib/grub/i386-pc"):
+            (tree / folder).mkdir(parents=True)
+        (tree / "usr/lib/grub/i386-pc/boot.img").touch()
         (tree / "boot/initrd.img-6.1").write_text("packed..")
         (tree / "boot/grub/BOOTX64.EFI").touch()
         (tree / "big").write_bytes(random.Random(1).randbytes(ARCHIVE_BYTES))
@@ -247,7 +250,7 @@ def without_an_overlay(place: Place, _machine: Machine) -> None:
 
 
 def with_a_broken_loader(_place: Place, machine: Machine) -> None:
-    machine.stand_in("chroot", 'case $2 in grub-install) echo "grub-install: error: caf\303\251."; exit 1 ;; esac')
+    machine.stand_in("chroot", 'case $2 in *setup) echo "grub-bios-setup: error: caf\303\251."; exit 1 ;; esac')
 
 
 FAILURES: dict[str, tuple[Callable[[Place, Machine], None], str]] = {

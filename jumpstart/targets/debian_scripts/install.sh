@@ -10,6 +10,8 @@ DEV=${DEV:-/dev}
 SYS=${SYS:-/sys}
 DISK_WAIT_S=30
 ESP_MIB=128
+GRUB=/boot/grub/i386-pc
+BIOS_MODULES="biosdisk part_gpt mdraid1x ext2" # to read the menu and further modules from the array
 SYNC_KIB_S=1
 FETCH_TRIES=12  # of one file, over all servers
 FETCH_PAUSE_S=3
@@ -182,6 +184,15 @@ configure() {
     chroot "$ROOT" ssh-keygen -A >/dev/null || fail "cannot make host keys"
 }
 
+make_loader() {
+    step "make the boot loader"
+    # As grub-install makes it, which would do so anew for each disk: it finds the array by its UUID, so one is for both.
+    cp "$ROOT/usr/lib/grub/i386-pc/boot.img" "$ROOT$GRUB/" || fail "the image has no boot record"
+    # shellcheck disable=SC2086 # a list of words
+    chroot "$ROOT" grub-mkimage -O i386-pc -p "(mduuid/$(echo "$ARRAY_UUID" | tr -d :))/boot/grub" \
+        -o "$GRUB/core.img" $BIOS_MODULES || fail "cannot make the boot loader"
+}
+
 make_bootable() {
     number=
     for device in $devices; do
@@ -191,7 +202,7 @@ make_bootable() {
         mkdir -p "$esp/EFI/BOOT"
         cp "$ROOT/boot/grub/BOOTX64.EFI" "$ROOT/boot/grub/esp/grub.cfg" "$esp/EFI/BOOT/" || fail "cannot fill $esp"
         umount "$esp"
-        chroot "$ROOT" grub-install --target=i386-pc --no-floppy "$device" >"$RUN/grub" 2>&1 ||
+        chroot "$ROOT" "/usr/lib/grub/i386-pc/grub-bios-setup" --directory="$GRUB" "$device" >"$RUN/grub" 2>&1 ||
             fail "cannot write the boot record of $device: $(tail -n 1 "$RUN/grub")"
         number=2
     done
@@ -219,5 +230,6 @@ make_mirror
 make_filesystems
 unpack
 configure
+make_loader
 make_bootable
 finish

@@ -39,6 +39,9 @@ class Installer:
         for folder in ("bin", "run", "dev/disk/by-id", "sys/block/md0/md", "target/boot/grub/esp", "target/boot/efi"):
             (place / folder).mkdir(parents=True)
         (place / "target/boot/efi2").mkdir()
+        for folder in ("boot/grub/i386-pc", "usr/lib/grub/i386-pc"):
+            (place / "target" / folder).mkdir(parents=True)
+        (place / "target/usr/lib/grub/i386-pc/boot.img").touch()
         for name in ("sda", "nvme0n1"):
             (place / "dev" / name).touch()
         (place / "dev/disk/by-id/ata-X").symlink_to("../../nvme0n1")
@@ -85,8 +88,13 @@ def test_an_install_does_everything_to_both_disks_in_order(installer: Installer)
     made = next(call for call in calls if "--create" in call)
     assert made.endswith(f"--uuid={own.array} --homehost=any /dev/sda3 /dev/nvme0n1p3")
     assert f"mke2fs -q -t ext4 -m 1 -U {own.root} /dev/md0" in calls
-    loaders = [call for call in calls if "grub-install" in call]
-    assert loaders == [f"chroot /target grub-install --target=i386-pc --no-floppy /dev/{d}" for d in ("sda", "nvme0n1")]
+    grub = "/boot/grub/i386-pc"
+    image = (
+        f"chroot /target grub-mkimage -O i386-pc -p (mduuid/{own.array.replace(':', '')})/boot/grub -o {grub}/core.img"
+    )
+    setup = f"chroot /target /usr/lib/grub/i386-pc/grub-bios-setup --directory={grub} /dev/"
+    loaders = [call for call in calls if "chroot" in call and "grub" in call]
+    assert loaders == [f"{image} biosdisk part_gpt mdraid1x ext2", f"{setup}sda", f"{setup}nvme0n1"]
     assert [(installer.place / f"target/boot/{esp}/EFI/BOOT/grub.cfg").exists() for esp in ("efi", "efi2")] == [
         True
     ] * 2
