@@ -6,10 +6,10 @@ PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 STAMP := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps venv demo demo-failover demo-install test test-cluster test-install check lint bench bench-deps bench-boot bench-tftp bench-dhcp simulate fuzz clean
+.PHONY: help deps test-deps venv demo demo-failover demo-install test test-cluster test-install check lint bench bench-deps bench-boot bench-tftp bench-dhcp bench-installs simulate fuzz clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: ## install the Debian packages that are missing (sudo when not root)
 	@packaging/install-deps
@@ -31,7 +31,7 @@ demo: $(STAMP) ## two bare machines, BIOS and UEFI, from power-on to Xen through
 demo-failover: $(STAMP) ## two servers, leases and a boot under way; one server is killed, nobody is left without an answer
 	@$(PY) -m twinboot lab failover
 
-demo-install: $(STAMP) ## Debian with Xen onto two mirrored disks, each then taken away (root; ten minutes)
+demo-install: $(STAMP) ## Debian with Xen onto two mirrored disks, each then taken away; timings, verdict (root; ten minutes)
 	@mkdir -p build && $(PY) tests/system/debian_install.py image
 	@$(PY) tests/system/debian_install.py uefi build/demo-install.json
 
@@ -55,10 +55,10 @@ test: test-deps ## everything: lint, fast tests, real clients, machines that boo
 test-cluster: test-deps ## a pair of servers on real NFS: everything that can break, breaks (root; about eight minutes)
 	@packaging/run-tests cluster
 
-test-install: test-deps ## Debian and Xen onto two empty disks, then with either disk gone (root; a quarter of an hour and more)
+test-install: test-deps ## Debian and Xen onto two empty disks, then with either gone, or a server (root; half an hour)
 	@packaging/run-tests install
 
-bench: bench-tftp bench-boot bench-dhcp ## all benchmarks, each beside its peers
+bench: bench-tftp bench-boot bench-dhcp bench-installs ## all benchmarks, each beside its peers or its goals
 
 bench-deps: $(STAMP)
 	@packaging/install-deps apt-packages-bench.txt
@@ -71,6 +71,9 @@ bench-boot: bench-deps ## power-on to dom0 beside the same chain served by dnsma
 
 bench-dhcp: bench-deps ## DHCP exchanges beside Kea and ISC dhcpd (root)
 	@$(PY) benchmarks/dhcp.py
+
+bench-installs: bench-deps ## a rack that installs at once; rendering and checking for a thousand hosts (root)
+	@$(PY) benchmarks/installs.py
 
 simulate: $(STAMP) ## fresh seeds of the simulated cluster for SECONDS (default 300), on all processors
 	@$(PY) -m twinboot lab simulate --seconds $(or $(SECONDS),300)
