@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
-from guests.guest import Nic, Refused
+from guests.faults import Refused
+from guests.guest import Nic
 from guests.site import Net, Site
 from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding
 

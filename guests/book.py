@@ -12,7 +12,8 @@ from ipaddress import IPv4Address
 
 from guests import addresses, process
 from guests.addresses import client_id, reserved_id
-from guests.guest import TABLE, Nic, Refused, Work, nics, read_work, with_known_macs, work_text
+from guests.faults import Refused
+from guests.guest import TABLE, Nic, Work, nics, read_work, with_known_macs, work_text
 from guests.plan import Plan
 from guests.site import Net, Site
 from storage.records import FREE_ID, Binding, Change, Guest, Outcome, Records, RecordsError, Result, Row

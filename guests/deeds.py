@@ -6,7 +6,8 @@ from typing import Any
 
 from guests import actions
 from guests.domain import Disk, DomainSpec
-from guests.guest import Nic, Refused, nics, volume_of
+from guests.faults import Refused
+from guests.guest import Nic, nics, volume_of
 from guests.hypervisor import Hypervisor, HypervisorError, Progress
 from guests.hypervisor import Outcome as HostOutcome
 from guests.world import World
@@ -37,7 +38,7 @@ class Deeds:
 
     def access(self, initiators: tuple[str, ...]) -> Access:
         """Who may log in."""
-        return Access(initiators, self.world.site.chap)
+        return Access(initiators, self.world.chap)
 
     def known(self, nic: Nic) -> Nic:
         """A link with the MAC that the row has of it."""
@@ -77,7 +78,7 @@ def _define(deeds: Deeds, action: actions.Define) -> None:
     found = next((one.export for one in deeds.volumes.volumes(volume.parent) if one.name == volume), None)
     if found is None:
         raise Refused(f"{volume} is not exported: somebody has just ended that: repeat the command")
-    disk = Disk(found.iqn, found.portal, found.lun, deeds.world.site.chap)
+    disk = Disk(found.iqn, found.portal, found.lun, deeds.world.chap)
     spec = DomainSpec(action.name, action.uuid, wish.kind, wish.memory_mib, wish.vcpus, disk, wish.links, action.macs)
     deeds.host(action.host).define(spec)
 

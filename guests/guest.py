@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from guests.domain import DomainInfo, Kind, Link
+from guests.faults import Refused
 from storage.records import Guest
 from storage.volumes.names import NEAR_ENOUGH, Volume, parse_domain, parse_volume
 
@@ -24,14 +25,6 @@ MEMORY_MIB = (16, 2**24)
 
 VCPUS = (1, 512)
 LINKS_MAX = 8
-
-
-class Refused(Exception):  # noqa: N818 - a command that does not begin is no failure of anything
-    """What was asked for cannot be done; each of `lines` says why and how to put it right."""
-
-    def __init__(self, *lines: str) -> None:
-        super().__init__("; ".join(lines))
-        self.lines = lines
 
 
 class State(StrEnum):

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from guests.domain import HostInfo
-from guests.guest import Refused, Wish
+from guests.faults import Refused
+from guests.guest import Wish
 from guests.site import Host
 
 

@@ -19,9 +19,9 @@ from guests import actions
 from guests.actions import Action
 from guests.domain import DomainInfo, Link
 from guests.domain import State as DomainState
+from guests.faults import Refused
 from guests.guest import (
     Nic,
-    Refused,
     State,
     Wish,
     is_as_wished,
@@ -211,7 +211,7 @@ def stop(seen: Seen, *, force: bool) -> Plan:
     return Plan("domu-stop", seen.name, (step,), row, row)
 
 
-def migrate(seen: Seen, to: str, *, live: bool) -> Plan:
+def migrate(seen: Seen, to: str, initiator: str, *, live: bool) -> Plan:
     """`domu-migrate`: running, with its memory; off, by its definition. Copies that are off elsewhere are forgotten."""
     row = _defined(seen, "domu-migrate")
     wish = wish_of(row)
@@ -219,6 +219,9 @@ def migrate(seen: Seen, to: str, *, live: bool) -> Plan:
     source = seen.running_on
     if to in seen.unseen:
         raise Refused(seen.unseen[to])
+    if source and source != to and not _lets_in(seen.disk, initiator):
+        way = f"`domu-stop {seen.name}` and `domu-start {seen.name}` let in all hosts of the segment"
+        raise Refused(f"{seen.volume} does not let in {initiator} of {to}: {way}")
     _nobody_uses_it(seen)
     steps = []
     if source:
@@ -373,6 +376,10 @@ def _init_steps(seen: Seen, goal: Guest, wish: Wish, initiators: Sequence[str]) 
 
 def _is_exported(disk: VolumeInfo | None, initiators: Sequence[str]) -> bool:
     return disk is not None and disk.export is not None and disk.export.initiators == tuple(initiators)
+
+
+def _lets_in(disk: VolumeInfo | None, initiator: str) -> bool:
+    return disk is not None and disk.export is not None and initiator in disk.export.initiators
 
 
 def _bind_step(seen: Seen, row: Guest, nic: Nic) -> Step:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from guests.deeds import DO, UNDO, Deeds
-from guests.guest import Refused, links_text, nics, with_macs
+from guests.faults import Failed, Refused
+from guests.guest import links_text, nics, with_macs
 from guests.hypervisor import HypervisorError, Progress
 from guests.hypervisor import Outcome as HostOutcome
 from guests.plan import Plan, Step
@@ -37,14 +38,6 @@ class Telling(NamedTuple):
 
 
 SILENT = Telling(lambda _: None, lambda _done, _total: None, lambda _: None)
-
-
-class Failed(Exception):  # noqa: N818 - it is told to a person, as Refused is
-    """A step failed; what was done is undone, or `lines` say what is left and what to type."""
-
-    def __init__(self, *lines: str) -> None:
-        super().__init__("; ".join(lines))
-        self.lines = lines
 
 
 class Runner:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
-from guests.guest import Refused, one_of
+from guests.faults import Refused
+from guests.guest import one_of
 from guests.hypervisor import Place
-from storage.volumes import Chap
 
 
 class Net(NamedTuple):
@@ -44,7 +44,6 @@ class Site(NamedTuple):
     names: Mapping[str, str]
     holders: Mapping[bytes, str]
     server: int
-    chap: Chap | None
     few: int
     most: int
     by: str

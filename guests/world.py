@@ -17,7 +17,7 @@ from guests.placement import Candidate, place
 from guests.plan import RUNS, Seen
 from guests.site import Host, Site
 from storage.records import Guest
-from storage.volumes import Project, Snapshot, Volume, VolumeInfo, Volumes
+from storage.volumes import Chap, Project, Snapshot, Volume, VolumeInfo, Volumes
 
 ASKED_AT_ONCE_MAX = 16
 
@@ -34,10 +34,16 @@ class World:
     """One command's view of everything."""
 
     def __init__(
-        self, site: Site, book: Book, open_volumes: Callable[[], Volumes], open_host: Callable[[Host], Hypervisor]
+        self,
+        site: Site,
+        book: Book,
+        open_volumes: Callable[[], Volumes],
+        open_host: Callable[[Host], Hypervisor],
+        read_chap: Callable[[], Chap | None] = lambda: None,
     ) -> None:
         self.site = site
         self.book = book
+        self._read_chap = read_chap
         self._open_volumes = open_volumes
         self._open_host = open_host
         self._hosts: dict[str, Hypervisor] = {}
@@ -46,6 +52,11 @@ class World:
     def volumes(self) -> Volumes:
         """The store of volumes."""
         return self._open_volumes()
+
+    @cached_property
+    def chap(self) -> Chap | None:
+        """What hypervisors prove themselves by."""
+        return self._read_chap()
 
     @cached_property
     def rows(self) -> dict[str, Guest]:

@@ -53,6 +53,7 @@ PURE = {
         *("volumes/names", "volumes/port", "volumes/judge", "volumes/forecast"),
         *("records/twinlog_text", "records/twinlog_state", "records/twinlog_turns", "records/twinlog_publish"),
     ),
+    "guests": ("domain", "faults", "guest", "site", "placement", "addresses", "actions", "plan", "fsck"),
     "twinboot": (
         "explain",
         "sentences",

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from guests import plan as plans
+from guests import commands
 from guests.addresses import client_id
 from guests.book import Book
 from guests.domain import Kind
-from guests.fsck import Finding, Whole, findings
-from guests.guest import Nic, Wish, read_work
+from guests.fsck import Finding, findings
+from guests.guest import Nic, Wish
 from guests.hypervisor import Place
 from guests.memory import MemoryHypervisor
 from guests.plan import Plan
@@ -59,7 +59,7 @@ class Lab:
         places = {name: Place(name, initiator(name), f"memory:{name}", "", Path("/none")) for name in HOSTS}
         hosts = {name: Host(name, HOSTS[name], frozenset({"fe0", "be0"}), places[name]) for name in HOSTS}
         holders = {client_id("00:14:4f:00:00:01"): "hv1"}
-        self.site = Site(nets, hosts, {"hv1": "host hv1"}, holders, 1, None, 4, 6, "alice@odd")
+        self.site = Site(nets, hosts, {"hv1": "host hv1"}, holders, 1, 4, 6, "alice@odd")
         for table in (PUBLIC, BACKEND, "dhcptab"):
             self.records.create(table)
         for last in range(71, 80):
@@ -102,16 +102,7 @@ class Lab:
         return tables, guests, domains, self.volumes.volumes(), self.volumes.projects()
 
     def fsck(self) -> list[Finding]:
-        rows = self.book().guests()
-        whole = Whole(
-            rows=rows,
-            disks=self.volumes.volumes(),
-            domains={name: host.domains() for name, host in self.hosts.items()},
-            unseen={},
-            bindings={table: self.records.read(table).rows for table in (PUBLIC, BACKEND)},  # type: ignore[dict-item]
-            work_alive={name: self.alive for name, row in rows.items() if read_work(row.work)},
-        )
-        return findings(self.site, whole)
+        return findings(self.site, commands.whole(self.world(), lambda _: self.alive))
 
     # the commands, as the shells put them together
 
@@ -124,67 +115,43 @@ class Lab:
             self.volumes.make_project(Project(name))
 
 
-def clone(volume: Volume = GUEST, origin: Snapshot = ORIGIN) -> Callable[[World], Plan]:
-    def make(world: World) -> Plan:
-        world.book.at_work(world.rows.get(volume.domain))
-        return plans.clone(world.seen(volume, origin=origin), origin)
-
-    return make
+Make = Callable[[World], Plan]
 
 
-def host_of(world: World, volume: Volume, wish: Wish) -> tuple[str, str]:
-    row = world.rows.get(volume.domain)
-    if row and row.hypervisor:
-        return row.hypervisor, row.uuid
-    return world.place(wish).name, UUID[: -len(volume.volume)] + volume.volume
+def clone(volume: Volume = GUEST, origin: Snapshot = ORIGIN) -> Make:
+    return lambda world: commands.clone(world, origin, volume)
 
 
-def init(volume: Volume = GUEST, wish: Wish = WISH) -> Callable[[World], Plan]:
-    def make(world: World) -> Plan:
-        world.book.at_work(world.rows.get(volume.domain))
-        host, uuid = host_of(world, volume, wish)
-        return plans.init(world.seen(volume, hosts=[host]), wish, host, uuid, world.site.initiators(wish.segment))
-
-    return make
+def init(volume: Volume = GUEST, wish: Wish = WISH, host: str = "") -> Make:
+    return lambda world: commands.init(world, volume, wish, new_id(volume), host=host)
 
 
-def assign(nic: Nic = FE, volume: Volume = GUEST) -> Callable[[World], Plan]:
-    def make(world: World) -> Plan:
-        world.book.at_work(world.rows.get(volume.domain))
-        plan = plans.assign(world.seen(volume), nic)
-        world.judge_addresses(volume.domain, [nic])
-        return plan
-
-    return make
+def assign(nic: Nic = FE, volume: Volume = GUEST) -> Make:
+    return lambda world: commands.assign(world, volume, nic)
 
 
-def up(volume: Volume = GUEST, wish: Wish = WISH, addresses: tuple[Nic, ...] = (FE, BE)) -> Callable[[World], Plan]:
-    def make(world: World) -> Plan:
-        world.book.at_work(world.rows.get(volume.domain))
-        host, uuid = host_of(world, volume, wish)
-        seen = world.seen(volume, origin=ORIGIN, hosts=[host])
-        plan = plans.up(seen, ORIGIN, wish, host, uuid, world.site.initiators(wish.segment), addresses)
-        world.judge_addresses(volume.domain, addresses)
-        return plan
-
-    return make
+def up(volume: Volume = GUEST, wish: Wish = WISH, addresses: tuple[Nic, ...] = (FE, BE)) -> Make:
+    return lambda world: commands.up(world, ORIGIN, volume, wish, addresses, new_id(volume))
 
 
-def everywhere(make: Callable[[plans.Seen, World], Plan], volume: Volume = GUEST) -> Callable[[World], Plan]:
-    def made(world: World) -> Plan:
-        world.book.at_work(world.rows.get(volume.domain))
-        return make(world.seen(volume, hosts=world.site.hosts), world)
-
-    return made
+def start(world: World) -> Plan:
+    return commands.start(world, GUEST)
 
 
-start = everywhere(lambda seen, world: plans.start(seen, world.site.initiators))
-stop = everywhere(lambda seen, _: plans.stop(seen, force=True))
-destroy = everywhere(lambda seen, _: plans.destroy(seen, force=True))
+def stop(world: World) -> Plan:
+    return commands.stop(world, GUEST, force=True)
 
 
-def migrate(to: str) -> Callable[[World], Plan]:
-    return everywhere(lambda seen, _: plans.migrate(seen, to, live=True))
+def destroy(world: World) -> Plan:
+    return commands.destroy(world, GUEST, force=True)
+
+
+def migrate(to: str, volume: Volume = GUEST) -> Make:
+    return lambda world: commands.migrate(world, volume, to, live=True)
+
+
+def new_id(volume: Volume) -> Callable[[], str]:
+    return lambda: UUID[: -len(volume.volume)] + volume.volume
 
 
 @pytest.fixture
