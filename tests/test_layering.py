@@ -46,14 +46,13 @@ PURE = {
         *(f"language/{name}" for name in ("rules", "profile", "sysidcfg", "okfile", "encode", "matching")),
         *(f"language/{name}" for name in ("judge", "judge_rules", "judge_profile", "judge_sysidcfg", "software")),
     ),
-    "guests": ("masters",),
+    "guests": ("domain", "faults", "guest", "site", "placement", "addresses", "actions", "plan", "fsck", "masters"),
     "storage": (
         *("records/rows", "records/port", "records/codec"),
         *("records/postgresql_rows", "records/postgresql_schema"),
         *("volumes/names", "volumes/port", "volumes/judge", "volumes/forecast"),
         *("records/twinlog_text", "records/twinlog_state", "records/twinlog_turns", "records/twinlog_publish"),
     ),
-    "guests": ("domain", "faults", "guest", "site", "placement", "addresses", "actions", "plan", "fsck"),
     "twinboot": (
         "explain",
         "sentences",
