@@ -37,6 +37,7 @@ demo-install: $(STAMP) ## Debian with Xen onto two mirrored disks, each then tak
 
 test-deps: $(STAMP)
 	@packaging/install-deps apt-packages-test.txt
+	@packaging/install-deps apt-packages-guest.txt
 
 check: test-deps ## lint, types and the fast tests (under two minutes)
 	@$(MAKE) --no-print-directory lint

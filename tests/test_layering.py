@@ -46,7 +46,10 @@ PURE = {
         *(f"language/{name}" for name in ("rules", "profile", "sysidcfg", "okfile", "encode", "matching")),
         *(f"language/{name}" for name in ("judge", "judge_rules", "judge_profile", "judge_sysidcfg", "software")),
     ),
-    "guests": ("domain", "faults", "guest", "site", "placement", "addresses", "actions", "plan", "fsck", "masters"),
+    "guests": (
+        *("domain", "faults", "guest", "site", "placement", "addresses", "actions", "plan", "fsck", "masters"),
+        *("domainxml", "render", "virsh_text"),
+    ),
     "storage": (
         *("records/rows", "records/port", "records/codec"),
         *("records/postgresql_rows", "records/postgresql_schema"),

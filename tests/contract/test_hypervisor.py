@@ -13,6 +13,7 @@ import pytest
 from guests.domain import Disk, DomainSpec, Kind, Link, State
 from guests.hypervisor import Hypervisor, HypervisorError, Outcome
 from guests.memory import MemoryHypervisor
+from tests import libvirt_hosts
 
 NAME = "appl-1:vm-1"
 UUID, OTHER_UUID = "5f0a5a0e-54fc-4b1c-a8a4-2f2f6f0a7c11", "5f0a5a0e-54fc-4b1c-a8a4-2f2f6f0a7c12"
@@ -52,7 +53,18 @@ def memory_file_kit(path: Path) -> Kit:
     return Kit(one, two)
 
 
-MAKERS: dict[str, Callable[[Path], Kit]] = {"memory": memory_kit, "memory in a file": memory_file_kit}
+def libvirt_kit(_: Path) -> Kit:
+    """libvirt's test driver; tests/system/test_guests.py runs the suite over QEMU."""
+    if why := libvirt_hosts.missing():
+        pytest.skip(why)
+    return Kit(*libvirt_hosts.two_hosts(), cannot=frozenset({"no disk", "migrate"}))
+
+
+MAKERS: dict[str, Callable[[Path], Kit]] = {
+    "memory": memory_kit,
+    "memory in a file": memory_file_kit,
+    "libvirt's test driver": libvirt_kit,
+}
 
 
 @pytest.fixture(params=list(MAKERS))

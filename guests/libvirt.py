@@ -1,0 +1,315 @@
+"""The port of hypervisors by libvirt: QEMU and KVM, Xen by libxl, local or remote, all through virsh.
+
+What libvirt does not do by itself is done here: a domain that runs is not undefined (libvirt would let it run on), a
+missing link or too little memory is told before anything is started, and a domain moves with the other host's initiator
+name in its definition. A migration goes from host to host (`--p2p`): the source's libvirtd must reach the target's, at
+its address on the network that guests move over.
+"""
+
+import re
+import tempfile
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from xml.sax.saxutils import escape
+
+from guests import domainxml, schema, templatebook, virsh_text
+from guests.domain import DomainInfo, DomainSpec, HostInfo, State
+from guests.hypervisor import Hypervisor, HypervisorError, Outcome, Place, Progress
+from guests.render import Frame, render
+from guests.virsh import Virsh
+
+DEADLINE_S = 20.0
+"""For a question, or a change that libvirt makes at once."""
+
+START_DEADLINE_S = 90.0
+"""Until a domain runs: the emulator starts, logs in to the disk; on Xen pygrub reads it."""
+
+MIGRATE_DEADLINE_S = 900.0
+URI = re.compile(r"(?P<driver>[a-z]+)(?:\+(?P<way>[a-z]+))?://(?P<user>[^/@]*@)?(?P<host>[^/]*?)(?P<rest>(?::\d+)?/.*)")
+FIXED_TYPES = ("xen", "test")
+"""Drivers that have one type of domain, called as they are."""
+
+SECRETS = uuid.UUID("5d4b9d5e-6a6f-4f0e-9c53-0b7f1f7d9a10")
+"""Name space of the uuids of CHAP secrets: one for each target, the same on every host."""
+
+
+class LibvirtSettings(NamedTuple):
+    """How a host is reached: `uri` is libvirt's; `address` where other hypervisors reach it (empty: as `uri` says).
+
+    `virt_type`: `kvm` or `qemu`; empty: kvm where the host offers it. `templates`: of the site. `disk_source`: see
+    `Place`; empty: udev's name by path.
+    """
+
+    name: str
+    uri: str
+    initiator: str
+    address: str = ""
+    templates: Path | None = None
+    disk_source: str = ""
+    virt_type: str = ""
+    deadline_s: float = DEADLINE_S
+    migrate_deadline_s: float = MIGRATE_DEADLINE_S
+
+
+def open_libvirt(place: Place) -> "LibvirtHypervisor":
+    """The host at a place of the site. INVALID if its URI is none of libvirt's."""
+    return LibvirtHypervisor(
+        LibvirtSettings(place.name, place.uri, place.initiator, place.address, place.templates, place.disk_source)
+    )
+
+
+class LibvirtHypervisor:
+    """One host that libvirt drives."""
+
+    def __init__(self, settings: LibvirtSettings) -> None:
+        self.name = settings.name
+        self.initiator = settings.initiator
+        self.settings = settings
+        self.family = templatebook.family(settings.uri)
+        self._virsh = Virsh(settings.name, settings.uri, settings.deadline_s)
+
+    def host(self) -> HostInfo:
+        """What libvirt tells of the host. Memory that running domains may still touch is not free."""
+        questions = ["nodeinfo", "nodememstats", "freecell", "version", "iface-list", "nodedev-list --cap net"]
+        node, statistics, free_cell, version, table, devices = self._virsh.ask_all(questions)
+        has = virsh_text.memory(node, statistics)
+        if self.family == "xen":
+            free_mib = virsh_text.cell_mib(free_cell)
+        else:
+            promised = sum(one.memory_mib for one in self.domains() if one.state in (State.RUNNING, State.PAUSED))
+            free_mib = min(has.free_mib, max(0, has.all_mib - promised))
+        cpus = virsh_text.number(virsh_text.fields(node).get("cpu(s)", ""))
+        return HostInfo(has.all_mib, free_mib, cpus, self._links(table, devices), virsh_text.version(version))
+
+    def domains(self) -> list[DomainInfo]:
+        """Two questions, however many there are; one that goes in between is left out."""
+        listed = self._virsh.ask("list", "--all", "--uuid").split()
+        questions = [f"{verb} {one}" for one in listed for verb in ("domstate", "dumpxml")]
+        answers = iter(self._virsh.ask_all(questions))
+        found = [_read(state, text) for state, text in zip(answers, answers, strict=True)]
+        return sorted(one for one in found if one is not None)
+
+    def domain(self, name: str) -> DomainInfo:
+        """Its state and its definition."""
+        text = self._definition(name)
+        info = _read(self._virsh.ask("domstate", "--domain", name), text)
+        if info is None:
+            raise HypervisorError(Outcome.FAILED, f"{self.name}: what libvirt says of {name} cannot be read")
+        return info
+
+    def define(self, spec: DomainSpec) -> DomainInfo:
+        """Render, look at it, let libvirt check and keep it; MAC addresses that it has stay."""
+        there = self.there(spec.name)
+        if there and there.uuid != spec.uuid:
+            raise HypervisorError(
+                Outcome.INVALID, f"{self.name}: {spec.name} is there with another uuid, {there.uuid}: undefine it first"
+            )
+        if there and there.state is not State.OFF:
+            raise HypervisorError(Outcome.BUSY, f"{self.name}: {spec.name} is {there.state.value}: stop it first")
+        self.has_links(spec.links)
+        template = templatebook.find(self.family, spec.kind, self.settings.templates)
+        frame = Frame(self._virt_type(), self.initiator, self.settings.disk_source)
+        text = render(template, spec, frame, there.links if there else ())
+        if template.has_schema:
+            schema.check(text, f"template {template.name}")
+        if spec.disk.chap:
+            self.keep_secret(spec.disk.iqn, spec.disk.chap.secret)
+        validate = ("--validate",) if template.has_schema else ()
+        self._virsh.ask("define", *validate, "--file", "/dev/stdin", text=text)
+        return self.domain(spec.name)
+
+    def undefine(self, name: str) -> None:
+        """Forget it, unless it runs, and its CHAP secret."""
+        info = self.domain(name)
+        if info.state is not State.OFF:
+            raise HypervisorError(Outcome.BUSY, f"{self.name}: {name} is {info.state.value}: stop it first")
+        usages = domainxml.secret_usages(self._definition(name))
+        self._virsh.ask("undefine", "--domain", name)
+        self.forget_secrets(usages)
+
+    def start(self, name: str) -> None:
+        """Start it, if the host has its links and its memory."""
+        info = self.domain(name)
+        if info.state is not State.OFF:
+            raise HypervisorError(Outcome.ALREADY, f"{self.name}: {name} is {info.state.value}")
+        host = self.host()
+        self.has_links([link.name for link in info.links], host)
+        self.has_memory(info, host)
+        self._virsh.ask("start", "--domain", name, deadline_s=max(START_DEADLINE_S, self.settings.deadline_s))
+
+    def stop(self, name: str, *, force: bool = False) -> None:
+        """Shutdown by ACPI (on Xen by its own word), or the power cut."""
+        if self.domain(name).state is State.OFF:
+            raise HypervisorError(Outcome.ALREADY, f"{self.name}: {name} is off")
+        self._virsh.ask("destroy" if force else "shutdown", "--domain", name)
+
+    def migrate(self, name: str, to: Hypervisor, *, live: bool, progress: Progress | None = None) -> None:
+        """Look at the target first; then libvirt moves it, and undoes what it began when it cannot."""
+        info = self.domain(name)
+        if info.state is not State.RUNNING:
+            raise HypervisorError(
+                Outcome.BUSY, f"{self.name}: {name} is {info.state.value}: only a running domain is moved: start it"
+            )
+        target = self._peer(to)
+        if target.there(name):
+            raise HypervisorError(Outcome.ALREADY, f"{target.name}: {name} is there already")
+        host = target.host()
+        target.has_links([link.name for link in info.links], host)
+        target.has_memory(info, host)
+        running, kept = (self._definition(name, *inactive) for inactive in ((), ("--inactive",)))
+        usages = domainxml.secret_usages(running)
+        for usage in usages:
+            target.keep_secret(usage, self._secret(usage), coded=True)
+        try:
+            self._move(name, target, (running, kept), live=live, progress=progress)
+        except HypervisorError as error:
+            self._after_failure(name, target, usages, error)
+            raise
+        self.forget_secrets(usages)
+
+    def console_argv(self, name: str) -> Sequence[str]:
+        """`virsh console`; Ctrl-] leaves it."""
+        self.domain(name)
+        return ["virsh", "--connect", self.settings.uri, "console", "--domain", name]
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def there(self, name: str) -> DomainInfo | None:
+        """The domain, or None if the host does not know it."""
+        try:
+            return self.domain(name)
+        except HypervisorError as error:
+            if error.outcome is Outcome.NOT_FOUND:
+                return None
+            raise
+
+    def _definition(self, name: str, *options: str) -> str:
+        return self._virsh.ask("dumpxml", "--domain", name, *options)
+
+    def _virt_type(self) -> str:
+        driver = self.settings.uri.partition(":")[0].partition("+")[0]
+        if driver in FIXED_TYPES:
+            return driver
+        return self.settings.virt_type or virsh_text.virt_type(self._virsh.ask("capabilities"))
+
+    def _links(self, table: str, devices: str) -> tuple[str, ...]:
+        """The host's bridges; all its network devices where libvirt has no driver for interfaces (xVM)."""
+        safe = [name for name in virsh_text.names(table) if re.fullmatch(r"[\w.:-]+", name, re.ASCII)]
+        if not safe:
+            return tuple(sorted(virsh_text.net_devices(devices)))
+        texts = self._virsh.ask_all([f"iface-dumpxml {name}" for name in safe])
+        return tuple(sorted({virsh_text.bridge(text) for text in texts} - {""}))
+
+    def has_links(self, links: Sequence[str], host: HostInfo | None = None) -> None:
+        """NO_LINK if a bridge is missing."""
+        there = (host or self.host()).links
+        missing = [name for name in links if name not in there]
+        if missing:
+            raise HypervisorError(
+                Outcome.NO_LINK,
+                f"{self.name} has no bridge {', '.join(missing)} (it has {', '.join(there) or 'none'}): "
+                "make it there, or choose another host",
+            )
+
+    def has_memory(self, info: DomainInfo, host: HostInfo) -> None:
+        """NO_MEMORY if the domain does not fit in."""
+        if host.free_mib < info.memory_mib:
+            raise HypervisorError(
+                Outcome.NO_MEMORY,
+                f"{self.name} has {host.free_mib} MiB free of {host.memory_mib}, and {info.name} needs "
+                f"{info.memory_mib}: stop or move another guest, or choose another host",
+            )
+
+    def _peer(self, to: Hypervisor) -> "LibvirtHypervisor":
+        if not isinstance(to, LibvirtHypervisor) or to.family != self.family:
+            raise HypervisorError(
+                Outcome.INCOMPATIBLE, f"{to.name} is not a host of the same kind as {self.name}: choose another"
+            )
+        if to.name == self.name:
+            raise HypervisorError(Outcome.ALREADY, f"it is on {self.name} already")
+        return to
+
+    def peer_uri(self) -> str:
+        """libvirt's URI of this host as another hypervisor reaches it; INVALID if there is none."""
+        parts = URI.fullmatch(self.settings.uri)
+        host = self.settings.address or (parts["host"] if parts else "")
+        if not parts or not host:
+            raise HypervisorError(
+                Outcome.INVALID,
+                f"{self.name}: other hosts cannot reach {self.settings.uri}: give its address on the backend network",
+            )
+        shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
+        return f"{parts['driver']}+{parts['way'] or 'ssh'}://{parts['user'] or ''}{shown}{parts['rest']}"
+
+    def _move(
+        self, name: str, to: "LibvirtHypervisor", texts: tuple[str, str], *, live: bool, progress: Progress | None
+    ) -> None:
+        with tempfile.TemporaryDirectory(prefix="twinboot-move-") as place:
+            running, kept = Path(place) / "running.xml", Path(place) / "kept.xml"
+            for path, text in zip((running, kept), texts, strict=True):
+                path.write_text(domainxml.with_initiator(text, to.initiator), encoding="utf-8")
+            words = ["migrate", *(["--live"] if live else []), "--p2p", "--persistent", "--undefinesource"]
+            words += ["--xml", str(running), "--persistent-xml", str(kept)]
+            words += ["--domain", name, "--desturi", to.peer_uri()]
+            if self.family == "qemu" and to.settings.address:
+                words += ["--migrateuri", f"tcp://{to.settings.address}"]  # or it would go by the host's own name
+
+            def tick() -> None:
+                if progress:
+                    text = self._virsh.ask_all(["domjobinfo --rawstats " + _quoted(name)])[0]
+                    done, in_all = virsh_text.job_bytes(text)
+                    if in_all:
+                        progress(done, in_all)
+
+            self._virsh.watch(*words, tick=tick, deadline_s=self.settings.migrate_deadline_s)
+
+    def _after_failure(self, name: str, to: "LibvirtHypervisor", usages: Sequence[str], error: HypervisorError) -> None:
+        """End a move that is still going on, and let the target forget what it may keep of it."""
+        try:
+            if error.outcome is Outcome.UNAVAILABLE:
+                self._virsh.ask_all(["domjobabort " + _quoted(name)])
+            left = to.there(name)
+            if left and left.state is State.OFF:
+                to.undefine(name)
+            to.forget_secrets(usages)
+        except HypervisorError:
+            return  # what cannot be reached cannot be cleaned; domu-fsck finds it
+
+    def keep_secret(self, usage: str, secret: str, *, coded: bool = False) -> None:
+        """Give the host a CHAP secret; it is read from standard input, so that no list of processes shows it."""
+        text = (
+            f"<secret ephemeral='no' private='no'><uuid>{_secret_id(usage)}</uuid>"
+            f"<usage type='iscsi'><target>{escape(usage)}</target></usage></secret>"
+        )
+        self._virsh.ask("secret-define", "--file", "/dev/stdin", text=text)
+        plain = () if coded else ("--plain",)
+        self._virsh.ask("secret-set-value", _secret_id(usage), "--file", "/dev/stdin", *plain, text=secret)
+
+    def _secret(self, usage: str) -> str:
+        return self._virsh.ask("secret-get-value", _secret_id(usage)).strip()
+
+    def forget_secrets(self, usages: Sequence[str]) -> None:
+        """Take secrets away; nothing to do for those that are not there."""
+        if usages:
+            self._virsh.ask_all([f"secret-undefine {_secret_id(usage)}" for usage in usages])
+
+
+def _read(state: str, text: str) -> DomainInfo | None:
+    if not text.strip():
+        return None
+    try:
+        return domainxml.parse(text, domainxml.state(state))
+    except ValueError:
+        return None
+
+
+def _secret_id(usage: str) -> str:
+    return str(uuid.uuid5(SECRETS, usage))
+
+
+def _quoted(word: str) -> str:
+    """A word of virsh's own command language."""
+    return "'" + word.replace("'", "'\\''") + "'"
