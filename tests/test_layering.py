@@ -53,7 +53,7 @@ PURE = {
     "storage": (
         *("records/rows", "records/port", "records/codec"),
         *("records/postgresql_rows", "records/postgresql_schema"),
-        *("volumes/names", "volumes/port", "volumes/judge", "volumes/forecast"),
+        *("volumes/names", "volumes/port", "volumes/judge", "volumes/forecast", "volumes/settings"),
         *("records/twinlog_text", "records/twinlog_state", "records/twinlog_turns", "records/twinlog_publish"),
     ),
     "twinboot": (

@@ -17,6 +17,7 @@ from storage.volumes.port import (
     Volumes,
     VolumesError,
 )
+from storage.volumes.settings import ZfssaSettings, ZfsSettings
 
 __all__ = [
     "Access",
@@ -36,5 +37,7 @@ __all__ = [
     "VolumeInfo",
     "Volumes",
     "VolumesError",
+    "ZfsSettings",
+    "ZfssaSettings",
     "parse_name",
 ]
