@@ -98,10 +98,11 @@ class World:
     `frozen`: nothing can be stored now, so nothing may be promised beyond what is stored. `skew_s`: how far back from
     now a lease must have ended to be over by the store's clock, too; `unsure_s`: by how much it may be later than we
     know; see `dhcp.clocks` for both. `finishing`: a request to another server of ours is decided as if it were to us,
-    see `dhcp.repeats`.
+    see `dhcp.repeats`. `forgetful`: offers were forgotten so lately that clients may still ask for what they were
+    offered.
     """
 
-    __slots__ = ("conf", "finishing", "frozen", "macros", "networks", "own", "plans", "skew_s", "unsure_s")
+    __slots__ = ("conf", "finishing", "forgetful", "frozen", "macros", "networks", "own", "plans", "skew_s", "unsure_s")
 
     def __init__(  # noqa: PLR0913, PLR0917 - a value: one for each field
         self,
@@ -114,6 +115,7 @@ class World:
         skew_s: int = 0,
         finishing: bool = False,
         unsure_s: float = 0.0,
+        forgetful: bool = False,
     ) -> None:
         self.conf = conf
         self.own = own
@@ -124,12 +126,13 @@ class World:
         self.skew_s = skew_s
         self.finishing = finishing
         self.unsure_s = unsure_s
+        self.forgetful = forgetful
 
     def but(self, *, frozen: bool = False, finishing: bool = False) -> "World":
         """The same world, seen in one of these ways for once."""
         frozen, finishing = frozen or self.frozen, finishing or self.finishing
         known = self.conf, self.own, self.macros, self.plans, self.networks
-        return World(*known, frozen, self.skew_s, finishing, self.unsure_s)
+        return World(*known, frozen, self.skew_s, finishing, self.unsure_s, self.forgetful)
 
 
 class Reply:

@@ -14,7 +14,8 @@ is silence. The daemon does it, in that order. The rules:
   binding, whatever each of them sends as option 61. Two machines that send one option 61 (clones) are told apart by
   their MACs: the second is served under its MAC, and the event says so.
 * A request to another server of OWNER_IP is that one's to answer, unless it is repeated: then it is finished here
-  (`World.finishing`). It needs no offer of ours; the commit decides, as ever.
+  (`World.finishing`). It needs no offer of ours; the commit decides, as ever. Neither does one to us while we may have
+  forgotten what we offered (`World.forgetful`), for we were started anew.
 * Leases count from the later of two clocks, and are over when they are by the earlier (`dhcp.clocks`).
 * A collision means that the view was old: the daemon asks once more on a fresh one. What then no longer fits gets
   silence.
@@ -208,6 +209,8 @@ def _selecting(asked: Asked, server_id: bytes) -> Decision:
     offer = asked.view.offers.get(asked.client_id)
     if offer is None and row is not None and asked.owns(row) and runs(row, asked.over_s):
         offer = Offer(asked.client_id, asked.mac, row.address, 0)  # our ACK was lost, the client asks again
+    if offer is None and asked.world.forgetful:
+        return _finished(asked, row)
     if offer is None or offer.address != asked.wanted:
         return silent(asked, "no-offer")
     return _accepted(asked, row, offer.lease_s, "selecting")
@@ -226,11 +229,16 @@ def _to_another(asked: Asked, server: int) -> Decision:
         if row is None or row.client_id == asked.client_id or not _is_available(asked, row):
             return silent(asked, PEER_FIRST, forget=asked.client_id, server=name)
         return silent(asked, PEER_FIRST, remember=Offer(asked.client_id, asked.mac, row.address, 0), server=name)
-    reservation = asked.view.reservation_of(asked.client_id)
-    if row is None or (reservation is not None and reservation.address != row.address):
-        return silent(asked, "no-offer")  # none that it can have got
     # it knows the server by the address that the offer bore, and takes no answer without
     asked.server_id = server
+    return _finished(asked, row)
+
+
+def _finished(asked: Asked, row: Binding | None) -> Decision:
+    """Take the client's word for an offer that nobody here remembers, if it can have got that."""
+    reservation = asked.view.reservation_of(asked.client_id)
+    if row is None or (reservation is not None and reservation.address != row.address):
+        return silent(asked, "no-offer")
     return _accepted(asked, row, 0, "finishing")
 
 

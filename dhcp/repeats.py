@@ -5,13 +5,14 @@ A client that has accepted an offer asks that server, by option 54, until it giv
 gives it, and the commit is refused if anybody else has it. So a repeat may be finished by whoever hears it.
 
 The first hearing is the other server's. So is a copy that comes within `AGAIN_S`: a packet doubled on the way, or a
-client in a hurry. What was first heard more than `MEMORY_S` ago counts as new: xids come around. At most
-`HEARD_MAX` are remembered; the oldest goes.
+client in a hurry. Real ones wait for 0.9 s at the least, and the first may have waited here before it was heard. What
+was first heard more than `MEMORY_S` ago counts as new: xids come around. At most `HEARD_MAX` are remembered; the oldest
+goes.
 """
 
 from collections import OrderedDict
 
-AGAIN_S = 0.9
+AGAIN_S = 0.6
 MEMORY_S = 30.0
 HEARD_MAX = 16384
 

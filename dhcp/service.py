@@ -24,6 +24,7 @@ What it needs of the world comes in from outside: `Wires` sends replies and ques
 simulator hands in its own.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -35,7 +36,7 @@ from dhcp.mirror import Mirror
 from dhcp.networks import Network
 from dhcp.options import MessageType
 from dhcp.probes import Answer, Probes
-from dhcp.repeats import Repeats
+from dhcp.repeats import MEMORY_S, Repeats
 from dhcp.reply import Plans
 from dhcp.sockets import Port
 from dhcp.svcconf import ServiceConf
@@ -115,6 +116,7 @@ class Service:
         self._now_s = 0  # Unix time by `dhcp.clocks`, taken with each look at the datastore
         self._came = 0.0  # monotonic time when the first packet came in
         self._offers_end = 0.0  # monotonic time
+        self._forgot = -math.inf  # monotonic time when all offers were
         self._fresh: set[NetworkView] = set()  # what was brought up to date
         self._pending: list[tuple[bytes, Decision]] = []  # decided, not yet stored
         self._touched: set[object] = set()  # addresses that `_pending` changes, machines it is about
@@ -128,6 +130,7 @@ class Service:
     def reload(self) -> None:
         """Read networks, macros and bindings anew and forget all offers: at the start, and for a rescan."""
         self._mirror.reload()
+        self._forgot = self._clock.monotonic()
         self._world.networks = Networks(self._mirror.views)
         self._renew_macros()
 
@@ -184,6 +187,7 @@ class Service:
         self._arrival = Arrival(port.interface.name, port.interface.address)
         self._came = now - waited_s
         self._offers_end = now + self._conf.offer_cache_timeout_s
+        self._world.forgetful = now - self._forgot < MEMORY_S
         self._fresh.clear()
         if self._mirror.refresh_macros():
             self._renew_macros()

@@ -238,7 +238,21 @@ def test_an_edit_counts_for_the_next_packet_and_a_bad_macro_is_told_once(start: 
     assert ["bad" in str(fault["reason"]) for fault in lab.events.of("records.fault")] == [True]
 
 
-def test_a_rescan_forgets_offers(start: Start) -> None:
+def test_a_server_that_forgot_its_offers_takes_the_word_of_clients_for_them(start: Start) -> None:
+    lab = start(make_store(pool()))
+    offer = lab.relay.ask(MessageType.DISCOVER, MAC)
+    lab.daemon.rescan()
+    lab.relay.ask(MessageType.DISCOVER, "00:14:4f:00:00:02")
+    ack = lab.relay.ask(MessageType.REQUEST, MAC, options=chosen(offer))
+    assert (ack.message_type, ack.yiaddr) == (MessageType.ACK, offer.yiaddr)
+    assert lab.events.first("dhcp.ack")["state"] == "finishing"
+    elsewhere = {**chosen(offer), 50: b"\x0a\x00\x00\x01"}  # an address that is none of ours
+    lab.relay.send(MessageType.REQUEST, "00:14:4f:00:00:03", options=elsewhere)
+    assert lab.relay.is_silent()
+
+
+def test_a_rescan_forgets_offers(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dhcp.service.MEMORY_S", 0.0)
     lab = start(make_store(pool()))
     offer = lab.relay.ask(MessageType.DISCOVER, MAC)
     lab.daemon.rescan()

@@ -9,6 +9,7 @@
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -43,15 +44,18 @@ class Verdict(NamedTuple):
     wait_s: float
     naks: int
     gave_up: dict[str, int]
+    again: dict[int, int]
+    """How many exchanges took how many repetitions by the client."""
 
     def line(self, title: str) -> str:
         shares = " ".join(f"{name}={count}" for name, count in sorted(self.servers.items()))
         gave = " ".join(f"{kind}={count}" for kind, count in sorted(self.gave_up.items())) or "none"
+        again = " ".join(f"{times}x={count}" for times, count in sorted(self.again.items()) if times) or "none"
         return (
             f"{title}: acks {self.acks} ({shares}), clients {self.clients}, lost {len(self.lost)}, "
             f"doubled {len(self.doubled)}, overlong {len(self.overlong)}, "
             f"longest silence {self.silence_s:.1f} s, longest wait of a client "
-            f"{self.wait_s:.1f} s, naks {self.naks}, gave up: {gave}"
+            f"{self.wait_s:.1f} s, naks {self.naks}, repeated: {again}, gave up: {gave}"
         )
 
     @property
@@ -83,6 +87,7 @@ def judge(events: Iterable[Event], stored: Mapping[str, Stored]) -> Verdict:
         max((event["waited_s"] for event in told if event["event"] == "served"), default=0.0),
         sum(event["event"] == "nak" for event in told),
         gave_up,
+        Counter(event["again"] for event in told if event["event"] == "served"),
     )
 
 

@@ -49,6 +49,7 @@ class Client:
     lease_s: int = 0
     tries: int = 0
     begun: float = 0.0
+    again: int = 0  # how often it had to repeat itself since
     sent: float = 0.0
     turn: int = 0
 
@@ -156,6 +157,7 @@ class Crowd:
         client.tries += 1
         retry = RENEW_RETRY_S if client.doing == "renew" else RETRY_S
         if client.tries < len(retry):
+            client.again += 1
             self._send(client)
             return
         self._tell("gave_up", client, doing=client.doing)
@@ -189,8 +191,10 @@ class Crowd:
 
     def _bound(self, client: Client, said: packets.Answer) -> None:
         client.server, client.lease_s = said.server, said.lease_s
-        self._tell("served", client, doing=client.doing, waited_s=round(time.time() - client.begun, 4))
-        was, client.doing, client.begun = client.doing, "bound", 0.0
+        self._tell(
+            "served", client, doing=client.doing, waited_s=round(time.time() - client.begun, 4), again=client.again
+        )
+        was, client.doing, client.begun, client.again = client.doing, "bound", 0.0, 0
         if client.kind != "fresh":
             self._sleep(client, self._renew_s * self._random.uniform(0.5, 1.5))
             return

@@ -22,7 +22,7 @@ TABLE = str(NETWORK.network_address)
 FIRST_FREE = ipv4_int("10.98.16.1")
 RESERVED = (ipv4_int("10.98.15.0"), 64)
 NOBODY = 65534
-TRIES = 3
+TRIES = 10
 
 
 def lay(resource: str, share: Path, configs: Path, lease_s: int, free: int) -> None:
@@ -53,7 +53,7 @@ def _make(folder: Path) -> None:
         except OSError as error:
             if error.errno != errno.EIO or not left:
                 raise
-        time.sleep(0.2)
+        time.sleep(0.3)
 
 
 def _lay_rows(resource: str, folder: Path, lease_s: int, free: int) -> None:
