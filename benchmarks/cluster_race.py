@@ -1,4 +1,4 @@
-"""One of two servers that commit to one twinlog as fast as they can: `cluster_race.py DIR NAME HALF ROWS BATCH SECONDS`.
+"""One of two servers that commit to one twinlog as fast as they can: `cluster_race.py DIR NAME HALF ROWS BATCH S`.
 
 Run twice at once, on one host or on two, with HALF 0 and 1. Each commits batches of BATCH rows, of its own half of
 ROWS, so that they contend for the log's next number and for nothing else. A line of JSON tells how long commits took.
@@ -10,8 +10,8 @@ import time
 from itertools import islice
 
 from storage.records import FREE_ID, Binding, Change, Outcome, ipv4_int
-from storage.records.twinlog import TwinLog
 from storage.records.files import LocalFiles
+from storage.records.twinlog import TwinLog
 
 TABLE = "10.64.0.0"
 WARM_UP_S = 0.5
