@@ -196,6 +196,8 @@ def verdict(told: Mapping[str, Any]) -> tuple[bool, list[str]]:
         wanted = {**EACH_BOOT, "mirror": mark}
         missing = [text.replace("\n", " and ") for what, text in wanted.items() if text not in boot.get(what, "")]
         faults += [f"with {name}: no {', no '.join(missing)}"] if missing else []
+    if told.get("menus") != ["install", "local"]:
+        faults.append("its second boot was not sent to its disks")
     heard = told.get("migration", {})
     if "migration" not in heard.get(PEER, "") or "timed out" not in heard.get(STRANGER, ""):
         faults.append("the migration port is not open to its peer alone")
@@ -221,6 +223,7 @@ def play(firmware: str, result: Path) -> bool:
             if story.result["rebooted"]:
                 story.first_boot()
                 story.result["explain"] = rack.twinboot("explain", NAME)
+                story.result["menus"] = [event["plan"] for event in story.events("menu.rendered")]
                 for half, path in zip("ab", rack.machines[NAME].spec.mirror, strict=True):
                     story.boot_with(f"only {half}", (path,))
             story.result["state"] = story.events("install.state")

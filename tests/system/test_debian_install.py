@@ -49,6 +49,7 @@ def test_it_installs_and_reboots_by_itself(story: dict[str, Any]) -> None:
 
 def test_it_comes_back_through_the_network_to_its_own_disks(story: dict[str, Any]) -> None:
     assert "debian" in story["explain"]
+    assert story["menus"] == ["install", "local"]  # the second time it is not installed
     assert any("dom0_mem=512M,max:512M" in line for line in story["console"]["both"])
 
 
