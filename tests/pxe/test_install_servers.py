@@ -23,6 +23,8 @@ from pxe.installs import TABLE, arm
 from storage.records import Install, open_records
 from tests.twinboot.conftest import free_port
 
+pytestmark = pytest.mark.system  # real servers in processes of their own
+
 ODD, EVEN = "127.0.0.1", "127.0.0.2"
 ARCHIVE_BYTES = 24 << 20
 SILENCE_S = "0.7"  # other pauses are none at all here
