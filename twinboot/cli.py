@@ -17,6 +17,8 @@ from typing import Any
 import click
 
 from dhcp.svcconf import ConfError
+from guests.faults import Failed, Refused
+from guests.hypervisor import HypervisorError
 from jumpstart.hostfile import HostError
 from pxe.installs import InstallError
 from storage.records import RecordsError
@@ -47,7 +49,7 @@ COMMANDS = {
 }
 """Word -> where its click command is."""
 
-TOLD = (JournalError, RecordsError, VolumesError, BadNameError, InstallError)
+TOLD = (JournalError, RecordsError, VolumesError, BadNameError, InstallError, HypervisorError)
 """Errors of other rooms whose text is already one line for people."""
 
 
@@ -68,7 +70,7 @@ pass_app = click.make_pass_decorator(App, ensure=True)
 
 def error_lines(error: Exception) -> tuple[str, ...] | None:
     """The lines that tell `error` to a person, or None for a bug."""
-    if isinstance(error, Stop):
+    if isinstance(error, Stop | Refused | Failed):
         return error.lines
     if isinstance(error, ConfError | HostError):
         return tuple(str(fault) for fault in error.faults)
@@ -92,7 +94,7 @@ class Telling(click.Command):
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(1) from None
-        except (Stop, ConfError, HostError, OSError, *TOLD) as error:
+        except (Stop, Refused, Failed, ConfError, HostError, OSError, *TOLD) as error:
             lines = error_lines(error)
             if lines is None:
                 raise

@@ -9,6 +9,7 @@ import click
 import pytest
 
 from twinboot.cli import cli
+from twinboot.commands import domu_guests, domu_look
 from twinboot.commands.domu_master import domu_master
 
 DOCS = Path(__file__).parents[2] / "docs" / "commands.md"
@@ -26,7 +27,8 @@ def commands(command: click.Command, words: tuple[str, ...] = ("twinboot",)) -> 
                 yield from commands(found, (*words, name))
 
 
-PROGRAMS = [*commands(cli), *commands(domu_master, ("domu-master",))]
+DOMU = [getattr(room, name) for room in (domu_guests, domu_look) for name in room.__all__]
+PROGRAMS = [*commands(cli), *commands(domu_master, ("domu-master",)), *((one.name, one) for one in DOMU)]
 
 
 @pytest.mark.parametrize(("words", "command"), PROGRAMS, ids=str)
