@@ -1,4 +1,4 @@
-"""The guest programs as they are typed, over a site's own files: local volumes, records on disk, hosts kept in files."""
+"""The guest programs as they are typed, over a site's own files: volumes and records on disk, hosts kept in files."""
 
 from __future__ import annotations
 
