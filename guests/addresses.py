@@ -5,7 +5,7 @@ then it is bound to the MAC (MANUAL). What was in the way a moment ago does not 
 now: an address that is free, or whose lease has ended, is taken at once, whoever had it; one whose lease still runs, or
 that is reserved for another, is refused with the holder's name and what to type. So no client's address is pulled
 away from under it, and once `twinboot lease release` or `domu-destroy` has ended the old binding, nothing of it is
-left: the old MAC is refused at its next renewal, and the new one gets the address with its next packet.
+left: the new MAC gets the address with its next packet, and the old one's renewals are answered by no server any more.
 """
 
 import re
