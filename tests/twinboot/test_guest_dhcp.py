@@ -71,7 +71,7 @@ def room(request: pytest.FixtureRequest, tmp_path: Path) -> Room:
 
 
 def is_refused(room: Room, old: str, ack) -> bool:
-    """Whether neither server confirms the old holder any more (RFC 2131 4.3.2: it is not known, so there is silence)."""
+    """Whether neither server confirms the old holder any more (RFC 2131 4.3.2: silence)."""
     return all(server.is_silent_about(renewal(old, ack)) for server in (room.pair.odd, room.pair.even))
 
 
