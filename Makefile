@@ -6,7 +6,7 @@ PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 STAMP := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps venv demo demo-failover demo-install test test-cluster test-install check lint bench bench-deps bench-boot bench-tftp bench-dhcp bench-installs simulate fuzz clean
+.PHONY: help deps test-deps venv demo demo-failover demo-install test test-cluster test-install test-xen check lint bench bench-deps bench-boot bench-tftp bench-dhcp bench-installs simulate fuzz clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ test-cluster: test-deps ## a pair of servers on real NFS: everything that can br
 
 test-install: test-deps ## Debian and Xen onto two empty disks, then with either gone, or a server (root; half an hour)
 	@packaging/run-tests install
+
+test-xen: test-deps ## a guest from master to move on real Xen: two nested hosts, our volumes, our DHCP (root; about four minutes)
+	@packaging/run-tests xen
 
 bench: bench-tftp bench-boot bench-dhcp bench-installs ## all benchmarks, each beside its peers or its goals
 

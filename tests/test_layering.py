@@ -48,7 +48,7 @@ PURE = {
     ),
     "guests": (
         *("domain", "faults", "guest", "site", "placement", "addresses", "actions", "plan", "fsck", "masters"),
-        *("domainxml", "render", "virsh_text"),
+        *("domainxml", "render", "virsh_text", "xl_text", "xl_render"),
     ),
     "storage": (
         *("records/rows", "records/port", "records/codec"),

@@ -4,6 +4,7 @@ An adapter joins by one maker in `MAKERS`. A kit has two hosts with the bridges 
 may log in to, and one that neither may; what an adapter cannot do here is named in `cannot`.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,7 @@ import pytest
 from guests.domain import Disk, DomainSpec, Kind, Link, State
 from guests.hypervisor import Hypervisor, HypervisorError, Outcome
 from guests.memory import MemoryHypervisor
-from tests import libvirt_hosts
+from tests import libvirt_hosts, xl_hosts
 
 NAME = "appl-1:vm-1"
 UUID, OTHER_UUID = "5f0a5a0e-54fc-4b1c-a8a4-2f2f6f0a7c11", "5f0a5a0e-54fc-4b1c-a8a4-2f2f6f0a7c12"
@@ -60,15 +61,25 @@ def libvirt_kit(_: Path) -> Kit:
     return Kit(*libvirt_hosts.two_hosts(), cannot=frozenset({"no disk", "migrate"}))
 
 
+def xl_kit(path: Path) -> Kit:
+    """Stand-ins for ssh and for what it finds there; `make test-xen` has the real ones."""
+    os.environ["PATH"] = xl_hosts.path_with(path)  # taken back by the fixture
+    xl_hosts.lay(path)
+    (path / "exported").write_text(OPEN)
+    return Kit(*xl_hosts.two_hosts(path))
+
+
 MAKERS: dict[str, Callable[[Path], Kit]] = {
     "memory": memory_kit,
     "memory in a file": memory_file_kit,
     "libvirt's test driver": libvirt_kit,
+    "xl": xl_kit,
 }
 
 
 @pytest.fixture(params=list(MAKERS))
-def kit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kit]:
+def kit(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
+    monkeypatch.setenv("PATH", os.environ["PATH"])
     made = MAKERS[request.param](tmp_path)
     yield made
     made.one.close()
