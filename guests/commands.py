@@ -1,10 +1,10 @@
 """The commands: what each looks at before it plans. The shells (`domu-*`) read words, call these, and run the plan."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from guests import plan as plans
-from guests.domain import DomainInfo
+from guests.domain import DomainInfo, State
 from guests.faults import Refused
 from guests.fsck import Whole
 from guests.guest import Nic, Wish, read_work, wish_differs, wish_of
@@ -119,20 +119,20 @@ def listed(world: World, project: str = "") -> tuple[list[Listed], list[str]]:
     """All guests, or a project's, by name; and a line for each host that did not answer."""
     rows = [row for name, row in sorted(world.rows.items()) if not project or name.startswith(f"{project}:")]
     names = {row.hypervisor for row in rows if row.hypervisor in world.site.hosts}
-    looks = world.look(sorted(names))
-    found: dict[str, tuple[str, DomainInfo]] = {}
-    for host, look in looks.items():
-        for one in look.domains:
-            if one.name not in found or one.state in RUNS:
-                found[one.name] = (host, one)
-    silent = {host for host, look in looks.items() if look.trouble}
-    return [_listed(row, found, silent) for row in rows], [looks[host].trouble for host in sorted(silent)]
+    told = world.states(sorted(names))
+    found: dict[str, tuple[str, State]] = {}
+    for host, states in told.items():
+        for guest, state in states.items() if not isinstance(states, str) else ():
+            if guest not in found or state in RUNS:
+                found[guest] = (host, state)
+    silent = {host: states for host, states in told.items() if isinstance(states, str)}
+    return [_listed(row, found, silent) for row in rows], [silent[host] for host in sorted(silent)]
 
 
-def _listed(row: Guest, found: dict[str, tuple[str, DomainInfo]], silent: set[str]) -> Listed:
+def _listed(row: Guest, found: Mapping[str, tuple[str, State]], silent: Mapping[str, str]) -> Listed:
     if row.guest in found:
-        host, one = found[row.guest]
-        return Listed(row, host, one.state.value)
+        host, state = found[row.guest]
+        return Listed(row, host, state.value)
     if row.hypervisor in silent:
         return Listed(row, row.hypervisor, "unknown")
     return Listed(row, row.hypervisor, "lost" if row.hypervisor else row.state)

@@ -18,7 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from guests.domain import DomainInfo, DomainSpec, HostInfo
+from guests.domain import DomainInfo, DomainSpec, HostInfo, State
 
 
 class Outcome(Enum):
@@ -80,6 +80,9 @@ class Hypervisor(Protocol):
 
     def domains(self) -> list[DomainInfo]:
         """All domains, running or not, sorted by name. UNAVAILABLE."""
+
+    def states(self) -> dict[str, State]:
+        """What each domain does, by name, and no more: a list of many guests asks many hosts. UNAVAILABLE."""
 
     def domain(self, name: str) -> DomainInfo:
         """One domain. NOT_FOUND."""

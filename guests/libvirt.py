@@ -91,6 +91,10 @@ class LibvirtHypervisor:
         found = [_read(state, text) for state, text in zip(answers, answers, strict=True)]
         return sorted(one for one in found if one is not None)
 
+    def states(self) -> dict[str, State]:
+        """One question, and no definitions."""
+        return virsh_text.states(self._virsh.ask("list", "--all"))
+
     def domain(self, name: str) -> DomainInfo:
         """Its state and its definition."""
         text = self._definition(name)

@@ -53,6 +53,11 @@ class MemoryHypervisor:
         self._fail()
         return [one for _, one in sorted(self._domains().items())]
 
+    def states(self) -> dict[str, State]:
+        """What each does."""
+        self._fail()
+        return {name: one.state for name, one in sorted(self._domains().items())}
+
     def domain(self, name: str) -> DomainInfo:
         """One domain."""
         self._fail()

@@ -10,6 +10,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from guests import domainxml
+from guests.domain import State
 from guests.hypervisor import HypervisorError, Outcome
 
 WORDS_CHARS_MAX = 400
@@ -53,6 +55,12 @@ def refusal(host: str, words: str) -> HypervisorError:
         if re.search(pattern, line):
             return HypervisorError(outcome, f"{host}: {line}: {advice}")
     return HypervisorError(Outcome.FAILED, f"{host}: {line}")
+
+
+def states(table: str) -> dict[str, State]:
+    """What `list --all` prints without its heads: id, name, and the words of the state."""
+    rows = [line.split(None, 2) for line in table.splitlines()]
+    return {row[1]: domainxml.state(row[2]) for row in rows if len(row) == 3}
 
 
 def fields(text: str) -> dict[str, str]:

@@ -3,14 +3,14 @@
 Hosts are asked at the same time, because one that is down answers only at its deadline.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import NamedTuple
 
 from guests.addresses import client_id, reserved_id
 from guests.book import Book
-from guests.domain import DomainInfo, HostInfo
+from guests.domain import DomainInfo, HostInfo, State
 from guests.guest import Nic, Wish, nics, with_known_macs
 from guests.hypervisor import Hypervisor, HypervisorError, Outcome
 from guests.placement import Candidate, place
@@ -81,6 +81,18 @@ class World:
             return dict(
                 zip(wanted, pool.map(lambda name: self._look(name, with_facts=with_facts), wanted), strict=True)
             )
+
+    def states(self, names: Iterable[str]) -> dict[str, Mapping[str, State] | str]:
+        """Ask hosts what their domains do, by name; or why a host did not answer."""
+        wanted = list(dict.fromkeys(names))
+        with ThreadPoolExecutor(max_workers=min(ASKED_AT_ONCE_MAX, max(1, len(wanted)))) as pool:
+            return dict(zip(wanted, pool.map(self._states, wanted), strict=True))
+
+    def _states(self, name: str) -> Mapping[str, State] | str:
+        try:
+            return self.hypervisor(name).states()
+        except HypervisorError as error:
+            return str(error)
 
     def _look(self, name: str, *, with_facts: bool) -> Look:
         try:

@@ -118,6 +118,7 @@ def test_domains_are_listed_by_name(kit):
         kit.one.define(kit.spec(name=name, uuid=uuid))
     names = [one.name for one in kit.one.domains()]
     assert names == sorted(names)
+    assert {name: kit.one.states()[name] for name in (NAME, "appl-1:a")} == {NAME: State.OFF, "appl-1:a": State.OFF}
     assert {NAME, "appl-1:a"} <= set(names)
 
 
