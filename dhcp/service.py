@@ -203,6 +203,11 @@ class Service:
             self._world.unsure_s = unsure_s
             self._herald.tell_unsure(unsure_s)
 
+    def _lag_s(self) -> float:
+        """By how much it is, or may be, later by the store than when it was decided."""
+        store_s, epoch = self._store_s(), self._records.epoch()
+        return 0.0 if store_s is None or epoch is None else store_s + epoch.behind_s - self._now_s
+
     def _store_s(self) -> float | None:
         epoch = self._records.epoch()
         return None if epoch is None else epoch.unix_s + self._clock.monotonic()
@@ -306,8 +311,7 @@ class Service:
         self._fresh.clear()
         results = self._records.commit([decision.change for _, decision in pending if decision.change is not None])
         lost = []
-        store_s = self._store_s()
-        is_late = self._age_s() > PARTING_MAX_S or (store_s is not None and store_s - self._now_s > LAG_MAX_S)
+        is_late = self._age_s() > PARTING_MAX_S or self._lag_s() > LAG_MAX_S
         for (data, decision), (outcome, row, detail) in zip(pending, results, strict=True):
             if outcome is Outcome.STORED and is_late and decision.kind in BINDS:
                 self._finish_late(data, decision, row)

@@ -24,6 +24,7 @@ from storage.records.port import Outcome, RecordsError, Result
 from storage.records.twinlog_log import Log
 from storage.records.twinlog_state import Draft
 from storage.records.twinlog_text import FOLDER, log_name
+from storage.records.twinlog_turns import GIVE_WAY_STEP_S
 
 ATTEMPTS_MAX = 1000
 """Numbers lost in a row before a commit gives up; each one is a commit of somebody else's."""
@@ -44,12 +45,11 @@ class Commit:
     draft: Draft = field(init=False)
     done: bool = False
     """Whether a batch of ours got a number for good."""
+    _tried: bool = False  # a link was, so that a batch of ours may be there
     _in_place: bool = False  # the draft's changes are in the tables
     _tmp: str = ""
     _body: bytes = b""
     _ids: set[str] = field(default_factory=set)
-    _write_s: float = 0.0
-    _link_s: float = 0.0
 
     def run(self) -> RecordsError | None:
         """Commit; what kept the draft from being stored, if anything did: then the tables are as before.
@@ -57,9 +57,6 @@ class Commit:
         Errors of `wish` are returned as well.
         """
         log = self.log
-        pause_s = log.turns.pause_s(log.clock.now())
-        if pause_s:
-            log.clock.sleep(pause_s)
         try:
             self._draft()
             if self.draft.refused:  # is it still so? What we know may be old
@@ -76,8 +73,6 @@ class Commit:
             return log.error(error)
         finally:
             self._drop_tmp()
-        if self.done:
-            log.turns.committed(log.clock.now(), self._write_s, self._link_s)
         return None
 
     def _draft(self) -> None:
@@ -108,13 +103,13 @@ class Commit:
         if body != self._body:
             self._drop_tmp()
         if not self._tmp:
-            began = self.log.clock.now()
             self._tmp, writer = self.log.write(body)
-            self._write_s = self.log.clock.now() - began
             self._body = body
             self._ids.add(writer)
+        if self.log.turns.gives_way and self._gave_way():
+            return self._lost()
         number = self.log.state.number + 1
-        began = self.log.clock.now()
+        self._tried = True
         try:
             self.log.files.link(f"{FOLDER}/{self._tmp}", f"{FOLDER}/{log_name(number)}")
         except FileExistsError:
@@ -126,9 +121,17 @@ class Commit:
             if error.errno != errno.ESTALE:
                 raise
             return False  # again: if it was done, the file bears our id
-        is_known = self._linked(number)
-        self._link_s = self.log.clock.now() - began
-        return is_known
+        return self._linked(number)
+
+    def _gave_way(self) -> bool:
+        """Let those go first who waited when we committed last; True if there is a new batch."""
+        log = self.log
+        while True:
+            names = log.names()
+            log.turns.look(log.clock.now(), names)
+            if not log.turns.gives_way:
+                return bool(names.logs_from(log.state.number + 1))
+            log.clock.sleep(GIVE_WAY_STEP_S)
 
     def _lost(self) -> bool:
         log = self.log
@@ -158,12 +161,18 @@ class Commit:
         self._drop_tmp()
         again(lambda: log.files.sync(FOLDER))
         log.committed(number, len(self._body), began, names)
+        log.turns.committed(log.clock.now(), names.waiting(log.writer))
         self.draft.keep()
         self.done = True
         return True
 
     def _slept(self) -> bool:
         """The log was compacted past our number while we tried: ours counts as far as the snapshot holds it."""
+        if not self._tried:  # we only let others go first
+            self._undo()
+            self.log.reload()
+            self._draft()
+            return False
         told: list[list[Result] | None] = []
         self._undo()
         self._drop_tmp()  # a further try is another batch: nobody may take the one for the other

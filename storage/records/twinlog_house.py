@@ -14,6 +14,7 @@ from storage.records.twinlog_state import Frozen
 from storage.records.twinlog_text import (
     DAMAGED_SUFFIX,
     FOLDER,
+    SNAP_TMP_PREFIX,
     TMP_PREFIX,
     DamagedError,
     Head,
@@ -30,7 +31,7 @@ TMP_KEPT_S = 600
 
 def write_snapshot(files: Files, head: Head, frozen: Frozen) -> None:
     """Put a snapshot of these tables on the disk, unless one of its number is there; OSError."""
-    tmp = f"{FOLDER}/{TMP_PREFIX}{head.writer}"
+    tmp = f"{FOLDER}/{SNAP_TMP_PREFIX}{head.writer}"
     try:
         files.write(tmp, encode_snapshot(head, frozen.tables))
         with contextlib.suppress(FileExistsError):

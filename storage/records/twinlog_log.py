@@ -233,9 +233,7 @@ class Log:
                 self._heard(number, batch.head)
 
     def _heard(self, number: int, head: Head) -> None:
-        now = self.clock.now()
         if not head.writer.startswith(self.writer + "."):
-            self.turns.heard(now)
             self.peers[head.server] = Peer(number, head.at_s, self.clock.today())
 
     def names(self) -> Listing:

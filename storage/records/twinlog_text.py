@@ -35,6 +35,8 @@ from storage.records.rows import Key, Row
 
 FOLDER = ".twinlog"
 TMP_PREFIX = "tmp."
+SNAP_TMP_PREFIX = "tmp.~"
+"""Of snapshots: no server's name begins so, and it comes after those that do."""
 DAMAGED_SUFFIX = ".damaged"
 NUMBER_DIGITS = 12
 """A thousand batches a second for thirty years."""
@@ -153,6 +155,12 @@ class Listing:
         """Names of the batches from a number on, in order."""
         first, end = bisect_left(self._names, log_name(number)), bisect_left(self._names, _AFTER)
         return [name for name in self._names[first:end] if name.endswith(_LOG)]
+
+    def waiting(self, writer: str) -> list[str]:
+        """Temporary names of batches that others than this process have written, and that have no number yet."""
+        first, end = bisect_left(self._names, TMP_PREFIX), bisect_left(self._names, SNAP_TMP_PREFIX)
+        own = f"{TMP_PREFIX}{writer}."
+        return [name for name in self._names[first:end] if not name.startswith(own)]
 
     def has_snapshot(self, number: int) -> bool:
         """Whether a snapshot stands at or above a number."""

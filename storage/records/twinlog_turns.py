@@ -1,25 +1,23 @@
 """Whose turn is it? Decisions of two servers that write one log, taken by each alone. Pure.
 
 The loser of a race for a number has to read the winner's batch before it may try again, so a winner that begins its
-next commit at once could win for seconds. Therefore a server that has just committed while another one was active lets
-some milliseconds pass first. No row is slower for it: the batch grows meanwhile.
+next commit at once could win for seconds. But the loser's batch stands in the folder under its temporary name until it
+has its number: whoever has just committed and sees it lets it go first, for `GIVE_WAY_MAX_S` at the most. It writes its
+own next batch meanwhile, so nobody is slower for it but by the other one's commit.
+
+What is still there after that belongs to a slow process, or to one that is dead or stopped: nobody waits for one batch
+more than `GIVE_WAY_TIMES`.
 
 The log is compacted by whoever commits the batch with a certain number, so that it is one server that does it.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-PEER_ACTIVE_S = 0.25
-"""A server whose batch was read within this time is taken to want the next number as well."""
-
-YIELD_MIN_S = 0.001
-YIELD_MAX_S = 0.02
-YIELD_LINKS = 1.5
-"""How long to leave the next number alone, in times that getting one usually takes us: the other one has its batch
-written, but needs as long as that to read ours and try again."""
-
-WEIGHT = 0.125
-"""Of the latest commit in what is held to be usual."""
+GIVE_WAY_MAX_S = 0.1
+GIVE_WAY_STEP_S = 0.002
+"""How long to let others go first, and how often to look whether they have."""
+GIVE_WAY_TIMES = 3
 
 BATCHES_MIN = 64
 BATCHES_MAX = 256
@@ -35,32 +33,31 @@ PUBLISH_EVERY_S = 10.0
 
 
 class Turns:
-    """When to begin the next commit."""
+    """Who is to go before our next commit."""
 
     def __init__(self) -> None:
-        self._write_s = self._link_s = 0.0
-        self._ended_s = float("-inf")
-        self._heard_s = float("-inf")
+        self._waiting: set[str] = set()
+        self._until_s = 0.0
+        self._tries: dict[str, int] = {}  # of the batches seen last: how often we let each go first in vain
 
-    def heard(self, now_s: float) -> None:
-        """A batch of another server was read."""
-        self._heard_s = now_s
+    def committed(self, now_s: float, others: Iterable[str]) -> None:
+        """We committed, and saw these batches of others that wait for their numbers."""
+        self._tries = {name: self._tries.get(name, 0) for name in others}
+        self._waiting = {name for name, tries in self._tries.items() if tries < GIVE_WAY_TIMES}
+        self._until_s = now_s + GIVE_WAY_MAX_S
 
-    def committed(self, now_s: float, write_s: float, link_s: float) -> None:
-        """We committed: writing the batch and getting it a number took so long, without what others made us wait.
+    @property
+    def gives_way(self) -> bool:
+        """Whether somebody else is to go first, as far as we know."""
+        return bool(self._waiting)
 
-        Only that counts: if waiting for one another made both wait longer, they would end at the longest wait.
-        """
-        self._ended_s = now_s
-        self._write_s += WEIGHT * (write_s - self._write_s)
-        self._link_s += WEIGHT * (link_s - self._link_s)
-
-    def pause_s(self, now_s: float) -> float:
-        """How long to wait before the next commit; 0 most of the time. Its writing counts as waiting."""
-        if now_s - self._heard_s > PEER_ACTIVE_S:
-            return 0.0
-        stay_s = min(max(self._link_s * YIELD_LINKS, YIELD_MIN_S), YIELD_MAX_S)
-        return max(self._ended_s + stay_s - self._write_s - now_s, 0.0)
+    def look(self, now_s: float, names: Iterable[str]) -> None:
+        """Look who still waits, by the names that are in the folder now."""
+        self._waiting.intersection_update(names)
+        if now_s >= self._until_s:
+            for name in self._waiting:
+                self._tries[name] += 1
+            self._waiting.clear()
 
 
 class Growth(NamedTuple):

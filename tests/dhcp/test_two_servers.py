@@ -489,6 +489,17 @@ def test_what_time_it_is_not_known_for_promises_nothing_beyond_it(
     assert ("unknown" in states) == (behind_s > 0)
 
 
+def test_a_commit_that_did_not_tell_the_time_is_not_answered(clocks: Callable[..., Pair]) -> None:
+    """It is stored with an end that may be too early: the look at the share's stamp failed."""
+    pair = clocks(-7200.0)
+    pair.clock.store_behind_s = math.inf
+    offer = pair.even.discover(mac(1))
+    assert pair.even.is_silent_about(request(mac(1), offer))
+    pair.clock.store_behind_s = 0.0
+    (ack,) = pair.even.hear(request(mac(1), offer))
+    assert kind(ack) is MessageType.ACK
+
+
 def test_what_is_left_of_a_lease_that_is_not_lengthened_is_told_only_when_it_is_known(
     clocks: Callable[..., Pair],
 ) -> None:

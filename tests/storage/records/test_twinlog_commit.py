@@ -319,23 +319,45 @@ def test_a_share_that_is_gone_is_named(share, pair, binding):
     assert add(odd, binding(10)) == [Outcome.STORED]
 
 
-def test_who_has_just_committed_lets_an_active_peer_go_first(share, server, binding):
-    odd, even = server(share.view(), "odd"), server(share.view(), "even")
-    odd.create(NET)
-    clock = odd._clock
+def test_who_has_just_committed_lets_the_loser_go_first(share, pair, binding):
+    """Even has its batch written when odd is first, and then odd again: it would be, but it sees what waits."""
+    odd, even, view, _ = pair
+    order = []
+
+    def both(*_):
+        view.before = lambda *_: None
+        add(odd, binding(10))  # even's batch is in the folder, and has lost its number
+        order.append(("odd waits", odd._log.turns.gives_way))
+
+    once(pair[3], "link", both)
+    assert add(even, binding(11)) == [Outcome.STORED]
+    assert order == [("odd waits", True)]
+    slept = len(odd._clock.slept)
+    assert add(odd, binding(12)) == [Outcome.STORED]
+    assert len(odd._clock.slept) == slept  # even has had its turn
+    assert not odd._log.turns.gives_way
+
+
+def test_who_let_others_go_first_while_the_log_was_compacted_has_missed_nothing(monkeypatch, share, pair, binding):
+    odd, even, view, _ = pair
+    monkeypatch.setattr(twinlog_turns, "BATCHES_MIN", 2)
+    monkeypatch.setattr(twinlog_turns, "BATCHES_MAX", 2)
+    share.folders[FOLDER]["tmp.third.0badcafe.1"] = share.folders[FOLDER][log_name(1)]
     add(odd, binding(10))
-    assert not clock.slept
-    add(even, binding(11))
-    odd.read(NET)
-    add(odd, binding(12))
-    assert not clock.slept or clock.slept[0] < 0.02
-    even.read(NET)
-    add(even, binding(13))
-    odd.read(NET)
-    add(odd, binding(14))
-    add(odd, binding(15))
-    assert clock.slept
-    assert all(0 < pause <= twinlog_turns.YIELD_MAX_S for pause in clock.slept)
+    assert odd._log.turns.gives_way
+    once(view, "names", lambda: [add(even, binding(last)) for last in range(20, 40)])
+    odd._log._looked_s = odd._clock.now()  # it has just looked
+    assert add(odd, binding(11)) == [Outcome.STORED]
+    assert len(odd.read(NET).rows) == 22
+
+
+def test_nobody_waits_for_long_for_a_batch_that_a_crash_has_left(share, pair, binding):
+    odd, even, _, _ = pair
+    share.folders[FOLDER]["tmp.third.0badcafe.1"] = share.folders[FOLDER][log_name(1)]
+    for last in range(20):
+        assert add(odd, binding(last)) == [Outcome.STORED]
+    waited_s = twinlog_turns.GIVE_WAY_MAX_S * twinlog_turns.GIVE_WAY_TIMES
+    assert sum(odd._clock.slept) == pytest.approx(waited_s, abs=0.02)
 
 
 def test_a_guest_and_its_bindings_are_one_batch(tmp_path):

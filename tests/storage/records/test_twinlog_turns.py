@@ -5,9 +5,8 @@ import pytest
 from storage.records.twinlog_turns import (
     BATCHES_MAX,
     BATCHES_MIN,
-    PEER_ACTIVE_S,
-    YIELD_MAX_S,
-    YIELD_MIN_S,
+    GIVE_WAY_MAX_S,
+    GIVE_WAY_TIMES,
     Growth,
     Turns,
     snapshot_due,
@@ -16,30 +15,34 @@ from storage.records.twinlog_turns import (
 
 def test_who_is_alone_never_waits():
     turns = Turns()
-    turns.committed(10.0, 0.001, 0.003)
-    assert turns.pause_s(10.0) == 0.0
+    assert not turns.gives_way
+    turns.committed(10.0, [])
+    assert not turns.gives_way
 
 
-def test_who_has_just_committed_lets_an_active_peer_go_first():
+def test_who_has_just_committed_lets_those_who_wait_go_first():
     turns = Turns()
-    turns.heard(9.9)
-    turns.committed(10.0, 0.0, 0.003)
-    assert turns.pause_s(10.0) == pytest.approx(YIELD_MIN_S)
-    assert turns.pause_s(10.0 + YIELD_MAX_S) == 0.0
-    assert turns.pause_s(9.9 + PEER_ACTIVE_S + 0.01) == 0.0
+    turns.committed(10.0, ["tmp.even.1", "tmp.third.7"])
+    turns.look(10.001, ["tmp.even.1", "tmp.third.7", "tmp.odd.3"])
+    assert turns.gives_way
+    turns.look(10.002, ["tmp.even.2", "tmp.third.7"])  # the next one of even has its turn later
+    assert turns.gives_way
+    turns.look(10.003, ["tmp.even.2"])
+    assert not turns.gives_way
 
 
-@pytest.mark.parametrize(
-    ("write_s", "link_s", "pause_s"),
-    [(0.0, 0.0001, YIELD_MIN_S), (0.0, 0.004, 0.006), (0.002, 0.004, 0.004), (0.01, 0.004, 0.0), (0.0, 3, YIELD_MAX_S)],
-)
-def test_the_pause_follows_what_a_number_costs_here(write_s, link_s, pause_s):
+def test_nobody_waits_for_long_and_for_what_is_dead_not_again():
     turns = Turns()
-    for count in range(60):
-        turns.committed(count, write_s, link_s)
-    turns.heard(60.0)
-    turns.committed(60.0, write_s, link_s)
-    assert turns.pause_s(60.0) == pytest.approx(pause_s, rel=0.01, abs=1e-9)
+    for time_s in range(GIVE_WAY_TIMES):
+        turns.committed(time_s, ["tmp.even.1"])
+        turns.look(time_s + 0.99 * GIVE_WAY_MAX_S, ["tmp.even.1"])
+        assert turns.gives_way
+        turns.look(time_s + GIVE_WAY_MAX_S, ["tmp.even.1"])
+        assert not turns.gives_way
+    turns.committed(9.0, ["tmp.even.1"])
+    assert not turns.gives_way
+    turns.committed(10.0, ["tmp.even.1", "tmp.even.2"])
+    assert turns.gives_way
 
 
 @pytest.mark.parametrize(
