@@ -26,8 +26,7 @@ from storage.volumes.names import BadNameError
 from storage.volumes.port import VolumesError
 from twinboot import __version__
 from twinboot.config import Config, config_path, load
-from twinboot.faults import Stop
-from twinboot.journal import JournalError
+from twinboot.faults import JournalError, Stop
 from twinboot.show import clean
 
 __all__ = ["App", "Telling", "cli", "main", "pass_app"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["ConfigError", "Fault", "Stop"]
+__all__ = ["ConfigError", "Fault", "JournalError", "Stop"]
 
 
 class Fault(NamedTuple):
@@ -36,3 +36,7 @@ class ConfigError(Stop):
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         super().__init__(*(str(fault) for fault in faults))
         self.faults = faults
+
+
+class JournalError(Exception):
+    """The journal cannot be used; the text says why and what to do."""

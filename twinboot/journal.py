@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from sqlite_utils import Database
 
 from twinboot.events import EVENT_BYTES_MAX, Event, decode
+from twinboot.faults import JournalError
 
 __all__ = [
     "Journal",
@@ -49,10 +50,6 @@ INDEXED = ("host", "mac", "address", "kind")
 COLUMNS: dict[str, Any] = {"id": int, "at": float, **dict.fromkeys(INDEXED, str), "fields": str}
 INSERT = "INSERT INTO events (at, host, mac, address, kind, fields) VALUES (:at, :host, :mac, :address, :kind, :fields)"
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "fuse.glusterfs", "9p"})
-
-
-class JournalError(Exception):
-    """The journal cannot be used; the text says why and what to do."""
 
 
 class Query(NamedTuple):

@@ -18,8 +18,7 @@ from storage.records import RecordsError
 from twinboot import machine
 from twinboot.config import Config
 from twinboot.events import Emitter
-from twinboot.faults import ConfigError, Stop
-from twinboot.journal import JournalError
+from twinboot.faults import ConfigError, JournalError, Stop
 from twinboot.privileges import die_with_parent, drop
 from twinboot.services import load, wanted, why_off
 from twinboot.supervise import PARENT_VARIABLE, STATUS_VARIABLE, Supervisor

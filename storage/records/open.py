@@ -5,7 +5,6 @@ from pathlib import Path
 
 from storage.records.port import Outcome, Records, RecordsError
 from storage.records.sunwfiles import SunwFiles
-from storage.records.twinlog import open_twinlog
 
 
 def _postgresql(path: str | Path) -> Records:
@@ -20,10 +19,17 @@ def _postgresql(path: str | Path) -> Records:
     return PostgresRecords(path)
 
 
+def _twinlog(path: str | Path) -> Records:
+    """Loaded when it is asked for: it is the largest part, and commands at sites with Sun's containers need it not."""
+    from storage.records.twinlog import open_twinlog  # noqa: PLC0415
+
+    return open_twinlog(path)
+
+
 ADAPTERS: dict[str, Callable[[str | Path], Records]] = {
     "SUNWfiles": SunwFiles,
     "postgresql": _postgresql,
-    "twinlog": open_twinlog,
+    "twinlog": _twinlog,
 }
 """A new datastore is one module and one line here."""
 

@@ -6,7 +6,7 @@ import functools
 import signal
 import uuid
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -19,7 +19,7 @@ from guests.plan import Plan, Step
 from guests.run import Runner, Telling
 from guests.world import World
 from storage.records import Guest
-from twinboot import bars, guestbook
+from twinboot import guestbook
 from twinboot.cli import Telling as TellingCommand
 from twinboot.config import Config, config_path, load
 from twinboot.faults import Stop
@@ -179,13 +179,19 @@ def carry_out(
 
 def _run(world: World, plan: Plan, *, quiet: bool) -> bool:
     moves = any(isinstance(step.action, Migrate) for step in plan.todo) and not quiet
-    with bars.progress() if moves else nullcontext() as tell:
+    with _bar() if moves else nullcontext() as tell:
         telling = Telling(
             step=lambda step: None if quiet else _say_step(step),
             progress=(lambda done, total: tell(plan.guest, done, total)) if tell else lambda _done, _total: None,
             undo=lambda step: click.echo(f"undoing: {step.text}", err=True),
         )
         return Runner(world, plan, telling).run()
+
+
+def _bar() -> AbstractContextManager[Callable[[str, int, int], None]]:
+    from twinboot.bars import progress  # noqa: PLC0415 - rich is a tenth of a command's time, and most draw no bar
+
+    return progress()
 
 
 def _say_step(step: Step) -> None:
