@@ -6,7 +6,7 @@ PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 STAMP := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps venv demo demo-failover demo-install test test-cluster test-install test-xen check lint bench bench-deps bench-boot bench-tftp bench-dhcp bench-installs simulate fuzz clean
+.PHONY: help deps test-deps venv demo demo-failover demo-install test test-cluster test-install test-xen check lint bench bench-deps bench-boot bench-tftp bench-dhcp bench-installs bench-guests simulate fuzz clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,7 +62,7 @@ test-install: test-deps ## Debian and Xen onto two empty disks, then with either
 test-xen: test-deps ## a guest from master to move on real Xen: two nested hosts, our volumes, our DHCP (root; about four minutes)
 	@packaging/run-tests xen
 
-bench: bench-tftp bench-boot bench-dhcp bench-installs ## all benchmarks, each beside its peers or its goals
+bench: bench-tftp bench-boot bench-dhcp bench-installs bench-guests ## all benchmarks, each beside its peers or its goals
 
 bench-deps: $(STAMP)
 	@packaging/install-deps apt-packages-bench.txt
@@ -78,6 +78,9 @@ bench-dhcp: bench-deps ## DHCP exchanges beside Kea and ISC dhcpd (root)
 
 bench-installs: bench-deps ## a rack that installs at once; rendering and checking for a thousand hosts (root)
 	@$(PY) benchmarks/installs.py
+
+bench-guests: bench-deps ## clones, a hundred of them, and a list of a thousand guests
+	@$(PY) -P benchmarks/guests.py
 
 simulate: $(STAMP) ## fresh seeds of the simulated cluster for SECONDS (default 300), on all processors
 	@$(PY) -m twinboot lab simulate --seconds $(or $(SECONDS),300)

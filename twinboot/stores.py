@@ -27,7 +27,6 @@ from storage.records import (
     open_records,
 )
 from storage.records.remote import remote_kind
-from storage.records.worker import WorkerRecords
 from twinboot.config import Config
 from twinboot.faults import Stop
 from twinboot.joined import JoinedRecords
@@ -77,6 +76,8 @@ def daemon_records(
     if not _wants_worker(conf):
         yield open_records(conf.resource, conf.path), lambda: None
         return
+    from storage.records.worker import WorkerRecords  # noqa: PLC0415 - a large part, and no command needs it
+
     worker = WorkerRecords(lambda: open_records(conf.resource, conf.path), conf.path, emit)
     with contextlib.closing(worker):
         yield worker, worker.hurry
