@@ -98,6 +98,13 @@ class XlHypervisor:
         found = (seen.domain(name) for name in sorted({*seen.defined, *seen.rows}))
         return [one for one in found if one is not None]
 
+    def states(self) -> dict[str, State]:
+        """`xl list`, and which definitions there are."""
+        table, heads = self.shell.ask(f"xl list || exit 1\necho {BREAK}\n{self._heads}", DEADLINE_S).split(f"{BREAK}\n")
+        rows = xl_text.parse_list(table)
+        off = dict.fromkeys(xl_text.parse_heads(heads), State.OFF)
+        return off | {name: row.state for name, row in rows.items()}
+
     def domain(self, name: str) -> DomainInfo:
         """One of them."""
         return self._found(self.see(), name)
@@ -186,7 +193,7 @@ class XlHypervisor:
         where = self.settings
         script = (
             f"xl info || exit 1\necho {BREAK}\nxl list || exit 1\necho {BREAK}\nxl list -l\necho {BREAK}\n"
-            f"sed -s -n '1p' {shlex.quote(where.directory)}/*.cfg 2>/dev/null\necho {BREAK}\n"
+            f"{self._heads}\necho {BREAK}\n"
             f"for one in {shlex.quote(where.net)}/*/bridge; do\n"
             '[ -d "$one" ] && one=${one%/bridge} && echo "${one##*/}"\ndone\nexit 0'
         )
@@ -265,6 +272,11 @@ class XlHypervisor:
             if isinstance(error, HypervisorError):
                 raise
             raise self.shell.error(Outcome.FAILED, f"{name}: its memory could not be shipped: {error}") from error
+
+    @property
+    def _heads(self) -> str:
+        """A script that prints the first line of each definition."""
+        return f"sed -s -n '1p' {shlex.quote(self.settings.directory)}/*.cfg 2>/dev/null\ntrue"
 
     def _found(self, seen: Seen, name: str) -> DomainInfo:
         found = seen.domain(name)

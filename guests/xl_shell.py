@@ -30,6 +30,7 @@ SAYINGS = (
     ("not enough memory", Outcome.NO_MEMORY, "stop another guest, or use another host"),
     ("Cannot allocate memory", Outcome.NO_MEMORY, "stop another guest, or use another host"),
     ("iSCSI:", Outcome.NO_DISK, "see that the volume is exported to this host (`domu-show`)"),
+    ("block-twinboot", Outcome.NO_DISK, "see that iscsid runs there, and that the portal answers"),
     ("ould not find bridge", Outcome.NO_LINK, "make the bridge there"),
     ("already exists", Outcome.ALREADY, "look at `xl list` there"),
     ("Permission denied", Outcome.DENIED, "let the user be root there"),
@@ -113,7 +114,7 @@ def _way(name: str, uri: str) -> Sequence[str]:
 
 
 def _line(words: str) -> str:
-    return " ".join(words.split())[-WORDS_CHARS_MAX:]
+    return " ".join(words.split())[:WORDS_CHARS_MAX]
 
 
 def _telling(words: str, saying: str) -> str:
