@@ -26,6 +26,7 @@ from statistics import median
 from typing import NamedTuple
 
 import click
+from dhcp_servers import preferred
 from installs_machines import Machine, Took, boot
 from rich.console import Console
 from rich.table import Table
@@ -132,7 +133,7 @@ def crowd(rounds: int) -> list[Line]:
     lines = []
     with tempfile.TemporaryDirectory(prefix="twinboot-bench-") as place:
         Path(place).chmod(0o755)
-        with Rack(Path(place), ()) as rack:
+        with preferred(), Rack(Path(place), ()) as rack:
             prepare(rack)
             for target, loader in (("debian", "GRUB"), (NAME, "pxegrub")):
                 ratios = [crowd_round(rack, target, loader, number) for number in range(1, rounds + 1)]

@@ -25,6 +25,7 @@ from twinboot.lab.rack import Plan, Rack, Site
 NAME, MAC = "hv1", "00:14:4f:00:00:01"
 ADDRESS, PEER, STRANGER = "10.77.0.11", "10.78.0.1", "10.78.0.99"
 BACKEND = "10.78.0.11"
+LOGINS_MAX, SETTLE_TIMEOUT_S = 5, 180.0
 GOAL_S = 100.0  # from power-on to the reboot, by UEFI
 INSTALL_TIMEOUT_S, BOOT_TIMEOUT_S, SSH_TIMEOUT_S = 600.0, 600.0, 60.0  # a quiet machine needs a fifth of it
 STAGES = {
@@ -159,14 +160,24 @@ class Play:
         if self.until(lambda: self.ssh("true") is not None, BOOT_TIMEOUT_S):
             self.result["boots"].setdefault(name, {})["ssh_s"] = self.elapsed_s()
             self.note(f"login with {name} disk{'s' if name == 'both' else ''}")
-            self.until(lambda: "Domain-0" in (self.ssh("xl list") or ""), self.elapsed_s() + SSH_TIMEOUT_S)
-            found = {what: self.ssh(command) or "" for what, command in SEEN_ON_DOM0.items()}
+            self.until(self.settled, self.elapsed_s() + SETTLE_TIMEOUT_S)
+            found = {what: self.asked(command) for what, command in SEEN_ON_DOM0.items()}
         self.result["boots"].setdefault(name, {}).update(found)
         print(found.get("mirror", "nobody answers"), flush=True)
         self.keep_console(name)
 
+    def settled(self) -> bool:
+        """Logins begin before all else is up: whether Xen's tools answer and the second link is in its bridge."""
+        said = self.ssh("xl list; ls /sys/class/net/br-be0/brif") or ""
+        return "Domain-0" in said and "be0" in said.splitlines()
+
+    def asked(self, command: str) -> str:
+        """What the command prints; on a busy machine a login may take longer than ssh waits, so some are tried."""
+        tries = (self.ssh(command) for _ in range(LOGINS_MAX))
+        return next((said for said in tries if said is not None), "")
+
     def ssh(self, command: str) -> str | None:
-        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5"]
+        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=15"]
         options += ["-o", "BatchMode=yes", "-o", "LogLevel=ERROR", "-i", str(self.key)]
         line = self.rack.on_server("ssh", *options, f"root@{ADDRESS}", command)
         done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=SSH_TIMEOUT_S)
