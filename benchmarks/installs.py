@@ -146,8 +146,9 @@ def crowd(rounds: int) -> list[Line]:
 def crowd_round(rack: Rack, target: str, loader: str, number: int) -> float:
     """Time to the last kernel of the rack beside that of one machine. Every machine must have been served."""
     (one,), _ = boot(target, arm(rack, target, 1))
+    machines = arm(rack, target, RACK)
     before = served_cpu_s(rack)
-    took, all_s = boot(target, arm(rack, target, RACK))
+    took, all_s = boot(target, machines)
     used = served_cpu_s(rack) - before
     assert len(took) == RACK
     files = {"debian": DEBIAN_FILES, NAME: NEVADA_FILES}[target]
@@ -156,7 +157,7 @@ def crowd_round(rack: Rack, target: str, loader: str, number: int) -> float:
     print(
         f"round {number}  {loader:8} alone {one.loaded_s:.2f} s; {RACK} at once: kernels after "
         f"{min(each.loaded_s for each in took):.2f} to {last:.2f} s, all reported after {all_s:.2f} s; "
-        f"{total_mb(took):.0f} MB, {used:.1f} s of the servers' processor time (arming included)",
+        f"{total_mb(took):.0f} MB, {used:.1f} s of the server's processor time",
         file=sys.stderr,
     )
     return last / one.loaded_s
