@@ -246,7 +246,7 @@ def _accepted(asked: Asked, row: Binding | None, lease_s: int, state: str) -> De
     """Give what was offered, for the lease that was offered (0: not known), if it is still to be had."""
     if row is None or not _is_available(asked, row):
         return silent(asked, "taken", forget=asked.client_id)
-    if asked.world.frozen and not is_fixed(row):
+    if (asked.world.frozen or asked.view.is_stale) and not is_fixed(row):
         return silent(asked, "frozen")  # who asks anew may have released the lease at the other server
     plan = plan_for(asked, row.macro)
     negotiable = plan.lease_negotiable or state == "finishing"  # as in the offer

@@ -21,9 +21,11 @@ from dhcp.svcconf import ServiceConf
 from storage.records import (
     Binding,
     Change,
+    Delta,
     Epoch,
     Outcome,
     Records,
+    RecordsError,
     Result,
     SunwFiles,
     TabEntry,
@@ -356,6 +358,23 @@ def test_a_repeat_finds_the_address_gone_and_is_not_answered(make_pair: Callable
     row = pair.row(offer.yiaddr)
     pair.odd.records.commit([Change(NETWORK, row, row._replace(client_id=b"\1other", lease_s=int(NOW_S) + 600))])
     assert again(pair, pair.even, taken, 4.0) == []
+
+
+def test_a_lease_that_may_have_been_released_is_not_confirmed_from_an_old_view(pair: Pair) -> None:
+    """A server that cannot read the share still has the lease which its client gave back at the other one."""
+    ack = pair.lease(mac(1), pair.odd)
+    row = pair.row(ack.yiaddr)
+    pair.odd.records.commit([Change(NETWORK, row, row._replace(lease_s=row.lease_s + 6000))])  # nothing to lengthen
+    pair.even.discover(mac(2))
+
+    def gone(*_: object) -> Delta:
+        raise RecordsError(Outcome.UNAVAILABLE, "Connection timed out")
+
+    pair.even.records.read = gone  # type: ignore[method-assign, assignment]
+    pair.odd.hear(make_packet(MessageType.RELEASE, mac(1), ciaddr=ipv4_text(ack.yiaddr)))
+    taken = request(mac(1), ack)
+    assert pair.even.is_silent_about(taken)
+    assert again(pair, pair.even, taken, 1.0) == []
 
 
 def test_the_peer_keeps_the_address_for_who_may_have_to_ask_again(make_pair: Callable[..., Pair]) -> None:
