@@ -43,13 +43,17 @@ def safe(verdict: Verdict) -> None:
 
 
 def fixed_were_renewed(verdict: Verdict) -> None:
-    """A reserved address needs nothing written: its client is to be answered while the share is away. And an answer
-    that the share has held up must not promise more than what is in the files.
+    """A reserved address needs nothing written: its client is answered while the share is away. And an answer that the
+    share has held up promises no more than what is in the files.
     """
-    if verdict.overlong:
-        pytest.xfail("an ACK that the share held up promises the whole lease, counted from its late arrival")
-    if verdict.gave_up.get("fixed-renew"):
-        pytest.xfail("fixed clients wait for the share: the daemon's loop still goes to the share itself")
+    assert verdict.overlong == []
+    assert [kind for kind in verdict.gave_up if kind.startswith("fixed")] == []
+
+
+def fixed_renewals(trial: Trial, began: float, ended: float) -> int:
+    """How many clients with a reservation were renewed in that time."""
+    told = [event for event in trial.events if event["event"] == "served" and began <= event["t"] <= ended]
+    return sum(event["kind"] == "fixed" and event["doing"] == "renew" for event in told)
 
 
 def assert_others_were_served(verdict: Verdict) -> None:
@@ -131,11 +135,14 @@ def test_storage_killed(cluster: Cluster, version: str, down_s: int) -> None:
 def test_storage_fails_over(cluster: Cluster, version: str) -> None:
     with Trial(cluster, f"head{version}", version=version) as trial:
         begin(trial)
+        began = time.time()
         cluster.storage.fail_over()
         recovered(trial, *SERVERS)
+        ended = time.time()
         verdict = trial.finish(f"storage head failover, NFS {version}")
     safe(verdict)
     fixed_were_renewed(verdict)
+    assert fixed_renewals(trial, began, ended) > 0
 
 
 def test_full_disk(cluster: Cluster) -> None:
