@@ -1,10 +1,11 @@
-"""What tests of several rooms share: the one PostgreSQL server of a run, started by the first test that asks for it."""
+"""What tests of several rooms share: servers of which one run has one, started by the first test that asks for it."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.postgresql_server import Server, programs
+from tests.zfs_fuse import ZfsFuse, lacking
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +28,14 @@ def database(postgresql: Server) -> str:
         connection.execute("SET client_min_messages = warning")
         connection.execute("DROP SCHEMA IF EXISTS twinboot CASCADE")
     return postgresql.conninfo
+
+
+@pytest.fixture(scope="session")
+def zfs_fuse() -> Iterator[ZfsFuse]:
+    """Return a ZFS pool that lives as long as the run."""
+    why = lacking()
+    if why:
+        pytest.skip(why)
+    made = ZfsFuse()
+    yield made
+    made.stop()

@@ -8,9 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.volumes import Access, LocalSettings, LocalVolumes, Outcome, Volume, VolumesError
+from storage.volumes import (
+    Access,
+    Chap,
+    LocalSettings,
+    LocalVolumes,
+    Outcome,
+    Volume,
+    VolumesError,
+    ZfsSettings,
+    ZfsVolumes,
+)
 from storage.volumes.local_book import Step
 from storage.volumes.local_target import Standing
+from tests.zfs_machine import Machine
 
 AUTHORITY = "iqn.2026-11.test.twinboot"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "twinboot" / "tgt"
@@ -44,6 +55,7 @@ class FakeTargets:
     """A target daemon of files: one for each target, `users` set by the test."""
 
     portal = "127.0.0.1:3260"
+    lun = 1
 
     def __init__(self, run_dir: Path) -> None:
         self._dir = run_dir / "targets"
@@ -98,22 +110,43 @@ def local(
     return Local(LocalVolumes(settings, views=views, targets=targets, step=step, now=now), views, targets)
 
 
+class Zfs(NamedTuple):
+    """The ZFS store on a machine that is played, and a way to log in to a volume."""
+
+    store: ZfsVolumes
+    machine: Machine
+
+    def log_in(self, volume: Volume, *initiators: str) -> None:
+        self.machine.log_in(volume.iqn(AUTHORITY), *initiators)
+
+
+def zfs(path: Path, exporter: str, *, step: Step = lambda _: None, chap: Chap | None = None) -> Zfs:
+    """The store of the machine in `path`; opened again, it finds what was there."""
+    machine = Machine(path)
+    settings = ZfsSettings("tank/guests", path / "run", AUTHORITY, "192.168.78.10:3260", exporter, chap=chap)
+    return Zfs(ZfsVolumes(settings, host=machine, step=step), machine)
+
+
 def tgt_programs() -> Path | None:
     """Directory of tgtd and tgtadm: installed, or unpacked from Debian's package (installing it starts a service)."""
     found = shutil.which("tgtd", path=os.environ["PATH"] + ":/usr/sbin")
     if found:
         return Path(found).parent
-    programs = CACHE / "usr" / "sbin"
-    if not (programs / "tgtd").exists() and shutil.which("apt-get"):
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE.parent) as work:
+    return unpacked("tgt", CACHE, CACHE / "usr" / "sbin" / "tgtd")
+
+
+def unpacked(package: str, place: Path, program: Path) -> Path | None:
+    """Directory of a program of a Debian package that is unpacked in `place`; None if it is not to be had."""
+    if not program.exists() and shutil.which("apt-get"):
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent) as work:
             subprocess.run(
-                ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", "tgt"],
+                ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", package],
                 cwd=work,
                 capture_output=True,
                 timeout=FETCH_TIMEOUT_S,
                 check=False,
             )
-            for deb in Path(work).glob("tgt_*.deb"):
-                subprocess.run(["dpkg-deb", "-x", str(deb), str(CACHE)], check=True, timeout=FETCH_TIMEOUT_S)
-    return programs if (programs / "tgtd").exists() else None
+            for deb in Path(work).glob(f"{package}_*.deb"):
+                subprocess.run(["dpkg-deb", "-x", str(deb), str(place)], check=True, timeout=FETCH_TIMEOUT_S)
+    return program.parent if program.exists() else None

@@ -18,6 +18,7 @@ from storage.volumes.port import (
     VolumesError,
 )
 from storage.volumes.settings import ZfssaSettings, ZfsSettings
+from storage.volumes.zfs import ZfsVolumes
 
 __all__ = [
     "Access",
@@ -38,6 +39,7 @@ __all__ = [
     "Volumes",
     "VolumesError",
     "ZfsSettings",
+    "ZfsVolumes",
     "ZfssaSettings",
     "parse_name",
 ]

@@ -21,7 +21,6 @@ import json
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,11 +30,10 @@ from storage.volumes.forecast import Sample
 from storage.volumes.judge import Disk, Disks
 from storage.volumes.local_image import sync
 from storage.volumes.local_tools import os_failed
+from storage.volumes.locking import held, locked
 from storage.volumes.names import BadNameError, Project, Snapshot, Volume, parse_snapshot
-from storage.volumes.port import Access, Chap, Outcome, VolumesError
+from storage.volumes.port import Access, Chap
 
-LOCK_TIMEOUT_S = 10.0
-LOCK_POLL_S = 0.01
 CARD = "volume.json"
 USAGE = ".usage"
 CARD_BYTES_MAX = 1 << 20
@@ -119,18 +117,8 @@ class Book:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Decide alone; BUSY if others take too long. The kernel lets go of it when its holder dies."""
-        fd = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            deadline = time.monotonic() + LOCK_TIMEOUT_S
-            while not _locked(fd):
-                if time.monotonic() > deadline:
-                    raise VolumesError(Outcome.BUSY, f"{self.root}: another command holds the store: try again")
-                time.sleep(LOCK_POLL_S)
+        with held(self.root / ".lock", self.root):
             yield
-        except OSError as error:
-            raise os_failed(error, error.filename or self.root) from error
-        finally:
-            os.close(fd)
 
     def projects(self) -> list[Project]:
         """All projects, sorted; directories with other names are not ours."""
@@ -264,19 +252,11 @@ class _Disks(Mapping[Volume, Disk]):
         return len(self._book.cards())
 
 
-def _locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _abandoned(path: str) -> bool:
     """Whether the maker of a workshop is gone."""
     fd = os.open(path, os.O_RDONLY)
     try:
-        return _locked(fd)
+        return locked(fd)
     finally:
         os.close(fd)
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from storage.volumes import local_image
 from storage.volumes.local_book import Book, Card
-from storage.volumes.local_target import LUN, Standing, Targets
+from storage.volumes.local_target import Standing, Targets
 from storage.volumes.local_view import Views
 from storage.volumes.names import Volume
 from storage.volumes.port import NOT_DONE, Access, Export, Outcome, VolumesError
@@ -84,7 +84,9 @@ class Exports:
 
     def exported(self, card: Card, access: Access) -> Export:
         """Where it is to be had."""
-        return Export(self.iqn(card.name), self._targets.portal, LUN, access.initiators, access.chap is not None)
+        return Export(
+            self.iqn(card.name), self._targets.portal, self._targets.lun, access.initiators, access.chap is not None
+        )
 
     def users(self, volume: Volume) -> tuple[str, ...]:
         """Who is logged in to it."""

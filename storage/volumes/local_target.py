@@ -56,6 +56,9 @@ class Targets(Protocol):
 
     portal: str
 
+    lun: int
+    """Number of the disk in each target."""
+
     def standing(self) -> dict[str, Standing]:
         """All targets by IQN; none if the daemon does not run."""
 
@@ -68,6 +71,8 @@ class Targets(Protocol):
 
 class Tgt:
     """tgtd, with its control socket and log in `run_dir`."""
+
+    lun = LUN
 
     def __init__(self, run_dir: Path, portal: str) -> None:
         self.portal = portal

@@ -16,6 +16,9 @@ PACKAGES = {
     "qemu-storage-daemon": "qemu-utils",
     "tgtd": "tgt",
     "tgtadm": "tgt",
+    "zfs": "zfsutils-linux",
+    "targetcli": "targetcli-fb",
+    "ssh": "openssh-client",
 }
 
 SAYINGS = (
@@ -24,6 +27,17 @@ SAYINGS = (
     ('Failed to get "write" lock', Outcome.BUSY, "another process has this disk open: end it first"),
     ('Failed to get shared "write" lock', Outcome.BUSY, "another process has this disk open: end it first"),
     ("this target is still active", Outcome.BUSY, "shut the guest down first"),
+    ("dataset already exists", Outcome.EXISTS, "choose another name or destroy it first"),
+    ("dataset does not exist", Outcome.NOT_FOUND, "look at the list of those there are"),
+    ("has dependent clones", Outcome.IN_USE, "destroy its clones first"),
+    ("has children", Outcome.IN_USE, "destroy what is in it first"),
+    ("dataset is busy", Outcome.BUSY, "something has it open: shut the guest down, or end what else uses it"),
+    ("resource busy", Outcome.BUSY, "shut the guest down first"),
+    ("out of space", Outcome.FULL, "free some space"),
+    ("quota exceeded", Outcome.FULL, "raise the quota or free some space"),
+    ("property value too long", Outcome.INVALID, "name fewer initiators"),
+    ("value is too long", Outcome.INVALID, "name fewer initiators"),
+    ("permission denied", Outcome.DENIED, "run this as root, or let this user (zfs allow, sudo, pfexec)"),
     ("Directory not empty", Outcome.IN_USE, "look what is in it: something is being made there, or is not ours"),
     ("No such file or directory", Outcome.NOT_FOUND, "it has just gone: look again"),
     ("Permission denied", Outcome.DENIED, "give this user read and write access to it"),
@@ -34,10 +48,23 @@ SAYINGS = (
 
 def run(argv: Sequence[str], env: Mapping[str, str] | None = None, timeout_s: float = TOOL_TIMEOUT_S) -> str:
     """What the program printed; VolumesError when it fails, hangs or is not installed."""
+    done = attempt(argv, env, timeout_s)
+    if done.returncode:
+        raise failed(argv[0], done.stderr.decode(errors="replace") or f"exit code {done.returncode}")
+    return done.stdout.decode(errors="replace")
+
+
+def attempt(
+    argv: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    timeout_s: float = TOOL_TIMEOUT_S,
+    given: str = "",
+) -> "subprocess.CompletedProcess[bytes]":
+    """How the program ended, `given` on its standard input; VolumesError when it hangs or is not installed."""
     try:
-        done = subprocess.run(
+        return subprocess.run(
             argv,
-            stdin=subprocess.DEVNULL,
+            input=given.encode(),
             capture_output=True,
             env=environment(env),
             timeout=timeout_s,
@@ -49,9 +76,6 @@ def run(argv: Sequence[str], env: Mapping[str, str] | None = None, timeout_s: fl
         raise VolumesError(
             Outcome.UNAVAILABLE, f"{argv[0]} did not end within {timeout_s:g} s: see to the disk"
         ) from error
-    if done.returncode:
-        raise failed(argv[0], done.stderr.decode(errors="replace") or f"exit code {done.returncode}")
-    return done.stdout.decode(errors="replace")
 
 
 def environment(extra: Mapping[str, str] | None) -> dict[str, str]:

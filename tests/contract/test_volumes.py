@@ -1,5 +1,6 @@
 """What every store of volumes promises; one suite over all adapters."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +17,11 @@ from storage.volumes import (
     Volume,
     Volumes,
     VolumesError,
+    ZfsSettings,
+    ZfsVolumes,
 )
-from tests.volume_stores import local
+from tests.volume_stores import AUTHORITY, FakeTargets, local, zfs
+from tests.zfs_fuse import PROGRAMS, ZfsFuse
 
 SIZE = 4 * 2**20
 MASTERS, APPL = Project("masters"), Project("appl-1")
@@ -36,10 +40,30 @@ def memory_kit() -> Kit:
     return Kit(volumes, lambda volume, *who: volumes.users.update({volume: set(who)}))
 
 
-@pytest.fixture(params=["memory", "local", "local without fuse"])
-def kit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kit]:
+def zfs_fuse_kit(path: Path, pool: ZfsFuse) -> Kit:
+    """The real zfs, with a stand-in for the target daemon: who is logged in is up to the test."""
+    targets = FakeTargets(path)
+    settings = ZfsSettings(
+        pool.dataset(), path / "run", AUTHORITY, targets.portal, "tgt", become=pool.inside, files=True
+    )
+    volumes = ZfsVolumes(settings, targets=targets)
+    return Kit(volumes, lambda volume, *who: targets.users.update({volume.iqn(AUTHORITY): set(who)}))
+
+
+FUSE = pytest.param("zfs-fuse", marks=[pytest.mark.system, pytest.mark.root])
+
+
+@pytest.fixture(params=["memory", "local", "local without fuse", "zfs lio", "zfs comstar", FUSE])
+def kit(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
     if request.param == "memory":
         yield memory_kit()
+    elif request.param.startswith("zfs "):
+        made = zfs(tmp_path, request.param.partition(" ")[2])
+        yield Kit(made.store, made.log_in)
+    elif request.param == "zfs-fuse":
+        pool = request.getfixturevalue("zfs_fuse")
+        monkeypatch.setenv("PATH", f"{PROGRAMS}:{os.environ['PATH']}")
+        yield zfs_fuse_kit(tmp_path, pool)
     else:
         made = local(tmp_path, fuse=request.param == "local")
         yield Kit(made.store, made.log_in)
