@@ -29,11 +29,12 @@ def build(busybox: bytes, module_tree: Path) -> bytes:
     entries = {"bin/busybox": newc.executable(busybox), "bin/sh": newc.link_to("busybox")}
     entries |= {name: newc.executable(path.read_bytes()) for name, path in LIVE_FILES.items()}
     entries |= dict.fromkeys(("dev", "etc", "proc", "run", "sys", "tmp"), newc.DIRECTORY)
-    entries |= _modules(module_tree, DRIVERS)
+    entries |= modules(module_tree, DRIVERS)
     return gzip.compress(newc.archive(entries), GZIP_LEVEL, mtime=0)
 
 
-def _modules(tree: Path, wanted: Iterable[str]) -> dict[str, newc.Entry]:
+def modules(tree: Path, wanted: Iterable[str]) -> dict[str, newc.Entry]:
+    """The wanted drivers of a kernel package's `lib/modules/<release>` and all that they need, with modprobe's index."""
     paths = {module_name(str(path)): path for path in sorted(tree.rglob("*.ko*"))}
     contents: dict[str, bytes] = {}
 
@@ -45,7 +46,7 @@ def _modules(tree: Path, wanted: Iterable[str]) -> dict[str, newc.Entry]:
         plain = str(path.relative_to(tree)).partition(".ko")[0] + ".ko"
         return read_module(plain, contents[name])
 
-    modules = closure(wanted, read)
+    found = closure(wanted, read)
     home = f"lib/modules/{tree.name}"
-    entries = {f"{home}/{module.path}": newc.regular(contents[module.name]) for module in modules.values()}
-    return entries | {f"{home}/{name}": newc.regular(data) for name, data in index_files(modules).items()}
+    entries = {f"{home}/{module.path}": newc.regular(contents[module.name]) for module in found.values()}
+    return entries | {f"{home}/{name}": newc.regular(data) for name, data in index_files(found).items()}
