@@ -162,7 +162,7 @@ class LibvirtHypervisor:
         host = target.host()
         target.has_links([link.name for link in info.links], host)
         target.has_memory(info, host)
-        running, kept = (self._definition(name, *inactive) for inactive in ((), ("--inactive",)))
+        running, kept = (self._definition(name, option) for option in ("--migratable", "--inactive"))
         usages = domainxml.secret_usages(running)
         for usage in usages:
             target.keep_secret(usage, self._secret(usage), coded=True)

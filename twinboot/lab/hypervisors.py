@@ -1,8 +1,8 @@
 """Hypervisors of the lab: each a libvirtd of its own in namespaces of its own, with the bridges fe0 and be0.
 
 A host has its own network, mounts, processes and name, so that /etc/libvirt, /run/libvirt and all of /var are its own,
-and two of them live on one machine as two machines would. `plan` is pure. Machines are emulated by QEMU alone: /dev/kvm
-is hidden from libvirtd, because its presence does not mean that a stock kernel boots with it.
+and two of them live on one machine as two machines would. `plan` is pure. Machines are emulated by QEMU alone: there is
+no /dev/kvm in a host's /dev, because its presence does not mean that a stock kernel boots with it.
 
 libvirt refuses migration between hosts of one uuid, so each is given one. Its keep-alive is off: on a machine whose two
 processors boot a guest, an answer may take longer than it allows.
@@ -65,7 +65,15 @@ mount --bind "$2/etc" /etc/libvirt
 mkdir -p /run/libvirt
 mount --bind "$2/run" /run/libvirt
 mkdir -p /run/libvirt/qemu
-[ ! -e /dev/kvm ] || mount --bind /dev/null /dev/kvm
+mount -t tmpfs -o mode=755 dev "$2/dev"
+mkdir "$2/dev/net" "$2/dev/pts" "$2/dev/shm"
+for node in null zero full random urandom tty net/tun; do
+    touch "$2/dev/$node"
+    mount --bind "/dev/$node" "$2/dev/$node"
+done
+mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$2/dev/pts"
+ln -s pts/ptmx "$2/dev/ptmx"
+mount --move "$2/dev" /dev
 mount --bind "$2/var" /var
 libvirtd -l -f /etc/libvirt/libvirtd.conf -p /run/libvirt/libvirtd.pid &
 wait $!
@@ -114,7 +122,7 @@ class Hypervisor:
         """Start it; `ready` waits for it. LabError if it is not installed."""
         if not shutil.which("libvirtd", path=os.environ["PATH"] + ":/usr/sbin"):
             raise LabError("libvirtd is missing: apt-get install libvirt-daemon libvirt-daemon-driver-qemu")
-        for name in ("etc/qemu", "run", "var/lib", "var/cache", "var/log/libvirt", "var/tmp"):
+        for name in ("dev", "etc/qemu", "run", "var/lib", "var/cache", "var/log/libvirt", "var/lock", "var/tmp"):
             (self._place / name).mkdir(parents=True, exist_ok=True)
         for name, line in ACCOUNTS.items():
             (self._place / name).write_text(Path("/etc", name).read_text().rstrip("\n") + "\n" + line)
