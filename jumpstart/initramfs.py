@@ -34,7 +34,7 @@ def build(busybox: bytes, module_tree: Path) -> bytes:
 
 
 def modules(tree: Path, wanted: Iterable[str]) -> dict[str, newc.Entry]:
-    """The wanted drivers of a kernel package's `lib/modules/<release>` and all that they need, with modprobe's index."""
+    """The wanted drivers of a package's `lib/modules/<release>` and all that they need, with modprobe's index."""
     paths = {module_name(str(path)): path for path in sorted(tree.rglob("*.ko*"))}
     contents: dict[str, bytes] = {}
 
