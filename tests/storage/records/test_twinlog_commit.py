@@ -352,7 +352,7 @@ def test_who_let_others_go_first_while_the_log_was_compacted_has_missed_nothing(
 
 
 def test_nobody_waits_for_long_for_a_batch_that_a_crash_has_left(share, pair, binding):
-    odd, even, _, _ = pair
+    odd, _, _, _ = pair
     share.folders[FOLDER]["tmp.third.0badcafe.1"] = share.folders[FOLDER][log_name(1)]
     for last in range(20):
         assert add(odd, binding(last)) == [Outcome.STORED]
