@@ -6,7 +6,7 @@ PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 STAMP := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps venv demo demo-failover demo-install test test-cluster test-install test-xen check lint bench bench-deps bench-boot bench-tftp bench-dhcp bench-installs bench-guests simulate fuzz clean
+.PHONY: help deps test-deps venv demo demo-failover demo-install test test-cluster test-install test-xen check lint bench bench-deps bench-boot bench-tftp bench-dhcp bench-installs bench-guests simulate fuzz clean demo-guest
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ demo: $(STAMP) ## two bare machines, BIOS and UEFI, from power-on to Xen through
 
 demo-failover: $(STAMP) ## two servers, leases and a boot under way; one server is killed, nobody is left without an answer
 	@$(PY) -m twinboot lab failover
+
+demo-guest: $(STAMP) ## guests on two hypervisors: master, clone, addresses, console, live migration
+	@packaging/install-deps apt-packages-guest.txt
+	@$(PY) -m twinboot lab guest
 
 demo-install: $(STAMP) ## Debian with Xen onto two mirrored disks, each then taken away; timings, verdict (root; ten minutes)
 	@mkdir -p build && $(PY) tests/system/debian_install.py image

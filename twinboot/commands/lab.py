@@ -20,7 +20,7 @@ import click
 from rich.console import Console
 
 from twinboot.lab import demo as play
-from twinboot.lab import failover, isolate
+from twinboot.lab import failover, guest_demo, guestkit, isolate
 from twinboot.lab.rack import Rack
 from twinboot.show import as_json
 
@@ -65,6 +65,25 @@ def failover_command(keep: Path | None, accel: str, result: Path | None) -> None
     if result:
         result.write_text(json.dumps(asdict(proof), indent=2) + "\n")
     out.print(failover.verdict(proof), highlight=False, soft_wrap=True)
+    sys.exit(1 if proof.faults else 0)
+
+
+@lab.command("guest")
+@click.option("--keep", type=click.Path(path_type=Path), help="Leave consoles, logs and share in this directory.")
+@click.option("--result", type=click.Path(path_type=Path), help="Write what was proved to this file, as JSON.")
+def guest_command(keep: Path | None, result: Path | None) -> None:
+    """Bring up guests on two hypervisors and move one live; exit 0 only if all that was promised came true."""
+    out = Console(soft_wrap=False)
+    kit = guestkit.build(CACHE)
+    if not isolate.inside():
+        _empty(keep)
+        sys.exit(isolate.run([sys.executable, "-m", "twinboot", *sys.argv[1:]], accounts=True))
+    _stop_on_sigterm()
+    with _workplace(keep) as directory:
+        proof = guest_demo.run(directory, kit, out)
+    if result:
+        result.write_text(json.dumps(asdict(proof), indent=2) + "\n")
+    out.print(guest_demo.verdict(proof), highlight=False, soft_wrap=True)
     sys.exit(1 if proof.faults else 0)
 
 
@@ -134,15 +153,20 @@ def simulate(
 
 def _outside(out: Console, keep: Path | None) -> int:
     """Do what needs the real network and file system, then run the same command again inside the lab."""
-    if keep:
-        keep.mkdir(mode=0o755, parents=True, exist_ok=True)
-        if any(keep.iterdir()):
-            raise click.ClickException(f"{keep} is not empty: name a new directory for what the demo leaves")
+    _empty(keep)
     out.print("[bold]0. Boot files[/bold]  (Xen, a dom0 kernel, a small dom0; GRUB for BIOS and UEFI)")
     build = [sys.executable, "-m", "twinboot", "media", "build", "live-xen", "--into", str(CACHE / "boot")]
     if subprocess.run(build, check=False).returncode:
         raise click.ClickException("the boot files could not be built; the line above says why")
     return isolate.run([sys.executable, "-m", "twinboot", *sys.argv[1:]])
+
+
+def _empty(keep: Path | None) -> None:
+    """Make the directory that is to keep what the lab leaves, or see that nothing is in it."""
+    if keep:
+        keep.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if any(keep.iterdir()):
+            raise click.ClickException(f"{keep} is not empty: name a new directory for what the demo leaves")
 
 
 @contextmanager

@@ -101,7 +101,10 @@ class GuestRack(Rack):
         self.init()
         config = Path(self.environment["TWINBOOT_CONFIG"])
         config.write_text(config.read_text() + ADDED.format(directory=self.directory))
+        self.typed("dhcpconfig", "-P", "INTERFACES=fe0,be0")
         self.typed("dhcpconfig", "-N", BACKEND, "-m", "255.255.255.0")
+        for macro in ("192.168.76.0", BACKEND):  # guests take their names from us
+            self.typed("dhtadm", "-M", "-m", macro, "-e", "Hostname=_NULL_VALUE_")
         for number in BACKEND_RANGE:
             self.typed("pntadm", "-A", f"192.168.78.{number}", BACKEND)
         for number, host in enumerate(self.hypervisors.values(), start=1):

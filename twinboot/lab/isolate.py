@@ -29,18 +29,21 @@ def inside() -> bool:
     return os.environ.get(INSIDE) == "1"
 
 
-def command(argv: Sequence[str], *, root: bool) -> list[str]:
-    """Return the command line that runs `argv` inside fresh namespaces; `root` is False for an ordinary user."""
-    user = () if root else ("--user", "--map-root-user")
+def command(argv: Sequence[str], *, root: bool, accounts: bool = False) -> list[str]:
+    """Return the command line that runs `argv` inside fresh namespaces; `root` is False for an ordinary user.
+
+    With `accounts` he brings the accounts that /etc/subuid gives him (newuidmap(1)): libvirtd gives up groups.
+    """
+    user = () if root else ("--user", "--map-root-user", *(["--map-auto"] if accounts else []))
     return ["unshare", *user, *_NAMESPACES, "--", *argv]
 
 
-def run(argv: Sequence[str]) -> int:
+def run(argv: Sequence[str], *, accounts: bool = False) -> int:
     """Run `argv` inside a lab and return its exit code. Ctrl-C reaches the child, which decides that code."""
-    why = _obstacle()
+    why = _obstacle(accounts=accounts)
     if why:
         raise LabError(why)
-    child = subprocess.Popen(command(argv, root=os.geteuid() == 0), env={**os.environ, INSIDE: "1"})
+    child = subprocess.Popen(command(argv, root=os.geteuid() == 0, accounts=accounts), env={**os.environ, INSIDE: "1"})
     while True:
         try:
             return child.wait()
@@ -60,13 +63,18 @@ def may_become(account: str) -> bool:
     return any(first <= uid < first + count for first, _outside, count in ranges)
 
 
-def _obstacle() -> str:
+def _obstacle(*, accounts: bool) -> str:
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         return "the lab needs /dev/net/tun for its machines' network cards: run it as root, or `modprobe tun`"
     probe = subprocess.run(
-        command(["true"], root=os.geteuid() == 0), capture_output=True, text=True, check=False, timeout=20
+        command(["true"], root=os.geteuid() == 0, accounts=accounts),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
     )
     if probe.returncode:
         reason = (probe.stderr.strip().splitlines() or ["unshare failed"])[-1]
-        return f"the lab needs private network namespaces, which this machine refuses ({reason}): run it as root"
+        needs = "private network namespaces" + (" and a range of accounts in /etc/subuid" if accounts else "")
+        return f"the lab needs {needs}, which this machine refuses ({reason}): run it as root"
     return ""
