@@ -50,7 +50,6 @@ SILENCE: Final[Mapping[str, str]] = {
 
 PEER_FIRST = "peer-first"
 BINDS = frozenset({"dhcp.ack", "dhcp.bootp"})  # kinds of event after which an address is the client's
-FOUND_MAX = 16384  # addresses whose network is remembered; forgotten all together when there are more
 GIVES = BINDS | {"dhcp.offer"}  # kinds of answer that give an address
 CLASS_SHOWN_MAX = 64  # characters of option 60 in an event
 CLONE = "another machine sends the same client id: served under its hardware address"
@@ -71,25 +70,18 @@ class Networks:
 
     def __init__(self, views: Iterable[NetworkView]) -> None:
         self.views = tuple(views)
-        self._by_number = {(view.network.mask, view.network.number): view for view in self.views}
-        self._found: dict[int, NetworkView | None] = {}  # what was looked for: mostly the same few relays
-        self._masks = tuple(sorted({view.network.mask for view in self.views}, reverse=True))
+        masks = sorted({view.network.mask for view in self.views}, reverse=True)
+        self._by_mask = tuple(
+            (mask, {view.network.number: view for view in self.views if view.network.mask == mask}) for mask in masks
+        )
 
     def find(self, address: int) -> NetworkView | None:
         """Return the view of the network that an address is in."""
-        view = self._found.get(address)
-        return view if view is not None or address in self._found else self._search(address)
-
-    def _search(self, address: int) -> NetworkView | None:
-        view: NetworkView | None = None
-        for mask in self._masks:
-            view = self._by_number.get((mask, address & mask))
+        for mask, views in self._by_mask:
+            view = views.get(address & mask)
             if view is not None:
-                break
-        if len(self._found) >= FOUND_MAX:
-            self._found.clear()
-        self._found[address] = view
-        return view
+                return view
+        return None
 
 
 class World:

@@ -131,7 +131,8 @@ class NetworkView:
         self._named: dict[str, set[int]] = {}  # comment in small letters -> addresses
         self._free = FreeSet(network)
         self._free_bootp = FreeSet(network)
-        self._ended: list[tuple[int, int]] = []  # heap of (lease end, address), stale entries skipped when met
+        self._ended: list[tuple[int, int]] = []  # heap of (lease end or earlier, address)
+        self._queued: dict[int, int] = {}  # address -> its entry there, if it has one
         self._offered: dict[int, bytes] = {}  # address -> client id of the offer that holds it
 
     # -- keeping current
@@ -143,6 +144,7 @@ class NetworkView:
             self.rows.clear()
             self._clients.clear()
             self._ended.clear()
+            self._queued.clear()
             self._named.clear()
             self._free = FreeSet(self.network)
             self._free_bootp = FreeSet(self.network)
@@ -216,9 +218,18 @@ class NetworkView:
             if not flags & NOT_FREE:
                 pool.add(address)
         elif not flags & NOT_RECLAIMED and lease_s != FOREVER_S:
-            if len(self._ended) > 2 * len(self.rows) + HEAP_SLACK:
-                self._ended = [entry for entry in set(self._ended) if self._is_ended(entry)]
-                heapq.heapify(self._ended)
+            self._queue(lease_s, address)
+
+    def _queue(self, lease_s: int, address: int) -> None:
+        """See to it that an address is looked at when its lease ends, or earlier: then it is put off."""
+        known = self._queued.get(address)
+        if known is not None and known <= lease_s:
+            return
+        self._queued[address] = lease_s
+        if len(self._ended) > 2 * len(self.rows) + HEAP_SLACK:
+            self._ended = [(entry_s, one) for one, entry_s in self._queued.items()]
+            heapq.heapify(self._ended)
+        else:
             heapq.heappush(self._ended, (lease_s, address))
 
     def _pool(self, row: Binding) -> FreeSet:
@@ -280,22 +291,29 @@ class NetworkView:
 
     def ended_before(self, limit_s: int) -> Binding | None:
         """Return the binding of ours whose lease ended first, if that was by `limit_s` and nobody was offered it."""
-        while self._ended and self._ended[0][0] <= limit_s:
-            if self._is_ended(self._ended[0]):
-                return self.rows[self._ended[0][1]]
-            heapq.heappop(self._ended)
+        heap = self._ended
+        while heap and heap[0][0] <= limit_s:
+            entry_s, address = heap[0]
+            row = self.rows.get(address)
+            if self._queued.get(address) != entry_s:
+                heapq.heappop(heap)  # it has an earlier one, too
+            elif row is None or not self._can_end(row):
+                heapq.heappop(heap)
+                del self._queued[address]
+            elif row.lease_s > entry_s:  # renewed since
+                heapq.heapreplace(heap, (row.lease_s, address))
+                self._queued[address] = row.lease_s
+            else:
+                return row
         return None
 
-    def _is_ended(self, entry: tuple[int, int]) -> bool:
-        lease_s, address = entry
-        row = self.rows.get(address)
+    def _can_end(self, row: Binding) -> bool:
         return (
-            row is not None
-            and row.lease_s == lease_s
-            and row.client_id != FREE_ID
+            row.client_id != FREE_ID
             and not row.flags & NOT_RECLAIMED
+            and row.lease_s != FOREVER_S
             and row.owner in self.owners
-            and address not in self._offered
+            and row.address not in self._offered
         )
 
     # -- offers
