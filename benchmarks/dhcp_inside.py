@@ -6,6 +6,7 @@ little. (-P: else `dhcp` would be the script beside this one.)
 
     .venv/bin/python -P benchmarks/dhcp_inside.py --resource twinlog --rows 15000
     .venv/bin/python -P benchmarks/dhcp_inside.py --profile            # where it goes, function by function
+    .venv-fast/bin/python -P benchmarks/dhcp_inside.py                 # the compiled build, see `make fast`
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from dhcp.service import Service
 from dhcp.sockets import Interface, Port
 from dhcp.svcconf import ServiceConf
 from storage.records import FREE_ID, Binding, Change, Records, TabEntry, ipv4_int, open_records
+from twinboot.commands.version import build
 
 NUMBER: Final = "10.1.0.0"
 SERVER: Final = ipv4_int("10.1.0.1")
@@ -136,7 +138,7 @@ def main(resource: str, rows: int, batches: int, size: int, profile: bool) -> No
         took = run(service, basket, batches, size)
         profiler.disable()
     quiet = {what: sorted(values)[len(values) // QUIET] for what, values in took.items()}
-    print("  ".join(f"{what} {value:.1f} us" for what, value in quiet.items()))
+    print("  ".join(f"{what} {value:.1f} us" for what, value in quiet.items()) + f"  ({build()})")
     print(f"an exchange of four packets: {quiet['DISCOVER'] + quiet['REQUEST']:.1f} us of CPU, {resource}, {rows} rows")
     if profile:
         pstats.Stats(profiler).sort_stats("tottime").print_stats(40)

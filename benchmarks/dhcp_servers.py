@@ -31,6 +31,7 @@ from storage.records.container import container_name, empty_container
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "benchmarks" / "dhcp"
 PEERS = CACHE / "peers"
+FAST_PYTHON = CACHE.parents[2] / ".venv-fast" / "bin" / "python"
 SERVER, RELAY, NET_BASE = "10.77.0.1", "10.77.0.2", "10.64.0.0"
 LEASE_S = 3600
 START_S = 20.0
@@ -112,7 +113,18 @@ def twinlog(layout: Layout, place: Path) -> list[Command]:
     return twinboot(layout, place, "twinlog")
 
 
-def twinboot(layout: Layout, place: Path, resource: str = "SUNWfiles") -> list[Command]:
+def compiled(layout: Layout, place: Path) -> list[Command]:
+    """Ours as `make fast` builds it."""
+    return twinboot(layout, place, python=str(FAST_PYTHON))
+
+
+def compiled_twinlog(layout: Layout, place: Path) -> list[Command]:
+    """The same on the log for a pair of servers."""
+    return twinboot(layout, place, "twinlog", str(FAST_PYTHON))
+
+
+def twinboot(layout: Layout, place: Path, resource: str = "SUNWfiles", python: str = sys.executable) -> list[Command]:
+    """Ours: pure Python, as `pip install` has it, unless another Python is named."""
     owner = int(IPv4Address(SERVER))
     for name in ("dhcp", "hosts", "boot", "state", "jumpstart", "volumes", "node"):
         (place / name).mkdir()
@@ -140,7 +152,7 @@ def twinboot(layout: Layout, place: Path, resource: str = "SUNWfiles") -> list[C
     nobody = pwd.getpwnam("nobody")
     for path in (place, *place.rglob("*")):
         os.chown(path, nobody.pw_uid, nobody.pw_gid)
-    serve = [sys.executable, "-m", "twinboot", "--config", str(place / "twinboot.toml"), "serve"]
+    serve = [python, "-m", "twinboot", "--config", str(place / "twinboot.toml"), "serve"]
     return [Command([*serve, "journal"], place / "node" / "journal.db"), Command([*serve, "dhcp"])]
 
 
@@ -199,8 +211,17 @@ SERVERS: dict[str, Callable[[Layout, Path], list[Command]]] = {
     "kea": kea,
     "isc": isc,
     "twinlog": twinlog,
+    "compiled": compiled,
+    "compiled-twinlog": compiled_twinlog,
 }
-OURS = ("twinboot", "twinlog")
+FAST = ("compiled", "compiled-twinlog")
+OURS = ("twinboot", "twinlog", *FAST)
+
+
+def build_of(python: Path | str) -> str:
+    """Which build of ours a Python runs: what `twinboot version` prints."""
+    command = [str(python), "-P", "-m", "twinboot", "version"]
+    return subprocess.run(command, cwd="/", check=True, capture_output=True, text=True).stdout.strip()
 
 
 class Running(NamedTuple):

@@ -34,13 +34,13 @@ has run on (`LAG_MAX_S`) is answered as one that took that long: with what is le
 """
 
 import math
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from dhcp.tally import Emit
 
-APART_MIN_S = 2.0
-LAG_MAX_S = 3.0
-TELL_S = 5.0
+APART_MIN_S: Final = 2.0
+LAG_MAX_S: Final = 3.0
+TELL_S: Final = 5.0
 """Difference of the clocks that people hear of; it is over when it is below `APART_MIN_S`."""
 
 

@@ -247,9 +247,16 @@ def serve(
     before = {number: signal.signal(number, lambda number, _: actions[number]()) for number in actions}
     thresholds = gc.get_threshold()
     gc.set_threshold(*GC_THRESHOLDS)
+
+    def begin() -> None:
+        gc.collect()
+        gc.freeze()  # the rows and all else that was read are here to stay: looking through them takes ever longer
+        ready()
+
     try:
-        daemon.serve_forever(ready)
+        daemon.serve_forever(begin)
     finally:
+        gc.unfreeze()
         gc.set_threshold(*thresholds)
         for number, handler in before.items():
             signal.signal(number, handler)

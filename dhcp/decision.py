@@ -17,8 +17,8 @@ from dhcp.svcconf import ServiceConf
 from dhcp.view import NetworkView, Offer
 from storage.records import BOOTP, Binding, Change, ipv4_text
 
-ADDRESS_BYTES = 4
-CLIENT_ID_MAX_BYTES = 64  # what a container's field holds
+ADDRESS_BYTES: Final = 4
+CLIENT_ID_MAX_BYTES: Final = 64  # what a container's field holds
 
 SILENCE: Final[Mapping[str, str]] = {
     "bootp": "a BOOTP client; BOOTP_COMPAT in dhcpsvc.conf would let it be answered",
@@ -48,11 +48,11 @@ SILENCE: Final[Mapping[str, str]] = {
 }
 
 
-PEER_FIRST = "peer-first"
-BINDS = frozenset({"dhcp.ack", "dhcp.bootp"})  # kinds of event after which an address is the client's
-GIVES = BINDS | {"dhcp.offer"}  # kinds of answer that give an address
-CLASS_SHOWN_MAX = 64  # characters of option 60 in an event
-CLONE = "another machine sends the same client id: served under its hardware address"
+PEER_FIRST: Final = "peer-first"
+BINDS: Final = frozenset({"dhcp.ack", "dhcp.bootp"})  # kinds of event after which an address is the client's
+GIVES: Final = BINDS | {"dhcp.offer"}  # kinds of answer that give an address
+CLASS_SHOWN_MAX: Final = 64  # characters of option 60 in an event
+CLONE: Final = "another machine sends the same client id: served under its hardware address"
 
 
 class Arrival:

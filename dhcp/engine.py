@@ -61,8 +61,8 @@ from storage.records import (
     ipv4_text,
 )
 
-SEVERAL = "it has several reservations in this network; delete all but one"
-LEASE_FLOOR_S = 60  # a client that asks for less would renew without end
+SEVERAL: Final = "it has several reservations in this network; delete all but one"
+LEASE_FLOOR_S: Final = 60  # a client that asks for less would renew without end
 
 
 def decide(request: Packet, arrival: Arrival, world: World, view: NetworkView | None, now_s: int) -> Decision:

@@ -5,6 +5,7 @@ another way. What the copy is good for then is the engine's business: fixed bind
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from dhcp.macros import MacroFault, MacroTable
 from dhcp.networks import Network
@@ -12,9 +13,9 @@ from dhcp.tally import Emit
 from dhcp.view import NetworkView
 from storage.records import Fault, Records, RecordsError, TabEntry
 
-DHCPTAB = "dhcptab"
+DHCPTAB: Final = "dhcptab"
 COPIES, EVERYTHING = "published copies", "datastore"  # what is told of besides tables
-FAULTS_TOLD_MAX = 20  # of one table at a time; the rest as a number
+FAULTS_TOLD_MAX: Final = 20  # of one table at a time; the rest as a number
 
 _Told = str | Fault | MacroFault
 

@@ -6,11 +6,11 @@ source of it. The name of a container is its network number, "192.168.76.0".
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from storage.records import ipv4_int, ipv4_text
 
-ALL_ONES = 0xFFFFFFFF
+ALL_ONES: Final = 0xFFFFFFFF
 PREFIX_MIN, PREFIX_MAX = 8, 30  # wider than class A is a slip of the pen; /31 and /32 have no room for clients
 
 

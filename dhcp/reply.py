@@ -29,8 +29,8 @@ from storage.records import ipv4_text
 LEASE_DEFAULT_S: Final = 3600  # where no macro sets LeaseTim
 PLANS_MAX = 4096  # forgotten all together when there are more
 LIMIT_MIN_BYTES: Final = wire.payload_limit(0)  # every client takes that much
-PAYLOAD_MAX_BYTES = 1472  # an Ethernet frame's; a client's larger option 57 would only ask for fragments
-OWN_URL = "http:///"
+PAYLOAD_MAX_BYTES: Final = 1472  # an Ethernet frame's; a client's larger option 57 would only ask for fragments
+OWN_URL: Final = "http:///"
 AS_STORED: Final = ("utf-8", "surrogateescape")  # how texts of the datastore become bytes again
 LEASE_CODES: Final = frozenset({o.LEASE_TIME, o.RENEWAL_TIME, o.REBINDING_TIME})
 OURS: Final = frozenset({o.MESSAGE_TYPE, o.SERVER_ID, o.OVERLOAD, o.CLIENT_ID, o.RELAY_INFO})  # never from a macro

@@ -46,14 +46,14 @@ from dhcp.view import NetworkView
 from dhcp.wire import WireError
 from storage.records import Change, Outcome, Records, Row
 
-HEX_MAX_BYTES = 300  # of a poison packet, in its event
-MANY_IN_USE = (
+HEX_MAX_BYTES: Final = 300  # of a poison packet, in its event
+MANY_IN_USE: Final = (
     "so many addresses answer an echo that none is set aside for now: find the machine that answers for others"
 )
-PARTING_MAX_S = 1.0
+PARTING_MAX_S: Final = 1.0
 PARTING: Final = frozenset({MessageType.RELEASE, MessageType.DECLINE})
-COUNTED = frozenset({"dhcp.silent", "dhcp.dropped"})  # kinds that strangers can cause at any rate
-LOST_RACE = frozenset({Outcome.COLLISION, Outcome.NOT_FOUND, Outcome.EXISTS})
+COUNTED: Final = frozenset({"dhcp.silent", "dhcp.dropped"})  # kinds that strangers can cause at any rate
+LOST_RACE: Final = frozenset({Outcome.COLLISION, Outcome.NOT_FOUND, Outcome.EXISTS})
 
 
 class Work(NamedTuple):

@@ -1,19 +1,23 @@
 """Telling what happens without letting a stranger fill the journal, or a flood of clients fill our time.
 
 Every packet counts. What is not answered is told by reason: of each at most `EVENTS_PER_S` a second one by one, the
-rest as a sum. Of each kind of answer `ROUTINE_PER_S` are told, more than a hall of machines switched on at once has.
-Once in `TOTALS_EVERY_S` one event says how many of each kind there were since the start, if there were any new ones.
+rest as a sum. Of each kind of answer `BURST_MAX` are told at once, more than a hall of machines switched on together
+has, and `ROUTINE_PER_S` for as long as one likes, as many as 90,000 clients with a lease of
+an hour have. Once in `TOTALS_EVERY_S` one event says how many of each kind there were since the start, if there were
+any new ones.
 """
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Final
 
-EVENTS_PER_S = 10  # for each reason; reasons are a small fixed set
-ROUTINE_PER_S = 250  # for each kind; an event costs more than the answer it tells of
-TOTALS_EVERY_S = 60
-REASONS_SHOWN = 8  # the most frequent ones, in the event of the totals
+EVENTS_PER_S: Final = 10  # for each reason; reasons are a small fixed set
+BURST_MAX: Final = 250  # for each kind; an event costs more than the answer it tells of
+ROUTINE_PER_S: Final = 50
+TOTALS_EVERY_S: Final = 60
+REASONS_SHOWN: Final = 8  # the most frequent ones, in the event of the totals
 
-MORE = "more of the same in one second"
+MORE: Final = "more of the same in one second"
 
 Emit = Callable[..., None]
 
@@ -27,6 +31,7 @@ class Tally:
         self._second = 0
         self._told: Counter[tuple[str, str]] = Counter()
         self._answered: dict[str, int] = {}
+        self._room: dict[str, int] = {}  # of kinds of which less than a burst may be told just now
         self._totals: Counter[str] = Counter()
         self._totals_s = 0
         self._totals_changed = False
@@ -43,23 +48,35 @@ class Tally:
         """Count an answer; say whether to tell of it, or this second has heard enough of its kind."""
         told = self._answered.get(kind, 0) + 1
         self._answered[kind] = told
-        return told <= ROUTINE_PER_S
+        return told <= self._room.get(kind, BURST_MAX)
 
     def turn(self, now_s: int) -> bool:
         """At the beginning of a new second tell the sums of what was held back in the last one; say if it is one."""
         if now_s == self._second:
             return False
-        self._second = now_s
         for (kind, reason), told in self._told.items():
             if told > EVENTS_PER_S:
                 self._emit(kind, reason=reason, count=told - EVENTS_PER_S, detail=MORE)
         for kind, told in self._answered.items():
-            if told > ROUTINE_PER_S:
-                self._emit(kind, count=told - ROUTINE_PER_S, detail=MORE)
+            room = self._room.get(kind, BURST_MAX)
+            if told > room:
+                self._emit(kind, count=told - room, detail=MORE)
+        self._make_room(now_s - self._second)
+        self._second = now_s
         self._add_up(now_s)
         self._told.clear()
         self._answered.clear()
         return True
+
+    def _make_room(self, passed_s: int) -> None:
+        """Take what was told off the room of its kind, and give each what time brings."""
+        for kind in self._answered.keys() | self._room.keys():
+            room = self._room.get(kind, BURST_MAX)
+            room = max(room - self._answered.get(kind, 0), 0) + ROUTINE_PER_S * passed_s
+            if room < BURST_MAX:
+                self._room[kind] = room
+            else:
+                self._room.pop(kind, None)
 
     def _add_up(self, now_s: int) -> None:
         """Add the last second to the totals, and tell them when it is time and something is new."""

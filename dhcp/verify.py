@@ -9,7 +9,7 @@ from dhcp.asking import runs
 from dhcp.decision import Asked, Decision
 from storage.records import UNUSABLE, Binding, Change
 
-SET_ASIDE_MAX: Final = 32
+SET_ASIDE_MAX = 32
 PERIOD_S: Final = 60.0
 
 

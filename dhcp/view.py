@@ -24,7 +24,7 @@ from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSAB
 
 OFFERS_MAX = 65536  # for each network, the oldest goes first; more than the largest network of a site has
 HEARD_MAX = 65536  # for each network: hardware addresses remembered for telling clones apart
-HEAP_SLACK = 1024  # stale entries tolerated in the heap of leases before it is rebuilt
+HEAP_SLACK: Final = 1024  # stale entries tolerated in the heap of leases before it is rebuilt
 
 CHUNK_BITS: Final = 10  # of a free set: see there
 NOT_FREE: Final = MANUAL | UNUSABLE

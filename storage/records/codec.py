@@ -23,7 +23,7 @@ from binascii import hexlify, unhexlify
 from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from storage.records.rows import (
     IPV4_MAX,
@@ -40,12 +40,12 @@ from storage.records.rows import (
     ipv4_text,
 )
 
-CLIENT_ID_MAX_BYTES = 64
-DIGITS_MAX = 40
+CLIENT_ID_MAX_BYTES: Final = 64
+DIGITS_MAX: Final = 40
 """Longest number read: twice what 64 bits need; it bounds the work of one hostile line."""
 
-_BARE_BAR = re.compile(rb"(?<!\\)\|")
-_NUMBER = re.compile(rb"[ \t]*([+-]?[0-9]{1,%d})(?![0-9])" % DIGITS_MAX)
+_BARE_BAR: Final = re.compile(rb"(?<!\\)\|")
+_NUMBER: Final = re.compile(rb"[ \t]*([+-]?[0-9]{1,%d})(?![0-9])" % DIGITS_MAX)
 
 
 class LineError(ValueError):
@@ -226,7 +226,12 @@ def _claimed_word(line: bytes) -> Key | None:
     return _unescaped(_BARE_BAR.split(line, 1)[0]) or None
 
 
-_GUEST_NUMBERS = {"memory_mib": IPV4_MAX, "vcpus": IPV4_MAX, "changed_s": SIGNATURE_MASK, "signature": SIGNATURE_MASK}
+_GUEST_NUMBERS: Final = {
+    "memory_mib": IPV4_MAX,
+    "vcpus": IPV4_MAX,
+    "changed_s": SIGNATURE_MASK,
+    "signature": SIGNATURE_MASK,
+}
 
 
 def _parse_guest(line: bytes) -> Guest:
@@ -242,12 +247,12 @@ def _render_guest(row: Row) -> bytes:
     return b"|".join(b"%d" % value if isinstance(value, int) else _escaped(value) for value in row)
 
 
-BINDING = Codec(Binding, itemgetter(0), _parse_binding, render_binding, _claimed_address)
-TAB_ENTRY = Codec(TabEntry, itemgetter(0, 1), _parse_tab, _render_tab, _claimed_entry)
-INSTALL = Codec(Install, itemgetter(0), _parse_install, _render_install, _claimed_word)
-GUEST = Codec(Guest, itemgetter(0), _parse_guest, _render_guest, _claimed_word)
+BINDING: Final = Codec(Binding, itemgetter(0), _parse_binding, render_binding, _claimed_address)
+TAB_ENTRY: Final = Codec(TabEntry, itemgetter(0, 1), _parse_tab, _render_tab, _claimed_entry)
+INSTALL: Final = Codec(Install, itemgetter(0), _parse_install, _render_install, _claimed_word)
+GUEST: Final = Codec(Guest, itemgetter(0), _parse_guest, _render_guest, _claimed_word)
 
-_NAMED_TABLES = {"dhcptab": TAB_ENTRY, "installs": INSTALL, "guests": GUEST}
+_NAMED_TABLES: Final = {"dhcptab": TAB_ENTRY, "installs": INSTALL, "guests": GUEST}
 
 
 @lru_cache(maxsize=4096)  # asked for every change; a site has fewer networks

@@ -18,7 +18,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from storage.records import durable
 from storage.records.changelog import ChangeLog, parted
@@ -29,13 +29,13 @@ from storage.records.rows import OWN_TABLES, Key
 CONTAINER_MAX_BYTES = 64 * 2**20
 """Half a million rows; a larger file is a mistake (or an attack on our memory) rather than a container."""
 
-TICK_S = 0.05
+TICK_S: Final = 0.05
 """Longest tick of a file system with sub-second stamps (10 ms), with a margin."""
-WHOLE_SECOND_TICK_S = 2.0
+WHOLE_SECOND_TICK_S: Final = 2.0
 """The same for stamps in whole seconds (FAT has two)."""
 
-_TOOLS = {"dhcptab": "dhtadm(1M)"}
-_NOTES = {"installs": "One row for each host being installed", "guests": "One row for each guest"}
+_TOOLS: Final = {"dhcptab": "dhtadm(1M)"}
+_NOTES: Final = {"installs": "One row for each host being installed", "guests": "One row for each guest"}
 
 
 class Stamp(NamedTuple):

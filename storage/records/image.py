@@ -9,6 +9,7 @@ line, which Sun's reader would cost the last character.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from storage.records.codec import LineError, codec_for, decode_text
 from storage.records.judge import judge, renewed
@@ -16,9 +17,9 @@ from storage.records.lines import Lines
 from storage.records.port import Change, Fault, Outcome, RecordsError, Result
 from storage.records.rows import Key, Row
 
-_EXCERPT_MAX_CHARS = 60
-_DUPLICATE = "is a second row for a key that an earlier line has"
-_SWALLOWS = "is a comment ending in a backslash: the next line belongs to it"
+_EXCERPT_MAX_CHARS: Final = 60
+_DUPLICATE: Final = "is a second row for a key that an earlier line has"
+_SWALLOWS: Final = "is a comment ending in a backslash: the next line belongs to it"
 
 
 @dataclass(frozen=True, slots=True)

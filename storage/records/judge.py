@@ -8,7 +8,7 @@ can still be renewed.
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from storage.records.codec import CLIENT_ID_MAX_BYTES, Codec, LineError, codec_for, encode_text, render_binding
 from storage.records.port import Change, Outcome
@@ -28,12 +28,12 @@ from storage.records.rows import (
     ipv4_text,
 )
 
-MACRO_MAX_BYTES = 128
-COMMENT_MAX_BYTES = 48
-VALUE_MAX_BYTES = 65_536
+MACRO_MAX_BYTES: Final = 128
+COMMENT_MAX_BYTES: Final = 48
+VALUE_MAX_BYTES: Final = 65_536
 """Far above any real macro (a reply has a few kilobytes at most); it bounds one line."""
-WORD_MAX_BYTES = 255
-DETAIL_MAX_BYTES = 1024
+WORD_MAX_BYTES: Final = 255
+DETAIL_MAX_BYTES: Final = 1024
 
 
 class Verdict(NamedTuple):
@@ -274,7 +274,7 @@ _KINDS: tuple[type[Row], ...] = (Binding, TabEntry, Install, Guest)
 _FIGURES: dict[type[Row], frozenset[str]] = {Binding: frozenset({"client_id", "flags", "lease_s", "signature"})}
 """Fields written in digits, of the kind of row that changes for every packet: only there is it worth it."""
 
-_FIELDS = {
+_FIELDS: Final = {
     kind: tuple((name, _CHECKS.get(name, _anything), name in _FIGURES.get(kind, ())) for name in kind._fields)
     for kind in _KINDS
 }

@@ -9,6 +9,7 @@ mostly touches one old block and the last one.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from storage.records.rows import Key
 
@@ -16,7 +17,7 @@ BLOCK_LINES = 64
 """A batch of new leases falls anywhere in the file, so it touches about as many blocks as it has rows: small ones are
 cheap to join, and even 65 000 rows make only a thousand."""
 
-SPARE_BLOCKS = 8
+SPARE_BLOCKS: Final = 8
 
 
 class Lines:

@@ -14,33 +14,33 @@ comments typed in UTF-8 read as typed, and bytes of any other encoding survive a
 """
 
 import socket
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-DYNAMIC = 0
-PERMANENT = 1
-MANUAL = 2
-UNUSABLE = 4
-BOOTP = 8
+DYNAMIC: Final = 0
+PERMANENT: Final = 1
+MANUAL: Final = 2
+UNUSABLE: Final = 4
+BOOTP: Final = 8
 """Binding flags. DYNAMIC is the absence of the others; they may be combined (`PERMANENT | MANUAL`)."""
 
-KNOWN_FLAGS = PERMANENT | MANUAL | UNUSABLE | BOOTP
+KNOWN_FLAGS: Final = PERMANENT | MANUAL | UNUSABLE | BOOTP
 
-FREE_ID = b"\0"
+FREE_ID: Final = b"\0"
 """Client id of an address that belongs to nobody."""
 
-FOREVER_S = 0xFFFFFFFF
+FOREVER_S: Final = 0xFFFFFFFF
 """`Binding.lease_s` of a lease that never ends."""
 
-SIGNATURE_MASK = 2**64 - 1
+SIGNATURE_MASK: Final = 2**64 - 1
 """Signatures are counted modulo 2^64; more than half of them do not fit a signed 64-bit number."""
 
-MACRO = "m"
-SYMBOL = "s"
+MACRO: Final = "m"
+SYMBOL: Final = "s"
 
-OWN_TABLES = ("guests", "installs")
+OWN_TABLES: Final = ("guests", "installs")
 """Tables that Sun does not know."""
 
-IPV4_MAX = 0xFFFFFFFF
+IPV4_MAX: Final = 0xFFFFFFFF
 
 
 class Binding(NamedTuple):

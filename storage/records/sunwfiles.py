@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from storage.records import durable
 from storage.records.codec import codec_for
@@ -23,12 +24,12 @@ from storage.records.perimeter import perimeter
 from storage.records.port import Change, Delta, Outcome, RecordsError, Result, WithoutCopies
 from storage.records.rows import OWN_TABLES, ipv4_int
 
-LOCK_TIMEOUT_S = 5.0
+LOCK_TIMEOUT_S: Final = 5.0
 """A commit holds the lock for milliseconds; after this the holder is stuck and waiting on helps nobody."""
 
-SWEEP_INTERVAL_S = 3600
+SWEEP_INTERVAL_S: Final = 3600
 
-_NETWORK_NAME = re.compile(r"SUNWfiles1_((?:[0-9]{1,3}_){3}[0-9]{1,3})")
+_NETWORK_NAME: Final = re.compile(r"SUNWfiles1_((?:[0-9]{1,3}_){3}[0-9]{1,3})")
 
 
 class SunwFiles(WithoutCopies):

@@ -28,34 +28,34 @@ import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from storage.records.codec import LineError, codec_for, decode_text
 from storage.records.rows import Key, Row
 
-FOLDER = ".twinlog"
-TMP_PREFIX = "tmp."
-SNAP_TMP_PREFIX = "tmp.~"
+FOLDER: Final = ".twinlog"
+TMP_PREFIX: Final = "tmp."
+SNAP_TMP_PREFIX: Final = "tmp.~"
 """Of snapshots: no server's name begins so, and it comes after those that do."""
-DAMAGED_SUFFIX = ".damaged"
-NUMBER_DIGITS = 12
+DAMAGED_SUFFIX: Final = ".damaged"
+NUMBER_DIGITS: Final = 12
 """A thousand batches a second for thirty years."""
 
-ADDED = b"+"
-REMOVED = b"-"
-CREATED = b"created"
-DROPPED = b"dropped"
+ADDED: Final = b"+"
+REMOVED: Final = b"-"
+CREATED: Final = b"created"
+DROPPED: Final = b"dropped"
 
-PIECE_LINES = 1024
+PIECE_LINES: Final = 1024
 
 _LOG, _SNAP = ".log", ".snap"
-_AFTER = ":"  # follows the digits: all that is numbered comes before it
-_NAME = re.compile(rf"([0-9]{{{NUMBER_DIGITS}}})\.(log|snap)")
-_ID = r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]{1,64}\.[0-9]{1,20}"
-_HEAD = re.compile(rf"twinlog 1 (batch|snapshot) ({_ID}) ([0-9TZ:.-]{{1,40}})".encode())
-_SECTION = re.compile(rb"^\[([0-9a-z.]{1,64})\]\n", re.MULTILINE)
-_END = re.compile(rb"end ([0-9a-f]{8})\n")
-_END_BYTES = 13
+_AFTER: Final = ":"  # follows the digits: all that is numbered comes before it
+_NAME: Final = re.compile(rf"([0-9]{{{NUMBER_DIGITS}}})\.(log|snap)")
+_ID: Final = r"[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]{1,64}\.[0-9]{1,20}"
+_HEAD: Final = re.compile(rf"twinlog 1 (batch|snapshot) ({_ID}) ([0-9TZ:.-]{{1,40}})".encode())
+_SECTION: Final = re.compile(rb"^\[([0-9a-z.]{1,64})\]\n", re.MULTILINE)
+_END: Final = re.compile(rb"end ([0-9a-f]{8})\n")
+_END_BYTES: Final = 13
 
 
 class DamagedError(ValueError):

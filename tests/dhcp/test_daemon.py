@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from dhcp import engine, wire
 from dhcp import options as o
-from dhcp import wire
 from dhcp.daemon import Daemon, serve
 from dhcp.networks import network
 from dhcp.options import MessageType
@@ -142,8 +142,8 @@ def test_a_poison_packet_is_told_with_its_bytes_and_the_loop_goes_on(
         raise ZeroDivisionError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr("dhcp.engine.decide", stumble)
-        lab.relay.send(MessageType.DISCOVER, MAC)
+        patch.setitem(engine.HANDLERS, MessageType.INFORM, stumble)  # type: ignore[arg-type]
+        lab.relay.send(MessageType.INFORM, MAC)
         told = lab.events.first("dhcp.dropped")
         assert lab.relay.is_silent()
     assert lab.relay.lease(MAC).message_type is MessageType.ACK

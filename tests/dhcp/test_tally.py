@@ -1,6 +1,6 @@
 """Counting without end, telling within bounds."""
 
-from dhcp.tally import EVENTS_PER_S, MORE, ROUTINE_PER_S, Tally
+from dhcp.tally import BURST_MAX, EVENTS_PER_S, MORE, ROUTINE_PER_S, Tally
 from tests.dhcp.conftest import Events
 
 
@@ -34,12 +34,16 @@ def test_a_new_second_hears_again() -> None:
 def test_answers_are_told_one_by_one_until_a_second_has_many_and_then_as_a_sum():
     told = []
     tally = Tally(lambda kind, **fields: told.append((kind, fields)))
-    for number in range(ROUTINE_PER_S + 7):
-        assert tally.tells("dhcp.ack") == (number < ROUTINE_PER_S)
+    for number in range(BURST_MAX + 7):
+        assert tally.tells("dhcp.ack") == (number < BURST_MAX)
     assert tally.tells("dhcp.nak")
     tally.turn(1)
     assert told == [("dhcp.ack", {"count": 7, "detail": MORE})]
-    assert tally.tells("dhcp.ack")
+    assert [tally.tells("dhcp.ack") for _ in range(ROUTINE_PER_S + 1)] == [True] * ROUTINE_PER_S + [False]
+    assert tally.tells("dhcp.offer")
+    for second in range(2, 2 + BURST_MAX // ROUTINE_PER_S):
+        tally.turn(second)
+    assert [tally.tells("dhcp.ack") for _ in range(BURST_MAX + 1)] == [True] * BURST_MAX + [False]
 
 
 def test_once_a_minute_the_totals_are_told_if_anything_is_new() -> None:
