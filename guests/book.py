@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 from guests import addresses, process
 from guests.addresses import client_id, reserved_id
 from guests.faults import Refused
-from guests.guest import TABLE, Nic, Work, nics, read_work, with_known_macs, work_text
+from guests.guest import TABLE, Nic, Work, flaw, nics, read_work, with_known_macs, work_text
 from guests.plan import Plan
 from guests.site import Net, Site
 from storage.records import FREE_ID, Binding, Change, Guest, Outcome, Records, RecordsError, Result, Row
@@ -37,8 +37,12 @@ class Book:
         self._alive = is_alive
 
     def guests(self) -> dict[str, Guest]:
-        """All rows by name. RecordsError."""
-        return {row.guest: row for row in self._rows(TABLE) if isinstance(row, Guest)}
+        """All rows by name that commands may have written. RecordsError."""
+        return {row.guest: row for row in self._rows(TABLE) if isinstance(row, Guest) and not flaw(row)}
+
+    def flaws(self) -> list[str]:
+        """What is wrong with the other rows: somebody edited them. RecordsError."""
+        return [found for row in self._rows(TABLE) if isinstance(row, Guest) and (found := flaw(row))]
 
     def bindings(self, net: Net) -> dict[int, Binding]:
         """A network's bindings by address; Refused if it has no container, RecordsError."""

@@ -154,6 +154,7 @@ def whole(world: World, work_alive: Callable[[Guest], bool | None]) -> Whole:
         unseen={name: look.trouble for name, look in looks.items() if look.trouble},
         bindings=bindings,
         work_alive={name: work_alive(row) for name, row in world.rows.items() if read_work(row.work)},
+        flaws=world.book.flaws(),
     )
 
 

@@ -32,7 +32,7 @@ class Finding(NamedTuple):
 class Whole(NamedTuple):
     """Everything there is. `unseen`: host -> why it did not answer. `bindings`: container -> its rows.
 
-    `alive`: whether a command still runs (None: on another machine).
+    `alive`: whether a command still runs (None: on another machine). `flaws`: of rows.
     """
 
     rows: Mapping[str, Guest]
@@ -41,11 +41,13 @@ class Whole(NamedTuple):
     unseen: Mapping[str, str]
     bindings: Mapping[str, Sequence[Binding]]
     work_alive: Mapping[str, bool | None]
+    flaws: Sequence[str] = ()
 
 
 def findings(site: Site, whole: Whole) -> list[Finding]:
     """All that does not fit together, by kind and name."""
     found = [
+        *(Finding("row", text, "mend or delete that row of the table guests") for text in whole.flaws),
         *_works(whole),
         *_rows(site, whole),
         *_disks(whole),

@@ -10,14 +10,15 @@ Rules of the room:
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from guests.domain import DomainInfo, Kind, Link
 from guests.faults import Refused
-from storage.records import Guest
-from storage.volumes.names import NEAR_ENOUGH, Volume, parse_domain, parse_volume
+from storage.records import Guest, ipv4_int
+from storage.volumes.names import NEAR_ENOUGH, BadNameError, Volume, parse_domain, parse_volume
 
 TABLE = "guests"
 MEMORY_MIB = (16, 2**24)
@@ -25,6 +26,8 @@ MEMORY_MIB = (16, 2**24)
 
 VCPUS = (1, 512)
 LINKS_MAX = 8
+
+_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII)
 
 
 class State(StrEnum):
@@ -77,6 +80,33 @@ def nics(row: Guest) -> tuple[Nic, ...]:
 def links_text(links: Iterable[Nic]) -> str:
     """The links as the row keeps them."""
     return " ".join(",".join(nic).rstrip(",") for nic in links)
+
+
+def flaw(row: Guest) -> str:
+    """What makes a row one that no command wrote; empty if nothing does."""
+    try:
+        parse_domain(row.guest)
+    except BadNameError as error:
+        return str(error)
+    if row.state not in set(State):
+        return f"{row.guest}: its state {row.state!r} is none"
+    if row.domain_kind not in ("", *(kind.value for kind in Kind)):
+        return f"{row.guest}: its kind {row.domain_kind!r} is none"
+    words = row.links.split()
+    if len(nics(row)) < len(words) or not all(_is_address(nic.address) and _is_mac(nic.mac) for nic in nics(row)):
+        return f"{row.guest}: its links {row.links!r} cannot be read"
+    return ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return not text or bool(ipv4_int(text))
+    except ValueError:
+        return False
+
+
+def _is_mac(text: str) -> bool:
+    return not text or _MAC.fullmatch(text) is not None
 
 
 def with_macs(links: Iterable[Nic], known: Iterable[Link]) -> tuple[Nic, ...]:

@@ -287,6 +287,28 @@ def test_killed_for_real_the_same_command_goes_on(guests, killed, number):
     assert guests.host("hv1").domain("appl-1:vm-1").state.value == "running"
 
 
+def test_of_two_who_type_at_once_one_wins_and_the_other_is_told(guests, killed):
+    lines = [f"domu-up {UP}", f"domu-up {UP.replace('vm-1', 'vm-2').replace('vm-host1', 'vm-host2')}"]
+    never = "1000"
+    argv = [sys.executable, "-P", "-c", KILLED, str(guests.root), never]
+    here = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    both = [
+        subprocess.Popen([*argv, line], env=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for line in lines
+    ]
+    said = [process.communicate(timeout=60)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1], said
+    loser = said[[process.returncode for process in both].index(1)]
+    assert "192.168.76.71" in loser
+    assert "no findings: 1 guests, 2 volumes" in guests.ok("domu-fsck")
+
+
+def test_a_host_with_guests_is_not_removed(guests):
+    guests.ok(f"domu-up {UP}")
+    (line,) = guests.site.fails("host", "remove", "hv1")
+    assert line.startswith("hv1: 1 guests are on it (appl-1:vm-1)")
+
+
 def test_names_are_completed(guests):
     guests.ok("domu-project appl-1")
     guests.ok("domu-clone masters/osol-0811@version-01 appl-1/vm-1")

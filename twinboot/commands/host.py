@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from guests.guest import TABLE as GUESTS
 from jumpstart.hostfile import from_table
 from jumpstart.hosts import load_host
 from jumpstart.model import Hypervisor
 from jumpstart.targets import TARGETS
 from jumpstart.targets.nevada import NAME as NEVADA
 from pxe.installs import LIVE, TABLE
-from storage.records import Change, Install
+from storage.records import Change, Guest, Install
 from twinboot import hostbook, nevadabook, stores
 from twinboot.cli import App, pass_app
 from twinboot.config import Config
@@ -25,6 +26,7 @@ from twinboot.show import as_json, say, table
 __all__ = ["host"]
 
 DEFAULT_LINK = "fe0"
+GUESTS_SHOWN_MAX = 6
 
 
 @click.group()
@@ -163,7 +165,7 @@ def _install_of(config: Config, name: str) -> Install | None:
 
 @host.command("remove")
 @click.argument("name")
-@click.option("--force", is_flag=True, help="Also when an install of it is armed or running.")
+@click.option("--force", is_flag=True, help="Also when an install of it is armed or running, or guests are on it.")
 @pass_app
 def host_remove(app: App, name: str, force: bool) -> None:
     """Remove a host: its file, macros, reservations and install."""
@@ -173,6 +175,10 @@ def host_remove(app: App, name: str, force: bool) -> None:
     install = _install_of(config, name)
     if install and install.state in LIVE and not force:
         raise Stop(f"{name}: an install is {install.state}: `twinboot install {name} --disarm` first, or --force")
+    has = [row.guest for row in stores.rows(stores.state_records(config), GUESTS, Guest) if row.hypervisor == name]
+    if has and not force:
+        names = ", ".join(has[:GUESTS_SHOWN_MAX])
+        raise Stop(f"{name}: {len(has)} guests are on it ({names}): `domu-migrate` or `domu-destroy` them, or --force")
     with acting_as(config.user):
         hostbook.remove(config, stores.dhcp_records(config), name, one)
         if install:
