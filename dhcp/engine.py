@@ -63,6 +63,7 @@ from storage.records import (
 
 SEVERAL: Final = "it has several reservations in this network; delete all but one"
 LEASE_FLOOR_S: Final = 60  # a client that asks for less would renew without end
+ANEW: Final = frozenset({"selecting", "finishing"})  # states in which a client has taken an offer
 
 
 def decide(request: Packet, arrival: Arrival, world: World, view: NetworkView | None, now_s: int) -> Decision:
@@ -297,6 +298,9 @@ def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> De
 
     What is stored never ends before what the client was told earlier: this answer may get lost. In a frozen world
     the lease is what is surely left of the one that is stored.
+
+    Who begins anew may have released the binding before, and a server that was stopped over that RELEASE may go on with
+    it. So its row is written though it stays the same: then the RELEASE finds another version than the one it was about.
     """
     address, holder, flags, owner, was_s, signature, macro, comment = row
     now_s, client_id = asked.now_s, asked.client_id
@@ -310,7 +314,7 @@ def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> De
         lease_s = min(lease_s, int(surely_s))
     end_s = FOREVER_S if lease_s == FOREVER_S else min(now_s + max(lease_s, left_s), FOREVER_S - 1)
     change: Change | None = None
-    if not is_holder or end_s != was_s:
+    if not is_holder or end_s != was_s or (state in ANEW and not flags & MANUAL):
         # the signature is the store's to choose; with the one that it is going to choose, the row can stay as it is
         new = Binding(address, client_id, flags, owner, end_s, (signature + 1) & SIGNATURE_MASK, macro, comment)
         change = Change(asked.view.name, row, new)
