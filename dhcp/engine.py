@@ -299,8 +299,8 @@ def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> De
     What is stored never ends before what the client was told earlier: this answer may get lost. In a frozen world
     the lease is what is surely left of the one that is stored.
 
-    Who begins anew may have released the binding before, and a server that was stopped over that RELEASE may go on with
-    it. So its row is written though it stays the same: then the RELEASE finds another version than the one it was about.
+    Who begins anew may have released the binding before, and a server that was stopped over that RELEASE may go on
+    with it. So its row is written though it stays the same: then the RELEASE finds another version than it was about.
     """
     address, holder, flags, owner, was_s, signature, macro, comment = row
     now_s, client_id = asked.now_s, asked.client_id
