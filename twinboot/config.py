@@ -169,14 +169,16 @@ def load(path: Path) -> Config:
     document = _document(path)
     found = _Reader(str(path), faults)
     found.unknown_sections(document)
-    plain = {name: found.section(document, name) for name in ("site", "server", "names", "boot", "storage", "guests")}
+    plain = {
+        name: found.section(document, name) for name in dict.fromkeys(key.section for key in KEYS) if "*" not in name
+    }
     site, server = plain["site"], plain["server"]
     networks = tuple(found.networks(document))
     faults.extend(_cross_faults(str(path), networks, plain["server"]))
     faults.extend(_names_faults(str(path), plain["names"], site, server))
     given = document.get("storage", {})
     if isinstance(given, dict):
-        faults.extend(storageconf.faults(str(path), plain["storage"], site, server, given))
+        faults.extend(storageconf.faults(str(path), plain, given))
     faults.extend(guestsconf.faults(str(path), plain["guests"]))
     if faults:
         raise ConfigError(tuple(faults))
@@ -186,7 +188,7 @@ def load(path: Path) -> Config:
         site=site["name"],
         domain=site["domain"],
         share=site["share"],
-        storage=storageconf.storage(plain["storage"], site, server),
+        storage=storageconf.storage(plain),
         server=server.pop("name"),
         **server,
         names=site["domain"] is not None if is_on is None else is_on,
@@ -242,7 +244,10 @@ class _Reader:
                 self.fault(name, "unknown section" + _nearest(name, known))
 
     def section(self, document: Mapping[str, Any], name: str) -> dict[str, Any]:
-        table = document.get(name, {})
+        room, _, inner = name.partition(".")
+        table = document.get(room, {})
+        if inner:
+            table = table.get(inner, {}) if isinstance(table, dict) else {}
         return self._table(table, name, [key for key in KEYS if key.section == name])
 
     def networks(self, document: Mapping[str, Any]) -> Iterator[Network]:
@@ -266,8 +271,9 @@ class _Reader:
             self.fault(section, f"must be a section: write [{section}]")
             table = {}
         names = [key.name for key in keys]
+        inner = {key.section.partition(".")[2] for key in KEYS if key.section.startswith(f"{section}.")}
         for name in table:
-            if name not in names:
+            if name not in names and name not in inner:
                 self.fault(f"{section}.{name}", "unknown key" + _nearest(name, names))
         return {key.name: self._value(key, section, table.get(key.name, ABSENT)) for key in keys}
 

@@ -14,13 +14,19 @@ from typing import Any
 
 from storage.volumes.local_target import SOCKET_PATH_BYTES_MAX
 from storage.volumes.names import BadNameError, iqn_authority, site_authority
+from storage.volumes.port import VolumesError
+from storage.volumes.settings import (
+    EXPORTERS,
+    ZfsSettings,
+    checked_zfs,
+)
 from twinboot import values
 from twinboot.faults import Fault
 from twinboot.keys import Key
 
 __all__ = ["BACKENDS", "KEYS", "Storage", "faults", "storage"]
 
-BACKENDS = ("local",)
+BACKENDS = ("local", "zfs")
 SINCE = "2026-11"
 PRIVATE_DOMAIN = "internal"
 """Top-level domain that ICANN keeps for private use (2024): for a site that has no domain of its own."""
@@ -56,12 +62,29 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("storage", "chap_user", values.text, None, "user that hypervisors prove themselves as (CHAP)"),
     Key("storage", "chap_secret_file", values.path, None, "file with that user's secret, readable by its owner only"),
+    Key("storage.zfs", "dataset", values.text, None, "dataset that projects are made below, `tank/guests`; required"),
+    Key(
+        "storage.zfs", "exporter", values.choice(*EXPORTERS), "lio", "what exports: lio (Linux), comstar (illumos), tgt"
+    ),
+    Key("storage.zfs", "ssh", values.text, None, "USER@HOST of the ZFS host; if absent it is this machine"),
+    Key("storage.zfs", "become", values.texts, (), 'words before each command: ["sudo", "-n"], ["pfexec"]'),
+    Key(
+        "storage.zfs", "files", values.switch, False, "volumes are files on datasets, where ZFS has no zvols (zfs-fuse)"
+    ),
+    Key("storage.zfs", "quota_bytes", values.integer(0, 2**60), 0, "quota of each new project, 0 for none"),
 )
+
+NEEDED = {"zfs": ("dataset",)}
+"""Backend -> what its own section has to say."""
+
+
+Tables = Mapping[str, Mapping[str, Any]]
+"""Section -> its keys as read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A checked [storage]."""
+    """A checked [storage]; `zfs` is given where that is the backend."""
 
     backend: str
     root: Path
@@ -70,34 +93,33 @@ class Storage:
     authority: str
     chap_user: str | None
     chap_secret_file: Path | None
+    zfs: ZfsSettings | None = None
 
 
-def storage(table: Mapping[str, Any], site: Mapping[str, Any], server: Mapping[str, Any]) -> Storage | None:
+def storage(tables: Tables) -> Storage | None:
     """The section as a value; None if this server keeps no volumes. Call it when `faults` found none."""
+    table, server = tables["storage"], tables["server"]
     if table["backend"] is None:
         return None
-    root = _root(table, server)
     return Storage(
         backend=table["backend"],
-        root=root,
+        root=_root(table, server),
         run=_run(table, server),
-        portal=table["portal"] or f"{server['address']}:{values.ISCSI_PORT}",
-        authority=_authority(table, site),
+        portal=_portal(table, server),
+        authority=_authority(table, tables["site"]),
         chap_user=table["chap_user"],
         chap_secret_file=table["chap_secret_file"],
+        zfs=_zfs(tables) if table["backend"] == "zfs" else None,
     )
 
 
-def faults(
-    file: str, table: Mapping[str, Any], site: Mapping[str, Any], server: Mapping[str, Any], given: Mapping[str, Any]
-) -> Iterator[Fault]:
+def faults(file: str, tables: Tables, given: Mapping[str, Any]) -> Iterator[Fault]:
     """What does not fit together. `given` is the section as written; a faulty key reads as None."""
+    table, server = tables["storage"], tables["server"]
     if "backend" not in given:
-        for name in table:
-            if name in given:
-                yield Fault(
-                    file, f"storage.{name}", 'there is no storage.backend: add backend = "local", or take this out'
-                )
+        for name in given:
+            text = 'there is no storage.backend: add backend = "local", or take this out'
+            yield Fault(file, f"storage.{name}", text)
         return
     room = SOCKET_PATH_BYTES_MAX - len("/tgt")
     is_own = table["run"] or table["root"]
@@ -105,14 +127,65 @@ def faults(
     if (is_own or state_fits) and len(os.fsencode(_run(table, server))) > room:
         yield Fault(file, "storage.run", f"longer than {room} bytes: a socket must fit; name a shorter path here")
     try:
-        _authority(table, site)
+        _authority(table, tables["site"])
     except BadNameError as error:
         yield Fault(file, "storage.authority" if table["authority"] else "storage.since", str(error))
     if ("chap_user" in given) != ("chap_secret_file" in given):
         lacking = "chap_secret_file" if "chap_user" in given else "chap_user"
-        yield Fault(
-            file, f"storage.{lacking}", "missing: CHAP takes a user and the file with its secret; give both or none"
-        )
+        text = "missing: CHAP takes a user and the file with its secret; give both or none"
+        yield Fault(file, f"storage.{lacking}", text)
+    if server["state"] and server["address"]:
+        yield from _backend_faults(file, tables, given)
+
+
+def _backend_faults(file: str, tables: Tables, given: Mapping[str, Any]) -> Iterator[Fault]:
+    """What is wrong with the section of the backend itself."""
+    backend = tables["storage"]["backend"]
+    for name in NEEDED:
+        if name in given and backend not in (None, name):
+            yield Fault(file, f"storage.{name}", f'storage.backend is "{backend}": take this out, or change that')
+    own = tables.get(f"storage.{backend}", {})
+    missing = [key for key in NEEDED.get(backend, ()) if not own[key]]
+    for key in missing:
+        wanted = next(one for one in KEYS if one.section == f"storage.{backend}" and one.name == key)
+        inner = given.get(backend, {})
+        if not isinstance(inner, dict) or key not in inner:  # else its own fault says what is wrong with it
+            yield Fault(file, f"storage.{backend}.{key}", f"missing: {wanted.meaning}")
+    if "portal" not in given and own.get("ssh"):
+        yield Fault(file, "storage.portal", "missing: address:port at which the ZFS host exports")
+    elif backend in NEEDED and not missing:
+        try:
+            _zfs(tables)
+        except VolumesError as error:
+            yield Fault(file, f"storage.{backend}", str(error))
+
+
+def _zfs(tables: Tables) -> ZfsSettings:
+    own = tables["storage.zfs"]
+    settings = ZfsSettings(
+        own["dataset"],
+        *_common(tables),
+        exporter=own["exporter"] or EXPORTERS[0],
+        ssh=own["ssh"] or "",
+        become=own["become"] or (),
+        files=bool(own["files"]),
+        quota_bytes=own["quota_bytes"] or 0,
+    )
+    return checked_zfs(settings)
+
+
+def _common(tables: Tables) -> tuple[Path, str, str]:
+    """Run directory, authority and portal."""
+    table, server = tables["storage"], tables["server"]
+    try:
+        authority = _authority(table, tables["site"])
+    except BadNameError:  # its own fault says it
+        authority = site_authority(PRIVATE_DOMAIN, SINCE)
+    return _run(table, server), authority, _portal(table, server)
+
+
+def _portal(table: Mapping[str, Any], server: Mapping[str, Any]) -> str:
+    return table["portal"] or f"{server['address']}:{values.ISCSI_PORT}"
 
 
 def _root(table: Mapping[str, Any], server: Mapping[str, Any]) -> Path:

@@ -26,6 +26,7 @@ __all__ = [
     "subnet",
     "switch",
     "text",
+    "texts",
 ]
 
 T = TypeVar("T")
@@ -155,4 +156,5 @@ def _device(value: object) -> str:
 
 
 addresses = _each(address)
+texts = _each(text)
 devices = _each(_device)

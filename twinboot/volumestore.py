@@ -7,6 +7,7 @@ is that user, or is told who it is; that holds for the service that tends it and
 
 from __future__ import annotations
 
+import importlib
 import os
 import pwd
 import stat
@@ -16,6 +17,7 @@ from pathlib import Path
 from storage.records.remote import remote_kind
 from storage.volumes import Chap, LocalSettings, LocalVolumes, Volumes, VolumesError
 from storage.volumes.port import Access, check_access
+from storage.volumes.settings import ZfsSettings
 from twinboot.config import Config
 from twinboot.faults import ConfigError, Fault, Stop
 from twinboot.storageconf import Storage
@@ -95,6 +97,20 @@ def _fault(config: Config, key: str, reason: str) -> ConfigError:
     return ConfigError((Fault(str(config.path), f"storage.{key}", reason),))
 
 
+def _open_zfs(config: Config, storage: Storage) -> Volumes:
+    assert storage.zfs is not None
+    _owned(config, storage.root)
+    return _kind("storage.volumes.zfs:ZfsVolumes")(storage.zfs._replace(chap=chap(config)))
+
+
+def _kind(where: str) -> Callable[[ZfsSettings], Volumes]:
+    """A store that is loaded only where it is used."""
+    module, _, name = where.partition(":")
+    found: Callable[[ZfsSettings], Volumes] = getattr(importlib.import_module(module), name)
+    return found
+
+
 OPENERS: dict[str, Callable[[Config, Storage], Volumes]] = {
     "local": _open_local,
+    "zfs": _open_zfs,
 }

@@ -71,7 +71,7 @@ def test_all_faults_are_named_at_once_with_file_and_key(written) -> None:
         "site.nmae: unknown key: did you mean name?",
         "site.name: missing: name of the site: both servers use the same",
         "server.segment: must be text in quotes, not 3",
-        "storage.backend: 'floppy' is not one of local",
+        "storage.backend: 'floppy' is not one of local, zfs",
         "networks.public.router: 10.0.0.1 is not a host address in 192.168.76.0/24: machines could not reach it",
     ]
 
@@ -189,6 +189,45 @@ def test_storage_is_where_the_state_is_and_named_as_the_domain_unless_told(writt
     own = SITE.replace('backend = "local"', 'backend = "local"\nauthority = "iqn.1986-03.com.sun"')
     assert load(written(own)).storage.authority == "iqn.1986-03.com.sun"
     assert load(written(SITE.replace('[storage]\nbackend = "local"\n', ""))).storage is None
+
+
+ZFS = 'backend = "zfs"\n[storage.zfs]\ndataset = "tank/guests"'
+
+
+def test_a_zfs_host(written) -> None:
+    zfs = load(written(SITE.replace('backend = "local"', ZFS))).storage.zfs
+    assert (zfs.dataset, zfs.portal, zfs.exporter) == ("tank/guests", "192.168.78.14:3260", "lio")
+    assert (zfs.authority, zfs.run_dir) == ("iqn.2026-11.com.example", Path("/var/lib/twinboot-volumes/.run"))
+    far = ZFS.replace(
+        "[storage.zfs]", 'portal = "192.168.78.5"\n[storage.zfs]\nssh = "root@nas"\nbecome = ["sudo", "-n"]'
+    )
+    zfs = load(written(SITE.replace('backend = "local"', far))).storage.zfs
+    assert (zfs.ssh, zfs.become, zfs.portal) == ("root@nas", ("sudo", "-n"), "192.168.78.5:3260")
+    assert load(written(SITE)).storage.zfs is None
+
+
+@pytest.mark.parametrize(
+    ("storage", "found"),
+    [
+        (
+            'backend = "zfs"',
+            ["storage.zfs.dataset: missing: dataset that projects are made below, `tank/guests`; required"],
+        ),
+        (ZFS.replace("tank/guests", "/tank"), ["storage.zfs: /tank: name a dataset, such as tank/guests"]),
+        (
+            ZFS + '\nssh = "root@nas"',
+            ["storage.portal: missing: address:port at which the ZFS host exports"],
+        ),
+        (ZFS + "\nexporter = 1\nfiles = 1", ["storage.zfs.exporter", "storage.zfs.files: 1 is not true or false"]),
+        (ZFS + "\nquota = 1", ["storage.zfs.quota: unknown key"]),
+        (ZFS.replace('"zfs"', '"local"'), ['storage.zfs: storage.backend is "local": take this out, or change that']),
+        ('backend = "zfs"\nzfs = 1', ["storage.zfs: must be a section", "storage.zfs.dataset: missing"]),
+    ],
+)
+def test_what_is_wrong_with_a_backends_own_section(written, storage: str, found: list[str]) -> None:
+    lines = faults_of(written(SITE.replace('backend = "local"', storage)))
+    assert len(lines) == len(found), lines
+    assert all(line.startswith(words) for line, words in zip(lines, found, strict=True)), lines
 
 
 def test_disks_over_the_public_network_are_a_warning(written) -> None:

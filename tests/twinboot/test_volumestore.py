@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage.volumes import Chap, Project
+from storage.volumes.zfs import ZfsVolumes
 from twinboot import volumestore
 from twinboot.config import Config, load
 from twinboot.faults import ConfigError, Stop
@@ -38,6 +39,15 @@ def test_a_store_is_made_where_only_its_owner_looks(tmp_path: Path) -> None:
     store.make_project(Project("appl-1"))
     assert volumestore.open_volumes(configured(tmp_path)).projects() == [Project("appl-1")]
     assert stat.S_IMODE((tmp_path / "state-volumes").stat().st_mode) == 0o700
+
+
+def test_a_zfs_host_is_opened_with_the_secret_of_initiators(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secretsecret12\n")
+    (tmp_path / "secret").chmod(0o600)
+    text = f'[storage]\nbackend = "zfs"\nchap_user = "hv"\nchap_secret_file = "{tmp_path}/secret"\n'
+    store = volumestore.open_volumes(configured(tmp_path, text + '[storage.zfs]\ndataset = "tank/guests"\n'))
+    assert isinstance(store, ZfsVolumes)
+    assert store.location == "zfs:localhost:tank/guests"
 
 
 def test_a_server_without_storage_says_what_to_add(tmp_path: Path) -> None:
