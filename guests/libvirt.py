@@ -170,6 +170,9 @@ class LibvirtHypervisor:
             self._move(name, target, (running, kept), live=live, progress=progress)
         except HypervisorError as error:
             self._after_failure(name, target, usages, error)
+            if error.outcome is Outcome.NO_DISK:  # the source tells it, but it is the target that was not let in
+                text = f"{target.name}, as {target.initiator}: {error}"
+                raise HypervisorError(Outcome.NO_DISK, text) from error
             raise
         self.forget_secrets(usages)
 

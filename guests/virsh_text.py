@@ -16,11 +16,14 @@ from guests.hypervisor import HypervisorError, Outcome
 
 WORDS_CHARS_MAX = 400
 MIB_KIB = 1024
+EMULATOR = re.compile(r"(internal error: )?(process exited while connecting to monitor|QEMU unexpectedly closed).*\}: ")
+"""What comes before QEMU's own reason: that it ended, and the disk's options in JSON."""
+
 LOOK = "see whether libvirtd runs there and listens"
 
 SAYINGS: Sequence[tuple[str, Outcome, str]] = (
     (r"failed to get domain|Domain not found", Outcome.NOT_FOUND, "see the list of its domains"),
-    (r"Target not found|not ?found\(515\)", Outcome.NO_DISK, "let this host's initiator in: export the volume for it"),
+    (r"Target not found|not ?found\(515\)", Outcome.NO_DISK, "let the host's initiator in: export the volume for it"),
     (r"Authentication failure|\(513\)", Outcome.NO_DISK, "the CHAP user or secret is not the target's"),
     (r"iSCSI|Failed to log ?in|Failed to connect to LUN", Outcome.NO_DISK, "see whether the target is served"),
     (r"no secret with matching|Secret not found", Outcome.NO_DISK, "define the domain again, with its CHAP secret"),
@@ -50,7 +53,7 @@ class Memory(NamedTuple):
 def refusal(host: str, words: str) -> HypervisorError:
     """The port's error for virsh's complaints."""
     line = " ".join(part.strip() for part in words.replace("error: ", "").splitlines() if part.strip())
-    line = line[-WORDS_CHARS_MAX:] or "virsh failed without a word"
+    line = EMULATOR.sub("", line)[-WORDS_CHARS_MAX:] or "virsh failed without a word"
     for pattern, outcome, advice in SAYINGS:
         if re.search(pattern, line):
             return HypervisorError(outcome, f"{host}: {line}: {advice}")

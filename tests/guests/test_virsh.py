@@ -43,6 +43,18 @@ def test_what_libvirt_says_is_an_outcome_of_the_port(words):
     assert "\n" not in str(error)
 
 
+def test_of_an_emulator_that_ended_its_own_reason_is_told():
+    words = (
+        "error: internal error: process exited while connecting to monitor: 2026-11-29T01:12:00.5Z qemu-system-x86_64: "
+        '-blockdev {"driver":"iscsi","cache":{"direct":true},"lun":1}: iSCSI: Failed to connect to LUN : Failed to log '
+        "in to target. Status: Target not found(515)"
+    )
+    assert str(virsh_text.refusal("hv2", words)) == (
+        "hv2: iSCSI: Failed to connect to LUN : Failed to log in to target. Status: Target not found(515): "
+        "let the host's initiator in: export the volume for it"
+    )
+
+
 @given(st.text())
 def test_anything_that_virsh_prints_can_be_read(text):
     virsh_text.refusal("hv1", text)

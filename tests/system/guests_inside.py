@@ -1,0 +1,239 @@
+"""The port's contract, and what only real hosts can refuse, over libvirt and QEMU; test_guests.py runs it in a lab.
+
+Two hosts of the lab and a store of volumes with its target daemon; the wires' own namespace has an address on the
+backend network, so that this process reaches both. No machine boots: a guest that only stands in its BIOS moves as well.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from guests.domain import Disk, State
+from guests.hypervisor import HostInfo, HypervisorError, Outcome
+from guests.libvirt import LibvirtHypervisor, LibvirtSettings
+from storage.volumes import Access, Chap, LocalSettings, LocalVolumes, Project
+from storage.volumes.local_target import Tgt
+from storage.volumes.local_view import FuseViews
+from tests.contract.test_hypervisor import *  # noqa: F403 - the suite is run here over one more adapter
+from tests.contract.test_hypervisor import NAME, OPEN, SHUT, UUID, Kit, refused
+from tests.volume_stores import AUTHORITY
+from twinboot.lab import guestkit, hypervisors, wires
+from twinboot.lab.guestrack import SPOTS, GuestRack
+
+PORTAL = "192.168.78.1:3260"
+INITIATORS = ("iqn.2026-11.test.twinboot:hv1", "iqn.2026-11.test.twinboot:hv2")
+STRANGER = "iqn.2026-11.test.twinboot:stranger"
+CHAP = Chap("hv", "secretsecret12")
+MIB = 2**20
+
+
+class Lab:
+    """The rack's hosts as the port sees them, and the store."""
+
+    def __init__(self, rack: GuestRack, store: LocalVolumes) -> None:
+        self.rack = rack
+        self.store = store
+        self.one, self.two = (self.host(number, spot) for number, spot in enumerate(SPOTS))
+        self.project = Project("appl-1")
+
+    def host(self, number: int, spot: hypervisors.Spot) -> LibvirtHypervisor:
+        uri = self.rack.hypervisors[spot.name].uri
+        return LibvirtHypervisor(LibvirtSettings(spot.name, uri, INITIATORS[number], spot.address))
+
+    def let_in(self, *initiators: str, chap: Chap | None = None) -> None:
+        volume = self.project.volume("vm-1")
+        self.store.unexport(volume)
+        self.store.export(volume, Access(initiators, chap))
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    kit = guestkit.build(Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "twinboot")
+    os.environ["PATH"] += f":/usr/sbin:/sbin:{kit.programs}"
+    place = Path(tempfile.mkdtemp(prefix="tb-guests-"))
+    place.chmod(0o755)
+    with GuestRack(place, kit) as rack:
+        wires.lay([["addr", "add", "192.168.78.1/24", "dev", "backend"]])
+        for host in rack.hypervisors.values():
+            host.start()
+        settings = LocalSettings(place / "store", place / "run", AUTHORITY, PORTAL)
+        targets = Tgt(settings.run_dir, PORTAL)
+        store = LocalVolumes(settings, targets=targets)
+        store.make_project(Project("appl-1"))
+        for name, initiators in (("vm-1", INITIATORS), ("shut", (STRANGER,))):
+            store.create(Project("appl-1").volume(name), 8 * MIB)
+            store.export(Project("appl-1").volume(name), Access(tuple(initiators)))
+        for host in rack.hypervisors.values():
+            host.ready()
+        yield Lab(rack, store)
+        targets.stop()
+        for info in store.volumes():
+            FuseViews(settings.run_dir).down(info.name.domain)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def kit(lab: Lab) -> Iterator[Kit]:
+    yield Kit(lab.one, lab.two, PORTAL)
+    for host in (lab.one, lab.two):
+        for domain in host.domains():
+            if domain.state is not State.OFF:
+                host.stop(domain.name, force=True)
+            host.undefine(domain.name)
+
+
+def test_the_suites_names_are_those_of_the_store(lab):
+    exports = [info.export.iqn for info in lab.store.volumes() if info.export]
+    assert sorted(exports) == sorted([OPEN, SHUT])
+
+
+def stays(kit: Kit) -> None:
+    """It runs on where it was, and the other host knows nothing of it."""
+    assert kit.one.domain(NAME).state is State.RUNNING
+    refused(Outcome.NOT_FOUND, kit.two.domain, NAME)
+
+
+def test_it_does_not_move_where_its_disk_lets_nobody_in(kit, lab):
+    lab.let_in(INITIATORS[0])
+    kit.one.define(kit.spec())
+    kit.one.start(NAME)
+    error = refused(Outcome.NO_DISK, kit.one.migrate, NAME, kit.two, live=True)
+    print(error)
+    assert str(error).startswith(f"hv2, as {INITIATORS[1]}: ")
+    assert "export the volume" in str(error)
+    stays(kit)
+    kit.one.stop(NAME, force=True)
+    lab.let_in(*INITIATORS)
+
+
+def test_it_does_not_move_where_its_link_is_missing(kit):
+    kit.one.define(kit.spec())
+    kit.one.start(NAME)
+    wires.lay([["-n", "hv2", "link", "del", "fe0"]])
+    try:
+        error = refused(Outcome.NO_LINK, kit.one.migrate, NAME, kit.two, live=True)
+        assert "hv2 has no bridge fe0 (it has be0)" in str(error)
+        stays(kit)
+    finally:
+        again = [["-n", "hv2", "link", "add", "fe0", "type", "bridge"], ["-n", "hv2", "link", "set", "fe0", "up"]]
+        wires.lay([*again, ["-n", "hv2", "link", "set", "up-fe", "master", "fe0"]])
+
+
+def test_it_does_not_move_where_memory_is_short(kit, monkeypatch):
+    kit.one.define(kit.spec())
+    kit.one.start(NAME)
+    full = HostInfo(1024, 8, 2, ("be0", "fe0"), "QEMU")
+    monkeypatch.setattr(kit.two, "host", lambda: full)
+    error = refused(Outcome.NO_MEMORY, kit.one.migrate, NAME, kit.two, live=True)
+    assert f"hv2 has 8 MiB free of 1024, and {NAME} needs 64" in str(error)
+    stays(kit)
+
+
+def test_it_does_not_move_onto_its_own_name(kit):
+    kit.one.define(kit.spec())
+    kit.one.start(NAME)
+    kit.two.define(kit.spec())
+    refused(Outcome.ALREADY, kit.one.migrate, NAME, kit.two, live=True)
+
+
+def test_it_moves_paused_when_not_asked_to_stay_alive(kit):
+    kit.one.define(kit.spec())
+    kit.one.start(NAME)
+    kit.one.migrate(NAME, kit.two, live=False)
+    assert kit.two.domain(NAME).state is State.RUNNING
+
+
+def users(lab: Lab) -> tuple[str, ...]:
+    return next(info.users for info in lab.store.volumes() if info.name == lab.project.volume("vm-1"))
+
+
+def test_after_a_move_the_other_hosts_initiator_is_logged_in_and_stays_so_after_a_restart(kit, lab):
+    kit.one.define(kit.spec())
+    kit.one.start(NAME)
+    assert users(lab) == INITIATORS[:1]
+    kit.one.migrate(NAME, kit.two, live=True)
+    assert users(lab) == INITIATORS[1:]
+    kit.two.stop(NAME, force=True)
+    kit.two.start(NAME)
+    assert users(lab) == INITIATORS[1:]
+
+
+def test_a_start_that_fails_leaves_no_session(kit, lab):
+    kit.one.define(kit.spec(disk=Disk(SHUT, PORTAL, 1)))
+    refused(Outcome.NO_DISK, kit.one.start, NAME)
+    assert all(not info.users for info in lab.store.volumes())
+
+
+def secrets(host: LibvirtHypervisor) -> str:
+    return host._virsh.ask("secret-list").strip()
+
+
+def test_chap_goes_with_the_guest(kit, lab):
+    lab.let_in(*INITIATORS, chap=CHAP)
+    disk = Disk(OPEN, PORTAL, 1, CHAP)
+    kit.one.define(kit.spec(disk=disk._replace(chap=CHAP._replace(secret="wrongwrong123"))))
+    refused(Outcome.NO_DISK, kit.one.start, NAME)
+    kit.one.define(kit.spec(disk=disk))
+    kit.one.start(NAME)
+    kit.one.migrate(NAME, kit.two, live=True)
+    assert users(lab) == INITIATORS[1:]
+    assert not secrets(kit.one)
+    assert OPEN in secrets(kit.two)
+    kit.two.stop(NAME, force=True)
+    kit.two.undefine(NAME)
+    assert not secrets(kit.two)
+    lab.let_in(*INITIATORS)
+
+
+def test_a_host_that_is_down_is_unavailable(lab):
+    gone = LibvirtHypervisor(LibvirtSettings("hv9", "qemu+tcp://192.168.78.21:1/system", STRANGER))
+    refused(Outcome.UNAVAILABLE, gone.domains)
+    refused(Outcome.UNAVAILABLE, gone.host)
+
+
+def test_a_libvirtd_that_hangs_is_unavailable_at_the_deadline(lab):
+    settings = lab.one.settings._replace(deadline_s=1.0)
+    listening = subprocess.run(
+        ["ip", "netns", "exec", "hv1", "ss", "-Hltnp", "sport = :16509"], capture_output=True, text=True, check=True
+    )
+    pid = listening.stdout.partition("pid=")[2].partition(",")[0]
+    os.kill(int(pid), 19)
+    try:
+        refused(Outcome.UNAVAILABLE, LibvirtHypervisor(settings).domains)
+    finally:
+        os.kill(int(pid), 18)
+    assert lab.one.domains() == []
+
+
+def test_what_a_template_of_the_site_does_is_judged_by_the_host_too(kit, lab, tmp_path, monkeypatch):
+    """Where this machine has no schema: the host's libvirt has its own."""
+    (tmp_path / "qemu").mkdir()
+    ours = Path("guests/templates/qemu/pv.xml").read_text()
+    (tmp_path / "qemu" / "pv.xml").write_text(ours.replace("<boot dev='hd'/>", "<boot dev='moon'/>"))
+    monkeypatch.setattr("guests.schema.RNG", tmp_path / "none")
+    host = LibvirtHypervisor(lab.one.settings._replace(templates=tmp_path))
+    refused(Outcome.INVALID, host.define, kit.spec())
+
+
+def test_many_domains_are_listed_by_a_few_processes(kit):
+    for number in range(60):
+        kit.one.define(kit.spec(name=f"appl-1:m-{number}", uuid=f"{UUID[:-2]}{number:02d}"))
+    began, cpu = time.monotonic(), os.times()
+    found = kit.one.domains()
+    now = os.times()
+    took = now.children_user + now.children_system - cpu.children_user - cpu.children_system
+    print(f"{len(found)} domains listed in {time.monotonic() - began:.2f} s, {took:.2f} s of processor time of ours")
+    assert len(found) == 60
+
+
+def test_errors_are_the_ports_whatever_the_name(lab):
+    for name in ("--help", "", "a b", "x" * 300, "'; list; '"):
+        with pytest.raises(HypervisorError) as caught:
+            lab.one.domain(name)
+        assert "\n" not in str(caught.value)
