@@ -1,7 +1,7 @@
 """The port's contract, and what only real hosts can refuse, over libvirt and QEMU; test_guests.py runs it in a lab.
 
 Two hosts of the lab and a store of volumes with its target daemon; the wires' own namespace has an address on the
-backend network, so that this process reaches both. No machine boots: a guest that only stands in its BIOS moves as well.
+backend network, so that this process reaches both. No machine boots: a guest that stands in its BIOS moves as well.
 """
 
 import os
