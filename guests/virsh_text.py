@@ -52,7 +52,7 @@ class Memory(NamedTuple):
 
 def refusal(host: str, words: str) -> HypervisorError:
     """The port's error for virsh's complaints."""
-    line = " ".join(part.strip() for part in words.replace("error: ", "").splitlines() if part.strip())
+    line = " ".join(part.strip().removeprefix("error: ") for part in words.splitlines() if part.strip())
     line = EMULATOR.sub("", line)[-WORDS_CHARS_MAX:] or "virsh failed without a word"
     for pattern, outcome, advice in SAYINGS:
         if re.search(pattern, line):
