@@ -6,7 +6,7 @@ PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 STAMP := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps venv demo demo-failover demo-install test test-cluster test-install test-xen check lint bench bench-deps bench-boot bench-tftp bench-dhcp bench-installs bench-guests simulate fuzz clean demo-guest
+.PHONY: help deps test-deps venv demo demo-failover demo-install test test-cluster test-install test-xen check lint bench bench-deps bench-boot bench-tftp bench-dhcp bench-cluster bench-installs bench-guests simulate fuzz clean demo-guest
 
 .PHONY: fast test-fast
 
@@ -101,6 +101,9 @@ bench-installs: bench-deps ## a rack that installs at once; rendering and checki
 
 bench-guests: bench-deps ## clones, a hundred of them, and a list of a thousand guests
 	@$(PY) -P benchmarks/guests.py
+
+bench-cluster: bench-deps test-deps ## two servers on one share: turns, rates, restart, a death, beside Kea's HA pair (root)
+	@$(PY) benchmarks/cluster.py
 
 simulate: $(STAMP) ## fresh seeds of the simulated cluster for SECONDS (default 300), on all processors
 	@$(PY) -m twinboot lab simulate --seconds $(or $(SECONDS),300)

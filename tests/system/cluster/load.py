@@ -115,14 +115,16 @@ class Crowd:
 
     def _send(self, client: Client) -> None:
         now, mac, to, source = time.time(), client.mac, EVERYBODY, ""
+        secs = int(now - client.begun)
         if client.doing == "discover":
-            data = packets.question(packets.DISCOVER, client.xid, mac)
+            data = packets.question(packets.DISCOVER, client.xid, mac, secs=secs)
         elif client.doing == "request":
-            data = packets.question(packets.REQUEST, client.xid, mac, requested=client.address, server=client.server)
+            wanted, server = client.address, client.server
+            data = packets.question(packets.REQUEST, client.xid, mac, requested=wanted, server=server, secs=secs)
         elif client.doing == "reboot":
-            data = packets.question(packets.REQUEST, client.xid, mac, requested=client.address)
+            data = packets.question(packets.REQUEST, client.xid, mac, requested=client.address, secs=secs)
         else:
-            data = packets.question(packets.REQUEST, client.xid, mac, ciaddr=client.address)
+            data = packets.question(packets.REQUEST, client.xid, mac, ciaddr=client.address, secs=secs)
             source = client.address
             to = client.server if client.tries < UNICAST_TRIES else EVERYBODY
         client.sent = now

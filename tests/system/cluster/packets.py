@@ -26,10 +26,12 @@ class Answer(NamedTuple):
     server: str
 
 
-def question(kind: int, xid: int, mac: bytes, ciaddr: str = NONE, requested: str = "", server: str = "") -> bytes:
-    """A client's packet; it asks for answers by broadcast while it has no address."""
+def question(
+    kind: int, xid: int, mac: bytes, ciaddr: str = NONE, *, requested: str = "", server: str = "", secs: int = 0
+) -> bytes:
+    """A client's packet; it asks for answers by broadcast while it has no address. `secs`: since when it has tried."""
     flags = 0 if ciaddr != NONE else BROADCAST
-    head = FIXED.pack(1, 1, 6, 0, xid, 0, flags, socket.inet_aton(ciaddr), b"", b"", b"", mac, COOKIE)
+    head = FIXED.pack(1, 1, 6, 0, xid, secs, flags, socket.inet_aton(ciaddr), b"", b"", b"", mac, COOKIE)
     options = [(KIND, bytes([kind])), (55, bytes([MASK, 3, LEASE, SERVER]))]
     options += [(code, socket.inet_aton(text)) for code, text in ((REQUESTED, requested), (SERVER, server)) if text]
     body = b"".join(bytes([code, len(value)]) + value for code, value in options)

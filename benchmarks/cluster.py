@@ -1,0 +1,354 @@
+"""Two of our servers on one share: how fair they are, how fast, and how soon they answer; beside Kea.
+
+    sudo .venv/bin/python benchmarks/cluster.py                   # all of it
+    sudo .venv/bin/python benchmarks/cluster.py --part race --part nfs
+
+race     two processes commit to one twinlog in a local directory as fast as they can, batches of 1, 64 and 256 rows
+nfs      the same by two hosts with real NFS clients (User Mode Linux, nfs-ganesha), versions 4.1 and 3
+pair     both servers of a pair loaded, beside a single Kea
+restart  100,000 leases: from exec to the first answer
+death    one server of a pair is killed -9 while clients come and go: ours, and Kea's HA hook (hot-standby) beside it
+
+Needs root; `nfs` needs what the cluster lab needs (docs/cluster-lab.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Address
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+import click
+import cluster_pairs
+from dhcp_servers import (
+    CACHE,
+    NET_BASE,
+    PRIORITY,
+    RELAY,
+    SERVER,
+    SERVERS,
+    Layout,
+    load_command,
+    preferred,
+    prepare,
+    relay_namespaces,
+    serving,
+)
+from rich.console import Console
+from rich.table import Table
+from wire import run, two_namespaces
+
+ROOT = Path(__file__).resolve().parent.parent
+RACE = str(Path(__file__).with_name("cluster_race.py"))
+PYTHON = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+NAMES = ("odd", "even")
+ROWS, BATCHES, RACE_S = 8000, (1, 64, 256), 5.0
+READY_S, BEFORE_S, AFTER_S, FRESH_PER_S = 60.0, 4.0, 100.0, 20.0
+FIRST_ANSWER_MAX_S = 1.3
+STARTS = tuple(
+    ((signal.SIGTERM, "after SIGTERM"), (signal.SIGKILL, "after SIGKILL"))[number % 2] for number in range(7)
+)
+WAIT_MAX_MS = 250.0
+PAIR_MIN = 2.0
+"""What two servers together are to do, in times of one Kea."""
+ADDRESSES = (SERVER, "10.77.0.3")
+IN_FLIGHT = {"twinlog": 512, "kea": 128}
+"""No commit may take longer because of a healthy peer."""
+
+Sample = dict[str, float]
+Row = tuple[str, list[Sample]]
+
+
+def words(folder: str, name: str, half: int, batch: int, seconds: float = RACE_S) -> list[str]:
+    return [sys.executable, RACE, folder, name, str(half), str(ROWS), str(batch), str(seconds)]
+
+
+# -- race: two processes, one local directory
+
+
+def race() -> int:
+    """One alone, then two at once, for each size of batch."""
+    rows: list[Row] = []
+    for batch in BATCHES:
+        for names in (NAMES[:1], NAMES):
+            with folder() as place:
+                subprocess.run(words(place, "lay", 0, 0, 0), check=True, env={**os.environ, **PYTHON})
+                running = [
+                    subprocess.Popen(
+                        words(place, name, half, batch), stdout=subprocess.PIPE, env={**os.environ, **PYTHON}
+                    )
+                    for half, name in enumerate(names)
+                ]
+                rows.append((f"local, {batch} rows", [json.loads(one.communicate()[0]) for one in running]))
+    return show_race("two writers, one local directory", rows)
+
+
+@contextmanager
+def folder() -> Iterator[str]:
+    """A fresh directory on the disk of the benchmarks."""
+    place = CACHE / "run" / "race"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    try:
+        yield str(place)
+    finally:
+        shutil.rmtree(place)
+
+
+# -- nfs: two hosts
+
+
+def nfs() -> int:
+    """The same in the cluster lab."""
+    from tests.system.cluster.trial import MOUNTS, mount_all  # noqa: PLC0415 - the lab's parts, for this one only
+    from twinboot.commands.lab import CACHE as LAB_CACHE  # noqa: PLC0415
+    from twinboot.lab.cluster import Cluster  # noqa: PLC0415
+
+    rows: list[Row] = []
+    place = Path(tempfile.mkdtemp(prefix="twinboot-bench-"))
+    place.chmod(0o755)
+    try:
+        with Cluster(place, LAB_CACHE) as lab:
+            for guest in lab.guests.values():
+                mount_all(lab, guest)
+            for version in ("4.1", "3"):
+                for batch in BATCHES:
+                    for guests in (["odd"], [*NAMES]):
+                        on = f"{MOUNTS[version, 'share']}/race{version}-{batch}-{len(guests)}"
+                        lab.guests["odd"].run("mkdir", on)
+                        lab.guests["odd"].run(*words(on, "lay", 0, 0, 0), env=PYTHON)
+                        running = [
+                            lab.guests[name].begin(*words(on, name, half, batch), env=PYTHON)
+                            for half, name in enumerate(guests)
+                        ]
+                        told = [lab.guests[name].result(one) for name, one in zip(guests, running, strict=True)]
+                        if any(one["code"] for one in told):
+                            raise click.ClickException(f"a race in the lab ended early: {told}")
+                        samples = [json.loads(one["out"].splitlines()[-1]) for one in told]
+                        rows.append((f"NFS {version}, {batch} rows", samples))
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return show_race("two writers on two hosts", rows)
+
+
+def show_race(title: str, rows: list[Row]) -> int:
+    """Print a table; returns how many races were unfair or made somebody wait: longer than the disk alone did."""
+    table = Table("where", *("commits/s", "rows/s", "p50 ms", "p99 ms", "longest ms"), "judged", title=title)
+    missed, alone_ms = 0, 0.0
+    for where, samples in rows:
+        longest_ms = max(one["max ms"] for one in samples)
+        if len(samples) == 1:
+            alone_ms = longest_ms
+        batch = int(where.split()[-2])
+        rates = [one["commits/s"] for one in samples]
+        fair = min(rates) >= max(rates) / 3
+        met = fair and (len(samples) == 1 or longest_ms <= WAIT_MAX_MS + alone_ms)
+        missed += not met
+        cells = [
+            " + ".join(f"{one[name]:.0f}" for one in samples) for name in ("commits/s", "p50 ms", "p99 ms", "max ms")
+        ]
+        cells.insert(1, f"{sum(rates) * batch:,.0f}")
+        verdict = "" if len(samples) == 1 else "met" if met else "MISSED" if fair else "UNFAIR"
+        table.add_row(where, *cells, verdict)
+    Console(width=110).print(table)
+    return missed
+
+
+# -- pair: both of a pair loaded, beside a single Kea
+
+
+def pair() -> int:
+    """Fresh leases of two of ours in one log, each with its own clients; one of ours alone; one Kea alone."""
+    prepare()
+    table = Table(
+        "server", "DORA/s", "p50 ms", "p99 ms", "CPU us/DORA", "lost", title="both loaded, 14,500 clients each"
+    )
+    results = {name: single(name) for name in ("kea", "twinlog")}
+    both = loaded_pair()
+    for title, one in [*results.items(), *((f"pair: {name}", one) for name, one in zip(NAMES, both, strict=True))]:
+        cells = [f"{one[key]:.4g}" for key in ("rate", "p50_ms", "p99_ms", "cpu_us")]
+        table.add_row(title, *cells, f"{one['lost'] + one['refused']:.0f}")
+    Console(width=110).print(table)
+    together = sum(one["rate"] for one in both) / results["kea"]["rate"]
+    capacity = sum(1 / one["cpu_us"] for one in both) * results["kea"]["cpu_us"]
+    fair = min(one["rate"] for one in both) >= max(one["rate"] for one in both) / 3
+    print(
+        f"pair on one core, its load on the other: {together:.2f}x kea, which had a core for itself; by CPU time, "
+        f"with a core for each: {capacity:.2f}x kea; {'fair' if fair else 'UNFAIR'}"
+    )
+    return int(capacity < PAIR_MIN) + int(not fair)
+
+
+def single(name: str) -> Sample:
+    """One server alone on a core, its load on the other."""
+    layout = Layout(1, 16384, 15000)
+    with relay_namespaces() as names, serving(name, layout, CACHE / "run", names, ("1", "0")) as running:
+        command = load_command(names[1], "0", layout, 14500)
+        command += [f"inflight={IN_FLIGHT[name]}", f"pids={running.pids[-1]}"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    return sound(json.loads(done.stdout))
+
+
+def loaded_pair() -> list[Sample]:
+    """Two servers on one directory, each in a network of its own with its own load, all of it on the same two cores."""
+    layout = Layout(2, 16384, 15000)
+    with folder() as place, contextlib.ExitStack() as stack:
+        first = SERVERS["twinlog"](layout, Path(place))[-1].argv
+        commands = [first, second_server(Path(place), first)]
+        os.sync()
+        loads = []
+        for number, (command, address) in enumerate(zip(commands, ADDRESSES, strict=True)):
+            names = stack.enter_context(two_namespaces(f"clpair{number}", address, RELAY))
+            run("ip", "-n", names[0], "route", "add", "10.64.0.0/11", "via", RELAY)
+            run("ip", "-n", names[1], "route", "add", "local", "10.64.0.0/11", "dev", "lo")
+            argv = ["ip", "netns", "exec", names[0], "taskset", "-c", "1", *PRIORITY, *command]
+            process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stack.callback(process.wait, 20)
+            stack.callback(process.terminate)
+            half = [f"server={address}", "networks=1", "clients=14500", f"first={number * 14500 * 100}"]
+            half.append(f"net_base={IPv4Address(NET_BASE) + number * layout.size}")
+            ask = [*load_command(names[1], "0", layout, 14500), *half]
+            subprocess.run(
+                [*ask, "phases=wait", f"first={number * 14500 * 100 + 14499}"], check=True, capture_output=True
+            )
+            loads.append([*ask, f"inflight={IN_FLIGHT['twinlog'] // 2}", f"pids={process.pid}"])
+        running = [subprocess.Popen(load, stdout=subprocess.PIPE) for load in loads]
+        return [sound(json.loads(one.communicate(timeout=120)[0])) for one in running]
+
+
+def second_server(place: Path, first: list[str]) -> list[str]:
+    """Make the configuration of another server on the same share, and tell both of each other; its command."""
+    conf = (place / "dhcpsvc.conf").read_text().replace(f"OWNER_IP={SERVER}", f"OWNER_IP={','.join(ADDRESSES)}")
+    (place / "dhcpsvc.conf").write_text(conf)
+    (place / "node2").mkdir()
+    toml = (place / "twinboot.toml").read_text().replace(SERVER, ADDRESSES[1]).replace('"one"', '"two"')
+    (place / "two.toml").write_text(toml.replace(f"{place}/node", f"{place}/node2"))
+    for path in (place / "node2", place / "two.toml"):
+        os.chown(path, (place / "node").stat().st_uid, (place / "node").stat().st_gid)
+    return [word.replace("twinboot.toml", "two.toml") for word in first]
+
+
+def sound(result: Sample) -> Sample:
+    if result["doubled"] or result["strange"]:
+        raise click.ClickException(f"wrong answers: {result}")
+    return result
+
+
+# -- restart: 100,000 leases in the log
+
+
+def restart() -> int:
+    """From exec to the first answer, after SIGTERM and after SIGKILL; the very first start takes containers over."""
+    prepare()
+    layout = Layout(25, 4096, 4000, loaded=True)
+    took_s: dict[str, list[float]] = {"first": [], "after SIGTERM": [], "after SIGKILL": []}
+    with relay_namespaces() as names, folder() as place:
+        command = SERVERS["twinlog"](layout, Path(place))[-1].argv
+        os.sync()
+        last = "first"
+        for ends, title in STARTS:
+            process, seconds = first_answer(names, command, layout)
+            took_s[last].append(seconds)
+            process.send_signal(ends)
+            process.wait(20)
+            last = title
+    table = Table("start", "first answer s (median)", "each", title="100,000 leases in 25 networks, twinlog")
+    for title, all_s in took_s.items():
+        table.add_row(title, f"{median(all_s):.2f}", " ".join(f"{one:.2f}" for one in all_s))
+    Console(width=110).print(table)
+    return int(median(took_s["after SIGTERM"]) > FIRST_ANSWER_MAX_S)
+
+
+def first_answer(names: tuple[str, str], command: list[str], layout: Layout) -> tuple[subprocess.Popen[bytes], float]:
+    """Start a server while a client asks all the time; the process, and how long that took."""
+    asking = [*load_command(names[1], "0", layout, layout.rows), "phases=wait", "first=0"]
+    probe = subprocess.Popen(asking, stdout=subprocess.PIPE)
+    time.sleep(0.2)
+    began = time.time()
+    argv = ["ip", "netns", "exec", names[0], "taskset", "-c", "1", *PRIORITY, *command]
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    answer = json.loads(probe.communicate(timeout=90)[0])
+    if not answer["answered"]:
+        process.kill()
+        raise click.ClickException("the server does not answer")
+    return process, answer["at"] - began
+
+
+# -- death: one of a pair is killed
+
+
+def death() -> int:
+    """Kill the server that is to be missed, and judge by what its clients saw."""
+    from tests.system.cluster import checker  # noqa: PLC0415
+
+    prepare()
+    table = Table(
+        "pair", "served", "longest silence s", "longest wait s", "repeated", "gave up", title="kill -9 of one"
+    )
+    rows: dict[str, checker.Verdict] = {}
+    for title, lay in PAIRS.items():
+        place = CACHE / "run" / "pair"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        with cluster_pairs.wires() as names, cluster_pairs.serving(names, lay(place), place) as processes:
+            out = place / "events"
+            crowd = cluster_pairs.load(names, out, FRESH_PER_S, ROOT)
+            cluster_pairs.served(out, READY_S)
+            time.sleep(BEFORE_S)
+            processes["odd"].kill()
+            time.sleep(AFTER_S)
+            assert crowd.stdin
+            crowd.stdin.close()
+            crowd.wait(10)
+        events = [json.loads(line) for line in out.read_text().splitlines()]
+        verdict = checker.judge(events, {})
+        heard = [event["t"] for event in events if event["event"] in ("ack", "end")]
+        silence_s = max(after - before for before, after in pairwise(heard))
+        rows[title] = verdict
+        again = sum(count for times, count in verdict.again.items() if times)
+        gave = sum(verdict.gave_up.values())
+        cells = [
+            f"{sum(verdict.again.values())}",
+            f"{silence_s:.1f}",
+            f"{verdict.wait_s:.1f}",
+            str(again),
+            str(gave),
+        ]
+        table.add_row(title, *cells)
+    Console(width=110).print(table)
+    return int(bool(rows["ours"].gave_up))
+
+
+PAIRS: dict[str, Callable[[Path], dict[str, list[str]]]] = {
+    "ours": cluster_pairs.ours,
+    "kea, timers as its manual has them": lambda place: cluster_pairs.kea(place, cluster_pairs.SHIPPED),
+    "kea, timers as low as they go": lambda place: cluster_pairs.kea(place, cluster_pairs.TUNED),
+}
+PARTS: dict[str, Callable[[], int]] = {"race": race, "nfs": nfs, "pair": pair, "restart": restart, "death": death}
+
+
+@click.command(help=__doc__)
+@click.option("--part", "wanted", multiple=True, type=click.Choice(list(PARTS)), help="Only it.")
+def main(wanted: tuple[str, ...]) -> None:
+    if os.geteuid() != 0:
+        raise click.ClickException("namespaces and NFS need root: run it with sudo")
+    sys.path.insert(0, str(ROOT))
+    with preferred():
+        missed = sum(PARTS[name]() for name in wanted or PARTS)
+    print(f"{missed} goals missed; load average {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()
