@@ -94,7 +94,7 @@ def network_macro(network: Network, domain: str | None, name_server: IPv4Address
         parts.append("DNSserv=" + " ".join(map(str, dns)))
     if network.domain or domain:
         parts.append(f'DNSdmain="{network.domain or domain}"')
-    parts += [f"LeaseTim={network.lease_s}", "LeaseNeg"]
+    parts += ["Hostname", f"LeaseTim={network.lease_s}", "LeaseNeg"]  # reservations tell hosts and guests their names
     return TabEntry(str(network.subnet.network_address), MACRO, 0, f":{':'.join(parts)}:")
 
 

@@ -32,7 +32,7 @@ def test_init_makes_a_site_that_every_command_can_use(site) -> None:
     assert {path.name for path in site.share.iterdir()} == {"dhcp", "hosts", "jumpstart", "boot", "state", "volumes"}
     assert "OWNER_IP=10.77.0.1\nINTERFACES=lo\nRESCAN_INTERVAL=1" in site.dhcpsvc.read_text()
     found = macros(site)
-    assert found["10.77.0.0"] == ":Subnet=255.255.255.0:Broadcst=10.77.0.255:LeaseTim=3600:LeaseNeg:"
+    assert found["10.77.0.0"] == ":Subnet=255.255.255.0:Broadcst=10.77.0.255:Hostname:LeaseTim=3600:LeaseNeg:"
     assert {"PXEClient:Arch:00000", "PXEClient:Arch:00007", "iPXE", "GrubMenu", "s1"} <= set(found)
     assert len(bindings(site)) == 10
     assert all(row.client_id == FREE_ID and row.macro == "s1" for row in bindings(site).values())
