@@ -6,7 +6,7 @@ Hosts are asked at the same time, because one that is down answers only at its d
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from guests.addresses import client_id, reserved_id
 from guests.book import Book
@@ -20,6 +20,8 @@ from storage.records import Guest
 from storage.volumes import Chap, Project, Snapshot, Volume, VolumeInfo, Volumes
 
 ASKED_AT_ONCE_MAX = 16
+
+R = TypeVar("R")
 
 
 class Look(NamedTuple):
@@ -76,17 +78,18 @@ class World:
 
     def look(self, names: Iterable[str], *, with_facts: bool = False) -> dict[str, Look]:
         """Ask hosts for their domains, and for what is free."""
-        wanted = list(dict.fromkeys(names))
-        with ThreadPoolExecutor(max_workers=min(ASKED_AT_ONCE_MAX, max(1, len(wanted)))) as pool:
-            return dict(
-                zip(wanted, pool.map(lambda name: self._look(name, with_facts=with_facts), wanted), strict=True)
-            )
+        return self._each(names, lambda name: self._look(name, with_facts=with_facts))
 
     def states(self, names: Iterable[str]) -> dict[str, Mapping[str, State] | str]:
         """Ask hosts what their domains do, by name; or why a host did not answer."""
+        return self._each(names, self._states)
+
+    def _each(self, names: Iterable[str], ask: Callable[[str], R]) -> dict[str, R]:
         wanted = list(dict.fromkeys(names))
-        with ThreadPoolExecutor(max_workers=min(ASKED_AT_ONCE_MAX, max(1, len(wanted)))) as pool:
-            return dict(zip(wanted, pool.map(self._states, wanted), strict=True))
+        if len(wanted) <= 1:
+            return {name: ask(name) for name in wanted}
+        with ThreadPoolExecutor(max_workers=min(ASKED_AT_ONCE_MAX, len(wanted))) as pool:
+            return dict(zip(wanted, pool.map(ask, wanted), strict=True))
 
     def _states(self, name: str) -> Mapping[str, State] | str:
         try:
@@ -107,7 +110,7 @@ class World:
         row = self.rows.get(volume.domain)
         projects = self.volumes.projects()
         names = dict.fromkeys([*([row.hypervisor] if row and row.hypervisor in self.site.hosts else []), *hosts])
-        looks = {name: self._domain(name, volume.domain) for name in names}
+        looks = self._each(names, lambda name: self._domain(name, volume.domain))
         return Seen(
             volume=volume,
             row=row,
