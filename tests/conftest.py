@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.postgresql_server import Server, programs
 from tests.zfs_fuse import ZfsFuse, lacking
+
+settings.register_profile("house", deadline=None)  # no test asserts a time: the machine may be busy
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
