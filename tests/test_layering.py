@@ -54,7 +54,7 @@ PURE = {
         *("records/rows", "records/port", "records/codec"),
         *("records/postgresql_rows", "records/postgresql_schema"),
         *("volumes/names", "volumes/port", "volumes/judge", "volumes/forecast", "volumes/settings"),
-        *("volumes/command", "volumes/zfs_datasets", "volumes/zfs_lio", "volumes/zfs_comstar"),
+        *("volumes/command", "volumes/zfs_datasets", "volumes/zfs_lio", "volumes/zfs_comstar", "volumes/zfssa_model"),
         *("records/twinlog_text", "records/twinlog_state", "records/twinlog_turns", "records/twinlog_publish"),
     ),
     "twinboot": (

@@ -11,17 +11,22 @@ from typing import NamedTuple
 from storage.volumes import (
     Access,
     Chap,
+    Export,
     LocalSettings,
     LocalVolumes,
     Outcome,
+    Progress,
     Volume,
     VolumesError,
+    ZfssaSettings,
+    ZfssaVolumes,
     ZfsSettings,
     ZfsVolumes,
 )
 from storage.volumes.local_book import Step
 from storage.volumes.local_target import Standing
 from tests.zfs_machine import Machine
+from tests.zfssa_server import PASSWORD, POOL, USER, Appliance
 
 AUTHORITY = "iqn.2026-11.test.twinboot"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "twinboot" / "tgt"
@@ -125,6 +130,38 @@ def zfs(path: Path, exporter: str, *, step: Step = lambda _: None, chap: Chap | 
     machine = Machine(path)
     settings = ZfsSettings("tank/guests", path / "run", AUTHORITY, "192.168.78.10:3260", exporter, chap=chap)
     return Zfs(ZfsVolumes(settings, host=machine, step=step), machine)
+
+
+class PatientClock:
+    """Time that passes only while somebody waits."""
+
+    def __init__(self) -> None:
+        self.time_s = 0.0
+
+    def now(self) -> float:
+        return self.time_s
+
+    def sleep(self, seconds: float) -> None:
+        self.time_s += seconds
+
+
+def zfssa_settings(path: Path, appliance: Appliance) -> ZfssaSettings:
+    credentials = path / "credentials"
+    credentials.write_text(f"{USER}\n{PASSWORD}\n")
+    credentials.chmod(0o600)
+    portal = "192.168.78.10:3260"
+    return ZfssaSettings(appliance.names, POOL, path / "run", AUTHORITY, portal, credentials, ca_file=appliance.ca_file)
+
+
+def zfssa(path: Path, appliance: Appliance, *, step: Step = lambda _: None) -> ZfssaVolumes:
+    """The store of an appliance that is played; an image is copied by nobody."""
+
+    def copied(image: Path, form: str, export: Export, initiator: str, progress: Progress | None) -> None:
+        assert export.initiators == (initiator,)
+        if progress:
+            progress(image.stat().st_size, image.stat().st_size)
+
+    return ZfssaVolumes(zfssa_settings(path, appliance), clock=PatientClock(), copier=copied, step=step)
 
 
 def tgt_programs() -> Path | None:

@@ -19,6 +19,7 @@ from storage.volumes.port import (
 )
 from storage.volumes.settings import ZfssaSettings, ZfsSettings
 from storage.volumes.zfs import ZfsVolumes
+from storage.volumes.zfssa import ZfssaVolumes
 
 __all__ = [
     "Access",
@@ -41,5 +42,6 @@ __all__ = [
     "ZfsSettings",
     "ZfsVolumes",
     "ZfssaSettings",
+    "ZfssaVolumes",
     "parse_name",
 ]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.volumes.local_tools import environment, failed, not_installed, os_failed, run
-from storage.volumes.port import Outcome, Progress, VolumesError, check_size
+from storage.volumes.port import Export, Outcome, Progress, VolumesError, check_size
 
 IMPORTED = ("raw", "qcow2", "vmdk")
 BLOCK_BYTES = 512
@@ -43,7 +43,20 @@ def overlay(layer: Path, base: str, size_bytes: int) -> None:
 
 def convert(source: Path, form: str, layer: Path, progress: Progress | None) -> int:
     """Copy an image into a layer, holes left out; returns the layer's size, rounded up to sectors."""
-    argv = ["qemu-img", "convert", "-p", "-f", form, "-O", form_of(layer.name), str(source), str(layer)]
+    _copy(source, form, ["-O", form_of(layer.name)], str(layer), progress)
+    sync(layer)
+    return int(inspect(layer, form_of(layer.name))["virtual-size"])
+
+
+def to_iscsi(source: Path, form: str, export: Export, initiator: str, progress: Progress | None) -> None:
+    """Write an image to an exported disk that is all zeros, as that initiator."""
+    disk = {"driver": "iscsi", "transport": "tcp", "portal": export.portal, "target": export.iqn, "lun": export.lun}
+    where = "json:" + json.dumps({"driver": "raw", "file": {**disk, "initiator-name": initiator}})
+    _copy(source, form, ["-n", "--target-is-zero", "-O", "raw"], where, progress)
+
+
+def _copy(source: Path, form: str, how: list[str], where: str, progress: Progress | None) -> None:
+    argv = ["qemu-img", "convert", "-p", "-f", form, *how, str(source), where]
     size_bytes = int(inspect(source, form)["virtual-size"])
     try:
         copy = subprocess.Popen(
@@ -59,8 +72,6 @@ def convert(source: Path, form: str, layer: Path, progress: Progress | None) -> 
             raise
     if copy.returncode:
         raise failed("qemu-img", words)
-    sync(layer)
-    return int(inspect(layer, form_of(layer.name))["virtual-size"])
 
 
 def inspect(image: Path, form: str | None = None) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from storage.volumes.port import Chap, Outcome, VolumesError
 T = TypeVar("T")
 
 EXPORTERS = ("lio", "comstar", "tgt")
-TRANSPORTS = ("rest", "ssh")
 HEADS_MAX = 2
 """An appliance is one machine, or a cluster of two."""
 
@@ -49,13 +48,12 @@ class ZfsSettings(NamedTuple):
 
 
 class ZfssaSettings(NamedTuple):
-    """An Oracle ZFS Storage Appliance, or the Unified Storage 7410 that it comes from.
+    """An Oracle ZFS Storage Appliance with the REST service (software 2013.1 and later).
 
     `heads`: `HOST` or `HOST:PORT`, both of a cluster. `pool`: where projects are. `portal`: the data address, which
     moves with the pool at a takeover. `credentials`: a file of mode 0600, the user's name in its first line and the
-    password in its second (by ssh the name alone: a key proves it). `interfaces`: data links of targets, empty for all.
-    `transport`: rest (software 2013 and later) or ssh (the CLI, since 2008). `ca_file`: the certificate that the heads
-    are verified by, None for the system's authorities.
+    password in its second. `interfaces`: data links of targets, empty for all. `ca_file`: the certificate that the
+    heads are verified by, None for the system's authorities.
     """
 
     heads: tuple[str, ...]
@@ -64,7 +62,6 @@ class ZfssaSettings(NamedTuple):
     authority: str
     portal: str
     credentials: Path
-    transport: str = "rest"
     interfaces: tuple[str, ...] = ()
     ca_file: Path | None = None
 
@@ -98,7 +95,6 @@ def checked_zfssa(settings: ZfssaSettings) -> ZfssaSettings:
             f"{settings.portal}: write the portal as ADDRESS:PORT, such as 192.168.78.10:3260": _PORTAL.fullmatch(
                 settings.portal
             ),
-            f"{settings.transport}: a transport is one of {', '.join(TRANSPORTS)}": settings.transport in TRANSPORTS,
             "interfaces are names of data links, such as ixgbe0": all(
                 _LINK.fullmatch(link) for link in settings.interfaces
             ),

@@ -20,8 +20,9 @@ from storage.volumes import (
     ZfsSettings,
     ZfsVolumes,
 )
-from tests.volume_stores import AUTHORITY, FakeTargets, local, zfs
+from tests.volume_stores import AUTHORITY, FakeTargets, local, zfs, zfssa
 from tests.zfs_fuse import PROGRAMS, ZfsFuse
+from tests.zfssa_server import Appliance
 
 SIZE = 4 * 2**20
 MASTERS, APPL = Project("masters"), Project("appl-1")
@@ -32,7 +33,8 @@ HV1, HV2 = "iqn.1986-03.com.sun:01:hv1", "iqn.1986-03.com.sun:01:hv2"
 
 class Kit(NamedTuple):
     volumes: Volumes
-    log_in: Callable[..., None]
+    log_in: Callable[..., None] | None
+    """None where a store cannot tell who is logged in: then what is exported counts as in use."""
 
 
 def memory_kit() -> Kit:
@@ -53,13 +55,17 @@ def zfs_fuse_kit(path: Path, pool: ZfsFuse) -> Kit:
 FUSE = pytest.param("zfs-fuse", marks=[pytest.mark.system, pytest.mark.root])
 
 
-@pytest.fixture(params=["memory", "local", "local without fuse", "zfs lio", "zfs comstar", FUSE])
+@pytest.fixture(params=["memory", "local", "local without fuse", "zfs lio", "zfs comstar", "zfssa", FUSE])
 def kit(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
     if request.param == "memory":
         yield memory_kit()
     elif request.param.startswith("zfs "):
         made = zfs(tmp_path, request.param.partition(" ")[2])
         yield Kit(made.store, made.log_in)
+    elif request.param == "zfssa":
+        appliance = Appliance(tmp_path)
+        yield Kit(zfssa(tmp_path, appliance), None)
+        appliance.stop()
     elif request.param == "zfs-fuse":
         pool = request.getfixturevalue("zfs_fuse")
         monkeypatch.setenv("PATH", f"{PROGRAMS}:{os.environ['PATH']}")
@@ -162,6 +168,12 @@ def test_what_is_in_use_stays_as_it_is(chain):
     volumes = chain.volumes
     volumes.export(GUEST, Access((HV1, HV2)))
     refused(Outcome.BUSY, volumes.destroy, GUEST)
+    if chain.log_in is None:
+        assert refused(Outcome.BUSY, volumes.snapshot, GUEST.snapshot("a")).dependents == (HV1, HV2)
+        assert "who is logged in" in volumes.caveat
+        volumes.unexport(GUEST)
+        volumes.snapshot(GUEST.snapshot("a"))
+        return
     chain.log_in(GUEST, HV1)
     assert infos(chain)[GUEST].users == (HV1,)
     assert refused(Outcome.BUSY, volumes.snapshot, GUEST.snapshot("a")).dependents == (HV1,)
