@@ -233,9 +233,9 @@ class Service:
             return decision
         except WireError as error:
             return Decision("dhcp.dropped", {"reason": error.reason, "detail": str(error)})
-        except Exception as error:  # noqa: BLE001 - the packet boundary: one poison packet must not stop the service
+        except Exception as bug:  # noqa: BLE001 - the packet boundary: one poison packet must not stop the service
             shown = data[:HEX_MAX_BYTES].hex()
-            detail = f"{type(error).__name__}: {error}; please report this packet: {shown}"
+            detail = f"{type(bug).__name__}: {bug}; please report this packet: {shown}"
             return Decision("dhcp.dropped", {"reason": "poison", "detail": detail})
 
     def _is_unanswered(self, data: bytes, decision: Decision) -> bool:
