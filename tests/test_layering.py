@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,3 +155,20 @@ def test_files_and_functions_stay_readable(path: Path) -> None:
 @pytest.mark.parametrize("path", list(modules()), ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text())), "a module begins with a docstring that states its rules"
+
+
+def compiled_modules() -> list[str]:
+    """The modules of the compiled build."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    modules: list[str] = build["targets"]["wheel"]["hooks"]["custom"]["modules"]
+    return modules
+
+
+@pytest.mark.parametrize("name", compiled_modules())
+def test_compiled_functions_give_a_caught_exception_one_type(name: str) -> None:
+    """mypyc types a variable once: `except A as error ... except B as error` would raise TypeError where B comes."""
+    for node in ast.walk(ast.parse((ROOT / name).read_text())):
+        if isinstance(node, ast.FunctionDef):
+            handlers = [one for one in ast.walk(node) if isinstance(one, ast.ExceptHandler) and one.name]
+            kinds = {(one.name, ast.unparse(one.type)) for one in handlers if one.type is not None}
+            assert len({word for word, _ in kinds}) == len(kinds), f"{node.name}: name its exceptions apart"
