@@ -33,7 +33,7 @@ fast: .venv-fast/.ready ## an environment whose packet path is compiled (mypyc):
 	@packaging/install-deps apt-packages-fast.txt
 	@echo "== compiled build in .venv-fast (a minute or two)"
 	@test -x .venv-fast/bin/python || $(PYTHON) -m venv .venv-fast
-	@HATCH_BUILD_HOOK_ENABLE_CUSTOM=1 .venv-fast/bin/pip install --quiet --disable-pip-version-check '.[dev]'
+	@.venv-fast/bin/pip install --quiet --disable-pip-version-check '.[dev]'
 	@HATCH_BUILD_HOOK_ENABLE_CUSTOM=1 .venv-fast/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
 	@.venv-fast/bin/python -P -m twinboot version
 	@touch $@
