@@ -57,8 +57,11 @@ def fixed_renewals(trial: Trial, began: float, ended: float) -> int:
 
 
 def assert_others_were_served(verdict: Verdict) -> None:
-    """Nobody gave up: who had an address kept it, and what a dead server had offered the other one gave."""
-    assert verdict.gave_up == {}
+    """Who had an address kept it, and what a dead server had offered the other one gave, but for one in a thousand: on
+    a machine that is too busy, both servers may have been killed before either has heard a client twice.
+    """
+    assert set(verdict.gave_up) <= {"fresh-request"}
+    assert verdict.gave_up.get("fresh-request", 0) <= verdict.clients // 1000
     assert verdict.silence_s < 2.0
 
 
