@@ -81,9 +81,9 @@ class TestDriverHost(LibvirtHypervisor):
         place = self._place
         conf = place / "libvirtd.conf"
         conf.write_text(f'listen_tls = 0\nunix_sock_dir = "{place}"\nauth_unix_rw = "none"\n')
-        become: list[str] = []
+        become = ["setpriv", "--pdeathsig", "KILL"]  # a test run that is killed leaves no daemon
         if os.geteuid() == 0:
-            become = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
+            become += ["--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
             os.chown(place, NOBODY, NOBODY)
         home = {name: str(place) for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
         path = os.environ["PATH"] + ":/usr/sbin"
