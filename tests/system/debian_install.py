@@ -27,7 +27,7 @@ ADDRESS, PEER, STRANGER = "10.77.0.11", "10.78.0.1", "10.78.0.99"
 BACKEND = "10.78.0.11"
 LOGINS_MAX, SETTLE_TIMEOUT_S = 5, 180.0
 GOAL_S = 100.0  # from power-on to the reboot, by UEFI
-INSTALL_TIMEOUT_S, BOOT_TIMEOUT_S, SSH_TIMEOUT_S = 600.0, 600.0, 60.0  # a quiet machine needs a fifth of it
+INSTALL_TIMEOUT_S, BOOT_TIMEOUT_S, SSH_TIMEOUT_S = 600.0, 900.0, 60.0  # a quiet machine needs a fifth of it
 STAGES = {
     "kernel": r"TWINBOOT: network",
     "disks": r"TWINBOOT: find the disks",
