@@ -17,8 +17,11 @@ from storage.volumes.names import BadNameError, iqn_authority, site_authority
 from storage.volumes.port import VolumesError
 from storage.volumes.settings import (
     EXPORTERS,
+    TRANSPORTS,
+    ZfssaSettings,
     ZfsSettings,
     checked_zfs,
+    checked_zfssa,
 )
 from twinboot import values
 from twinboot.faults import Fault
@@ -26,7 +29,7 @@ from twinboot.keys import Key
 
 __all__ = ["BACKENDS", "KEYS", "Storage", "faults", "storage"]
 
-BACKENDS = ("local", "zfs")
+BACKENDS = ("local", "zfs", "zfssa")
 SINCE = "2026-11"
 PRIVATE_DOMAIN = "internal"
 """Top-level domain that ICANN keeps for private use (2024): for a site that has no domain of its own."""
@@ -72,9 +75,21 @@ KEYS: tuple[Key, ...] = (
         "storage.zfs", "files", values.switch, False, "volumes are files on datasets, where ZFS has no zvols (zfs-fuse)"
     ),
     Key("storage.zfs", "quota_bytes", values.integer(0, 2**60), 0, "quota of each new project, 0 for none"),
+    Key("storage.zfssa", "heads", values.texts, (), "HOST or HOST:PORT of the appliance's heads, one or two; required"),
+    Key("storage.zfssa", "pool", values.text, None, "pool that projects are in; required"),
+    Key(
+        "storage.zfssa",
+        "credentials",
+        values.path,
+        None,
+        "file of mode 0600: user, and in line 2 the password; required",
+    ),
+    Key("storage.zfssa", "transport", values.choice(*TRANSPORTS), "rest", "rest: the REST service of 2013.1 and later"),
+    Key("storage.zfssa", "interfaces", values.texts, (), "data links that targets listen on; if absent all"),
+    Key("storage.zfssa", "ca_file", values.path, None, "certificate that the heads are verified by; else the system's"),
 )
 
-NEEDED = {"zfs": ("dataset",)}
+NEEDED = {"zfs": ("dataset",), "zfssa": ("heads", "pool", "credentials")}
 """Backend -> what its own section has to say."""
 
 
@@ -84,7 +99,7 @@ Tables = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A checked [storage]; `zfs` is given where that is the backend."""
+    """A checked [storage]; `zfs` and `zfssa` are given where that is the backend."""
 
     backend: str
     root: Path
@@ -94,6 +109,7 @@ class Storage:
     chap_user: str | None
     chap_secret_file: Path | None
     zfs: ZfsSettings | None = None
+    zfssa: ZfssaSettings | None = None
 
 
 def storage(tables: Tables) -> Storage | None:
@@ -110,6 +126,7 @@ def storage(tables: Tables) -> Storage | None:
         chap_user=table["chap_user"],
         chap_secret_file=table["chap_secret_file"],
         zfs=_zfs(tables) if table["backend"] == "zfs" else None,
+        zfssa=_zfssa(tables) if table["backend"] == "zfssa" else None,
     )
 
 
@@ -151,11 +168,11 @@ def _backend_faults(file: str, tables: Tables, given: Mapping[str, Any]) -> Iter
         inner = given.get(backend, {})
         if not isinstance(inner, dict) or key not in inner:  # else its own fault says what is wrong with it
             yield Fault(file, f"storage.{backend}.{key}", f"missing: {wanted.meaning}")
-    if "portal" not in given and own.get("ssh"):
-        yield Fault(file, "storage.portal", "missing: address:port at which the ZFS host exports")
+    if "portal" not in given and (backend == "zfssa" or own.get("ssh")):
+        yield Fault(file, "storage.portal", "missing: address:port at which the ZFS host or appliance exports")
     elif backend in NEEDED and not missing:
         try:
-            _zfs(tables)
+            _zfs(tables) if backend == "zfs" else _zfssa(tables)
         except VolumesError as error:
             yield Fault(file, f"storage.{backend}", str(error))
 
@@ -172,6 +189,20 @@ def _zfs(tables: Tables) -> ZfsSettings:
         quota_bytes=own["quota_bytes"] or 0,
     )
     return checked_zfs(settings)
+
+
+def _zfssa(tables: Tables) -> ZfssaSettings:
+    own = tables["storage.zfssa"]
+    settings = ZfssaSettings(
+        own["heads"],
+        own["pool"],
+        *_common(tables),
+        credentials=own["credentials"],
+        transport=own["transport"] or TRANSPORTS[0],
+        interfaces=own["interfaces"] or (),
+        ca_file=own["ca_file"],
+    )
+    return checked_zfssa(settings)
 
 
 def _common(tables: Tables) -> tuple[Path, str, str]:

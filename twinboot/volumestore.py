@@ -17,7 +17,7 @@ from pathlib import Path
 from storage.records.remote import remote_kind
 from storage.volumes import Chap, LocalSettings, LocalVolumes, Volumes, VolumesError
 from storage.volumes.port import Access, check_access
-from storage.volumes.settings import ZfsSettings
+from storage.volumes.settings import ZfssaSettings, ZfsSettings
 from twinboot.config import Config
 from twinboot.faults import ConfigError, Fault, Stop
 from twinboot.storageconf import Storage
@@ -103,14 +103,21 @@ def _open_zfs(config: Config, storage: Storage) -> Volumes:
     return _kind("storage.volumes.zfs:ZfsVolumes")(storage.zfs._replace(chap=chap(config)))
 
 
-def _kind(where: str) -> Callable[[ZfsSettings], Volumes]:
+def _open_zfssa(config: Config, storage: Storage) -> Volumes:
+    assert storage.zfssa is not None
+    _owned(config, storage.root)
+    return _kind("storage.volumes.zfssa:ZfssaVolumes")(storage.zfssa)
+
+
+def _kind(where: str) -> Callable[[ZfsSettings | ZfssaSettings], Volumes]:
     """A store that is loaded only where it is used."""
     module, _, name = where.partition(":")
-    found: Callable[[ZfsSettings], Volumes] = getattr(importlib.import_module(module), name)
+    found: Callable[[ZfsSettings | ZfssaSettings], Volumes] = getattr(importlib.import_module(module), name)
     return found
 
 
 OPENERS: dict[str, Callable[[Config, Storage], Volumes]] = {
     "local": _open_local,
     "zfs": _open_zfs,
+    "zfssa": _open_zfssa,
 }

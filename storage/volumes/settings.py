@@ -14,6 +14,7 @@ from storage.volumes.port import Chap, Outcome, VolumesError
 T = TypeVar("T")
 
 EXPORTERS = ("lio", "comstar", "tgt")
+TRANSPORTS = ("rest",)
 HEADS_MAX = 2
 """An appliance is one machine, or a cluster of two."""
 
@@ -52,8 +53,9 @@ class ZfssaSettings(NamedTuple):
 
     `heads`: `HOST` or `HOST:PORT`, both of a cluster. `pool`: where projects are. `portal`: the data address, which
     moves with the pool at a takeover. `credentials`: a file of mode 0600, the user's name in its first line and the
-    password in its second. `interfaces`: data links of targets, empty for all. `ca_file`: the certificate that the
-    heads are verified by, None for the system's authorities.
+    password in its second. `transport`: how heads are spoken to, one of TRANSPORTS. `interfaces`: data links of
+    targets, empty for all. `ca_file`: the certificate that the heads are verified by, None for the system's
+    authorities.
     """
 
     heads: tuple[str, ...]
@@ -62,6 +64,7 @@ class ZfssaSettings(NamedTuple):
     authority: str
     portal: str
     credentials: Path
+    transport: str = "rest"
     interfaces: tuple[str, ...] = ()
     ca_file: Path | None = None
 
@@ -95,6 +98,7 @@ def checked_zfssa(settings: ZfssaSettings) -> ZfssaSettings:
             f"{settings.portal}: write the portal as ADDRESS:PORT, such as 192.168.78.10:3260": _PORTAL.fullmatch(
                 settings.portal
             ),
+            f"{settings.transport}: a transport is one of {', '.join(TRANSPORTS)}": settings.transport in TRANSPORTS,
             "interfaces are names of data links, such as ixgbe0": all(
                 _LINK.fullmatch(link) for link in settings.interfaces
             ),

@@ -71,7 +71,7 @@ def test_all_faults_are_named_at_once_with_file_and_key(written) -> None:
         "site.nmae: unknown key: did you mean name?",
         "site.name: missing: name of the site: both servers use the same",
         "server.segment: must be text in quotes, not 3",
-        "storage.backend: 'floppy' is not one of local, zfs",
+        "storage.backend: 'floppy' is not one of local, zfs, zfssa",
         "networks.public.router: 10.0.0.1 is not a host address in 192.168.76.0/24: machines could not reach it",
     ]
 
@@ -192,9 +192,13 @@ def test_storage_is_where_the_state_is_and_named_as_the_domain_unless_told(writt
 
 
 ZFS = 'backend = "zfs"\n[storage.zfs]\ndataset = "tank/guests"'
+ZFSSA = (
+    'backend = "zfssa"\nportal = "192.168.78.5"\n[storage.zfssa]\nheads = ["h1", "h2"]\npool = "pool-0"\n'
+    'credentials = "/etc/twinboot/appliance"'
+)
 
 
-def test_a_zfs_host(written) -> None:
+def test_a_zfs_host_and_an_appliance(written) -> None:
     zfs = load(written(SITE.replace('backend = "local"', ZFS))).storage.zfs
     assert (zfs.dataset, zfs.portal, zfs.exporter) == ("tank/guests", "192.168.78.14:3260", "lio")
     assert (zfs.authority, zfs.run_dir) == ("iqn.2026-11.com.example", Path("/var/lib/twinboot-volumes/.run"))
@@ -203,6 +207,8 @@ def test_a_zfs_host(written) -> None:
     )
     zfs = load(written(SITE.replace('backend = "local"', far))).storage.zfs
     assert (zfs.ssh, zfs.become, zfs.portal) == ("root@nas", ("sudo", "-n"), "192.168.78.5:3260")
+    appliance = load(written(SITE.replace('backend = "local"', ZFSSA))).storage.zfssa
+    assert (appliance.heads, appliance.pool, appliance.transport) == (("h1", "h2"), "pool-0", "rest")
     assert load(written(SITE)).storage.zfs is None
 
 
@@ -216,11 +222,20 @@ def test_a_zfs_host(written) -> None:
         (ZFS.replace("tank/guests", "/tank"), ["storage.zfs: /tank: name a dataset, such as tank/guests"]),
         (
             ZFS + '\nssh = "root@nas"',
-            ["storage.portal: missing: address:port at which the ZFS host exports"],
+            ["storage.portal: missing: address:port at which the ZFS host or appliance exports"],
         ),
         (ZFS + "\nexporter = 1\nfiles = 1", ["storage.zfs.exporter", "storage.zfs.files: 1 is not true or false"]),
         (ZFS + "\nquota = 1", ["storage.zfs.quota: unknown key"]),
         (ZFS.replace('"zfs"', '"local"'), ['storage.zfs: storage.backend is "local": take this out, or change that']),
+        (
+            'backend = "zfssa"',
+            [
+                *(f"storage.zfssa.{key}: missing" for key in ("heads", "pool", "credentials")),
+                "storage.portal: missing: address:port at which the ZFS host or appliance exports",
+            ],
+        ),
+        (ZFSSA.replace('"h2"', '"h2", "h3"'), ["storage.zfssa: name 1 to 2 heads"]),
+        (ZFSSA.replace('["h1", "h2"]', '"h1"'), ["storage.zfssa.heads: must be a list"]),
         ('backend = "zfs"\nzfs = 1', ["storage.zfs: must be a section", "storage.zfs.dataset: missing"]),
     ],
 )

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.volumes import Chap, Project
+from storage.volumes import Chap, Project, VolumesError
 from storage.volumes.zfs import ZfsVolumes
+from storage.volumes.zfssa import ZfssaVolumes
 from twinboot import volumestore
 from twinboot.config import Config, load
 from twinboot.faults import ConfigError, Stop
@@ -48,6 +49,30 @@ def test_a_zfs_host_is_opened_with_the_secret_of_initiators(tmp_path: Path) -> N
     store = volumestore.open_volumes(configured(tmp_path, text + '[storage.zfs]\ndataset = "tank/guests"\n'))
     assert isinstance(store, ZfsVolumes)
     assert store.location == "zfs:localhost:tank/guests"
+
+
+APPLIANCE = """[storage]
+backend = "zfssa"
+portal = "192.168.78.5"
+[storage.zfssa]
+heads = ["head-a", "head-b"]
+pool = "pool-0"
+credentials = "{credentials}"
+"""
+
+
+def test_an_appliance_is_opened_with_its_credentials(tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.write_text("twinboot\na secret\n")
+    credentials.chmod(0o600)
+    config = configured(tmp_path, APPLIANCE.format(credentials=credentials))
+    store = volumestore.open_volumes(config)
+    assert isinstance(store, ZfssaVolumes)
+    assert store.location == "zfssa:head-a:pool-0"
+    assert stat.S_IMODE((tmp_path / "state-volumes").stat().st_mode) == 0o700
+    credentials.chmod(0o644)
+    with pytest.raises(VolumesError, match="others can read it: chmod 600"):
+        volumestore.open_volumes(config)
 
 
 def test_a_server_without_storage_says_what_to_add(tmp_path: Path) -> None:
