@@ -82,7 +82,7 @@ test-install: test-deps ## Debian and Xen onto two empty disks, then with either
 test-xen: test-deps ## a guest from master to move on real Xen: two nested hosts, our volumes, our DHCP (root; about four minutes)
 	@packaging/run-tests xen
 
-bench: bench-tftp bench-boot bench-dhcp bench-installs bench-guests ## all benchmarks, each beside its peers or its goals
+bench: bench-tftp bench-boot bench-dhcp bench-cluster bench-installs bench-guests ## all benchmarks, each beside its peers or its goals
 
 bench-deps: $(STAMP)
 	@packaging/install-deps apt-packages-bench.txt
