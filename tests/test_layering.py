@@ -56,6 +56,8 @@ PURE = {
         *("records/postgresql_rows", "records/postgresql_schema"),
         *("volumes/names", "volumes/port", "volumes/judge", "volumes/forecast", "volumes/settings"),
         *("volumes/command", "volumes/zfs_datasets", "volumes/zfs_lio", "volumes/zfs_comstar", "volumes/zfssa_model"),
+        "volumes/zfssa_script",
+        "volumes/zfssa_answer",
         *("records/twinlog_text", "records/twinlog_state", "records/twinlog_turns", "records/twinlog_publish"),
     ),
     "twinboot": (

@@ -153,15 +153,18 @@ def zfssa_settings(path: Path, appliance: Appliance) -> ZfssaSettings:
     return ZfssaSettings(appliance.names, POOL, path / "run", AUTHORITY, portal, credentials, ca_file=appliance.ca_file)
 
 
-def zfssa(path: Path, appliance: Appliance, *, step: Step = lambda _: None) -> ZfssaVolumes:
-    """The store of an appliance that is played; an image is copied by nobody."""
+def zfssa(path: Path, appliance: Appliance, *, step: Step = lambda _: None, ssh: tuple[str, ...] = ()) -> ZfssaVolumes:
+    """The store of an appliance that is played, by REST or by `ssh` to these heads; an image is copied by nobody."""
 
     def copied(image: Path, form: str, export: Export, initiator: str, progress: Progress | None) -> None:
         assert export.initiators == (initiator,)
         if progress:
             progress(image.stat().st_size, image.stat().st_size)
 
-    return ZfssaVolumes(zfssa_settings(path, appliance), clock=PatientClock(), copier=copied, step=step)
+    settings = zfssa_settings(path, appliance)
+    if ssh:
+        settings = settings._replace(heads=ssh, transport="ssh", ca_file=None)
+    return ZfssaVolumes(settings, clock=PatientClock(), copier=copied, step=step)
 
 
 def tgt_programs() -> Path | None:

@@ -82,9 +82,15 @@ KEYS: tuple[Key, ...] = (
         "credentials",
         values.path,
         None,
-        "file of mode 0600: user, and in line 2 the password; required",
+        "file of mode 0600: user, and for rest in line 2 the password; required",
     ),
-    Key("storage.zfssa", "transport", values.choice(*TRANSPORTS), "rest", "rest: the REST service of 2013.1 and later"),
+    Key(
+        "storage.zfssa",
+        "transport",
+        values.choice(*TRANSPORTS),
+        "rest",
+        "rest (software of 2013 and later) or ssh (the CLI)",
+    ),
     Key("storage.zfssa", "interfaces", values.texts, (), "data links that targets listen on; if absent all"),
     Key("storage.zfssa", "ca_file", values.path, None, "certificate that the heads are verified by; else the system's"),
 )

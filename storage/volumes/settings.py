@@ -14,7 +14,7 @@ from storage.volumes.port import Chap, Outcome, VolumesError
 T = TypeVar("T")
 
 EXPORTERS = ("lio", "comstar", "tgt")
-TRANSPORTS = ("rest",)
+TRANSPORTS = ("rest", "ssh")
 HEADS_MAX = 2
 """An appliance is one machine, or a cluster of two."""
 
@@ -49,13 +49,13 @@ class ZfsSettings(NamedTuple):
 
 
 class ZfssaSettings(NamedTuple):
-    """An Oracle ZFS Storage Appliance with the REST service (software 2013.1 and later).
+    """An Oracle ZFS Storage Appliance, or a Unified Storage 7410 with software 2009.Q3 or later.
 
     `heads`: `HOST` or `HOST:PORT`, both of a cluster. `pool`: where projects are. `portal`: the data address, which
     moves with the pool at a takeover. `credentials`: a file of mode 0600, the user's name in its first line and the
-    password in its second. `transport`: how heads are spoken to, one of TRANSPORTS. `interfaces`: data links of
-    targets, empty for all. `ca_file`: the certificate that the heads are verified by, None for the system's
-    authorities.
+    password in its second; ssh has a key and reads the first line only. `transport`: how heads are spoken to: rest
+    (software 2013.1 and later) or ssh, the command line. `interfaces`: data links of targets, empty for all. `ca_file`:
+    the certificate that the heads are verified by, None for the system's authorities.
     """
 
     heads: tuple[str, ...]

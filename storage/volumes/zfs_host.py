@@ -28,8 +28,8 @@ PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 ENGLISH = ("env", "LC_ALL=C", f"PATH={PATH}")
 
 
-def ssh_argv(where: str, control: Path, argv: Sequence[str]) -> list[str]:
-    """The words that run `argv` at `where`; `control` is the socket of the shared connection."""
+def ssh_options(control: Path) -> list[str]:
+    """Words for an ssh that asks nobody and never hangs; `control` is the socket of the shared connection."""
     options = {
         "BatchMode": "yes",
         "LogLevel": "ERROR",
@@ -40,8 +40,12 @@ def ssh_argv(where: str, control: Path, argv: Sequence[str]) -> list[str]:
         "ControlPath": str(control),
         "ControlPersist": str(KEEP_S),
     }
-    words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    return ["ssh", *words, "--", where, shlex.join(argv)]
+    return [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+
+
+def ssh_argv(where: str, control: Path, argv: Sequence[str]) -> list[str]:
+    """The words that run `argv` at `where`."""
+    return ["ssh", *ssh_options(control), "--", where, shlex.join(argv)]
 
 
 class Host:

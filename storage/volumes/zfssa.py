@@ -1,4 +1,4 @@
-"""An Oracle ZFS Storage Appliance as a store, by its REST service.
+"""An Oracle ZFS Storage Appliance as a store, by its REST service or its command line.
 
 The appliance keeps all that the store knows (`zfssa_model` says how), so nothing has to be restored after a boot or a
 takeover. A request whose answer is lost is asked again of whoever has the pool then; that it may have been carried
@@ -29,6 +29,7 @@ from storage.volumes.port import (
     check_size,
 )
 from storage.volumes.settings import ZfssaSettings, checked_zfssa
+from storage.volumes.zfssa_cli import CliHead
 from storage.volumes.zfssa_exports import Exports, one_secret
 from storage.volumes.zfssa_heads import Clock, Heads
 from storage.volumes.zfssa_model import Facts, Lun
@@ -260,9 +261,11 @@ def credentials(path: Path) -> tuple[str, str]:
 
 
 def _appliances(settings: ZfssaSettings) -> list[Appliance]:
+    user, password = credentials(settings.credentials)
+    if settings.transport == "ssh":
+        return [CliHead(head, settings.pool, user, settings.run_dir) for head in settings.heads]
     from storage.volumes.zfssa_rest import RestHead  # noqa: PLC0415 - its HTTP client takes long to load
 
-    user, password = credentials(settings.credentials)
     return [RestHead(head, settings.pool, user, password, settings.ca_file) for head in settings.heads]
 
 

@@ -23,6 +23,7 @@ from storage.volumes import (
 from tests.volume_stores import AUTHORITY, FakeTargets, local, zfs, zfssa
 from tests.zfs_fuse import PROGRAMS, ZfsFuse
 from tests.zfssa_server import Appliance
+from tests.zfssa_shell import Shell
 
 SIZE = 4 * 2**20
 MASTERS, APPL = Project("masters"), Project("appl-1")
@@ -55,17 +56,27 @@ def zfs_fuse_kit(path: Path, pool: ZfsFuse) -> Kit:
 FUSE = pytest.param("zfs-fuse", marks=[pytest.mark.system, pytest.mark.root])
 
 
-@pytest.fixture(params=["memory", "local", "local without fuse", "zfs lio", "zfs comstar", "zfssa", FUSE])
+@pytest.fixture(
+    params=["memory", "local", "local without fuse", "zfs lio", "zfs comstar", "zfssa rest", "zfssa cli", FUSE]
+)
 def kit(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
     if request.param == "memory":
         yield memory_kit()
     elif request.param.startswith("zfs "):
         made = zfs(tmp_path, request.param.partition(" ")[2])
         yield Kit(made.store, made.log_in)
-    elif request.param == "zfssa":
+    elif request.param == "zfssa rest":
         appliance = Appliance(tmp_path)
         yield Kit(zfssa(tmp_path, appliance), None)
         appliance.stop()
+    elif request.param == "zfssa cli":
+        appliance = Appliance(tmp_path)
+        shell = Shell(appliance, tmp_path)
+        monkeypatch.setenv("PATH", shell.search_path())
+        yield Kit(zfssa(tmp_path, appliance, ssh=Shell.names), None)
+        shell.stop()
+        appliance.stop()
+        assert not shell.left
     elif request.param == "zfs-fuse":
         pool = request.getfixturevalue("zfs_fuse")
         monkeypatch.setenv("PATH", f"{PROGRAMS}:{os.environ['PATH']}")
