@@ -234,6 +234,7 @@ def test_a_zfs_host_and_an_appliance(written) -> None:
                 "storage.portal: missing: address:port at which the ZFS host or appliance exports",
             ],
         ),
+        (ZFSSA + '\ntransport = "telnet"', ["storage.zfssa.transport: 'telnet' is not one of rest, ssh"]),
         (ZFSSA.replace('"h2"', '"h2", "h3"'), ["storage.zfssa: name 1 to 2 heads"]),
         (ZFSSA.replace('["h1", "h2"]', '"h1"'), ["storage.zfssa.heads: must be a list"]),
         ('backend = "zfs"\nzfs = 1', ["storage.zfs: must be a section", "storage.zfs.dataset: missing"]),

@@ -9,6 +9,8 @@ import pytest
 from storage.volumes import Chap, Project, VolumesError
 from storage.volumes.zfs import ZfsVolumes
 from storage.volumes.zfssa import ZfssaVolumes
+from storage.volumes.zfssa_cli import CliHead
+from storage.volumes.zfssa_rest import RestHead
 from twinboot import volumestore
 from twinboot.config import Config, load
 from twinboot.faults import ConfigError, Stop
@@ -61,6 +63,10 @@ credentials = "{credentials}"
 """
 
 
+def heads_of(store: object) -> list[type]:
+    return [type(head) for head in store._heads._heads]
+
+
 def test_an_appliance_is_opened_with_its_credentials(tmp_path: Path) -> None:
     credentials = tmp_path / "credentials"
     credentials.write_text("twinboot\na secret\n")
@@ -69,7 +75,11 @@ def test_an_appliance_is_opened_with_its_credentials(tmp_path: Path) -> None:
     store = volumestore.open_volumes(config)
     assert isinstance(store, ZfssaVolumes)
     assert store.location == "zfssa:head-a:pool-0"
+    assert heads_of(store) == [RestHead, RestHead]
     assert stat.S_IMODE((tmp_path / "state-volumes").stat().st_mode) == 0o700
+    credentials.write_text("twinboot\n")
+    by_ssh = configured(tmp_path, APPLIANCE.format(credentials=credentials) + 'transport = "ssh"\n')
+    assert heads_of(volumestore.open_volumes(by_ssh)) == [CliHead, CliHead]
     credentials.chmod(0o644)
     with pytest.raises(VolumesError, match="others can read it: chmod 600"):
         volumestore.open_volumes(config)
