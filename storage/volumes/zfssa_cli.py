@@ -26,9 +26,9 @@ PROGRAM_TIMEOUT_S = 120
 """An appliance that lists some hundred LUNs takes its time."""
 
 REFUSALS = (
-    ("Permission denied", "it does not let {user} in by key: give that user this server's public key"),
-    ("Host key verification failed", "its host key is not known: log in once by hand: ssh {user}@{host}"),
-    ("no matching", "no common algorithms: see the manual for the lines that an old appliance needs in ssh_config"),
+    ("Permission denied", "it does not let this user in by key: give that user this server's public key: {by_hand}"),
+    ("Host key verification failed", "its host key is not known: log in once by hand: {by_hand}"),
+    ("no matching", "no common algorithms: old software needs lines in ~/.ssh/config (docs/volumes.md): {by_hand}"),
 )
 """What ssh says -> what to do, for what no other head and no waiting puts right."""
 
@@ -144,13 +144,15 @@ class CliHead:
         if done.returncode == SSH_FAILED:
             for saying, advice in REFUSALS:
                 if saying in words:
-                    text = advice.format(user=self._user, host=self.name)
+                    text = advice.format(by_hand=" ".join(["ssh", *self._where()]))
                     raise VolumesError(Outcome.DENIED, f"{self.name}: {text}: {words}")
         raise GoneError(f"{self.name} did not answer to the end ({words or f'exit code {done.returncode}'})")
 
     def _argv(self) -> list[str]:
+        return ["ssh", "-T", *ssh_options(self._control), *self._where()]
+
+    def _where(self) -> list[str]:
         host, colon, port = self.name.rpartition(":")
         if not colon or self.name.endswith("]"):
             host, port = self.name, ""
-        where = ["-p", port] if port else []
-        return ["ssh", "-T", *ssh_options(self._control), *where, "--", f"{self._user}@{host.strip('[]')}"]
+        return [*(["-p", port] if port else []), "--", f"{self._user}@{host.strip('[]')}"]

@@ -194,10 +194,30 @@ def test_a_secret_goes_through_standard_input_only(store, shell, caplog):
 
 def test_a_key_that_is_not_let_in_is_told_at_once(store, shell, appliance):
     appliance.fault_once("SSH .*", "unknown", 10_000)
-    with pytest.raises(VolumesError, match="head-0: it does not let twinboot in by key") as caught:
+    with pytest.raises(
+        VolumesError, match=r"let this user in by key: .* ssh -- twinboot@head-0"
+    ) as caught:
         store.projects()
     assert caught.value.outcome is Outcome.DENIED
     assert len(shell.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("Host key verification failed.", "log in once by hand: ssh -p 2222 -- twinboot@head-0"),
+        ("Unable to negotiate with 10.0.0.1: no matching host key type found. Their offer: ssh-dss", "~/.ssh/config"),
+    ],
+)
+def test_what_ssh_refuses_comes_with_what_to_do(said, advice, tmp_path, monkeypatch):
+    (tmp_path / "ssh").write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 255\n")
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(VolumesError) as caught:
+        CliHead("head-0:2222", POOL, USER, tmp_path).owns(POOL)
+    assert caught.value.outcome is Outcome.DENIED
+    assert advice in str(caught.value)
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize(
