@@ -194,9 +194,7 @@ def test_a_secret_goes_through_standard_input_only(store, shell, caplog):
 
 def test_a_key_that_is_not_let_in_is_told_at_once(store, shell, appliance):
     appliance.fault_once("SSH .*", "unknown", 10_000)
-    with pytest.raises(
-        VolumesError, match=r"let this user in by key: .* ssh -- twinboot@head-0"
-    ) as caught:
+    with pytest.raises(VolumesError, match=r"let this user in by key: .* ssh -- twinboot@head-0") as caught:
         store.projects()
     assert caught.value.outcome is Outcome.DENIED
     assert len(shell.calls) == 1
