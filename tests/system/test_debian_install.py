@@ -41,7 +41,8 @@ def story(image: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.
 
 def test_it_installs_and_reboots_by_itself(story: dict[str, Any]) -> None:
     assert story["rebooted"], story["console"]["install"]
-    assert [event["state"] for event in story["state"]] == ["armed", "installing", "installed"]
+    states = dict.fromkeys(event["state"] for event in story["state"])  # each step of the installer is told again
+    assert list(states) == ["armed", "installing", "installed"]
     (report,) = story["reports"]
     assert "dom0_mem_mib=512" in report["detail"]
     assert "[2/2] [UU]" in report["detail"]
