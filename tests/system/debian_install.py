@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,11 @@ def verdict(told: Mapping[str, Any]) -> tuple[bool, list[str]]:
 GOOD = "VERDICT: installed by itself onto two disks, and a dom0 with both of them and with each alone"
 
 
+def menus(story: Play) -> list[str]:
+    """What the machine was told boot by boot: an iPXE ROM is told twice, by its script and by GRUB's menu after it."""
+    return [plan for plan, _ in groupby(event["plan"] for event in story.events("menu.rendered"))]
+
+
 def play(firmware: str, result: Path) -> bool:
     with tempfile.TemporaryDirectory(prefix="twinboot-lab-") as place:
         folder = Path(place)
@@ -234,7 +240,7 @@ def play(firmware: str, result: Path) -> bool:
             if story.result["rebooted"]:
                 story.first_boot()
                 story.result["explain"] = rack.twinboot("explain", NAME)
-                story.result["menus"] = [event["plan"] for event in story.events("menu.rendered")]
+                story.result["menus"] = menus(story)
                 for half, path in zip("ab", rack.machines[NAME].spec.mirror, strict=True):
                     story.boot_with(f"only {half}", (path,))
             story.result["state"] = story.events("install.state")
@@ -263,7 +269,7 @@ def play_lonely(result: Path) -> bool:
             story.power_on()
             story.until(lambda: len(story.events("menu.rendered")) > 1, BOOT_TIMEOUT_S)
             story.machine.power_off()
-            story.result["menus"] = [event["plan"] for event in story.events("menu.rendered")]
+            story.result["menus"] = menus(story)
             story.result["reports"] = story.events("report.received")
             story.result["explain"] = rack.twinboot("explain", NAME)
             result.write_text(json.dumps(story.result, indent=1))
