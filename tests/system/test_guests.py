@@ -47,7 +47,7 @@ def test_the_demo_proves_what_it_promises(tmp_path):
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     proof = json.loads(result.read_text())
     assert proof["faults"] == []
-    assert proof["hosts"] == ["hv1", "hv2"]
+    assert sorted(proof["hosts"]) == ["hv1", "hv2"]  # from and to; which has more room is the machine's affair
     before, after = proof["ticks"]
     assert 0 < before < after
     assert "VERDICT: guests came up" in done.stdout
