@@ -194,8 +194,9 @@ class Service:
         self._take_time()
 
     def _take_time(self) -> None:
-        own_s, store_s, epoch = self._clock.time(), self._store_s(), self._records.epoch()
-        self._now_s, skew_s, unsure_s = judge(own_s, store_s, epoch.behind_s if epoch is not None else 0.0)
+        own_s, epoch = self._clock.time(), self._records.epoch()
+        store_s = None if epoch is None else epoch.unix_s + self._clock.monotonic()
+        self._now_s, skew_s, unsure_s = judge(own_s, store_s, 0.0 if epoch is None else epoch.behind_s)
         if skew_s != self._world.skew_s and store_s is not None:
             self._world.skew_s = skew_s
             self._herald.tell(own_s, store_s, skew_s)
@@ -205,12 +206,8 @@ class Service:
 
     def _lag_s(self) -> float:
         """By how much it is, or may be, later by the store than when it was decided."""
-        store_s, epoch = self._store_s(), self._records.epoch()
-        return 0.0 if store_s is None or epoch is None else store_s + epoch.behind_s - self._now_s
-
-    def _store_s(self) -> float | None:
         epoch = self._records.epoch()
-        return None if epoch is None else epoch.unix_s + self._clock.monotonic()
+        return 0.0 if epoch is None else epoch.unix_s + self._clock.monotonic() + epoch.behind_s - self._now_s
 
     def _renew_macros(self) -> None:
         self._world.macros, self._world.plans = self._mirror.macros, Plans()
