@@ -54,7 +54,7 @@ PURE = {
     "storage": (
         *("records/rows", "records/port", "records/codec"),
         *("records/postgresql_rows", "records/postgresql_schema"),
-        *("volumes/names", "volumes/port", "volumes/judge", "volumes/forecast", "volumes/settings"),
+        *("volumes/names", "volumes/port", "volumes/judge", "volumes/masking", "volumes/forecast", "volumes/settings"),
         *("volumes/command", "volumes/zfs_datasets", "volumes/zfs_lio", "volumes/zfs_comstar", "volumes/zfssa_model"),
         "volumes/zfssa_script",
         "volumes/zfssa_answer",

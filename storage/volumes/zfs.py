@@ -15,6 +15,7 @@ from storage.volumes import judge, local_image, zfs_datasets
 from storage.volumes.command import command
 from storage.volumes.local_target import Standing, Targets
 from storage.volumes.locking import held
+from storage.volumes.masking import masked
 from storage.volumes.names import Name, Project, Snapshot, Volume
 from storage.volumes.port import (
     Access,
@@ -120,7 +121,7 @@ class ZfsVolumes:
     def export(self, volume: Volume, access: Access) -> Export:
         """Note it, then make it stand; undone if that fails."""
         given = check_access(access)
-        wanted = zfs_datasets.masked(given, self._set.authority)
+        wanted = masked(given, self._set.authority)
         if given.chap:
             self._exports.learn(given.chap)
         with self._lock():

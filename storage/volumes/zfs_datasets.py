@@ -12,7 +12,6 @@ Of a CHAP secret only a digest is kept: every user of the machine can read prope
 numbers are asked for by `zfs get -p`, because `zfs list` of the first decade has no `-p`.
 """
 
-import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -29,7 +28,6 @@ BLOCK_BYTES = 8192
 """volblocksize; a zvol has whole blocks."""
 
 BUSY_S = 5.0
-DIGEST_CHARS = 32
 NUMBER_CHARS_MAX = 20
 
 
@@ -126,15 +124,6 @@ def mount(root: str, volume: Volume) -> Command:
 def rounded(size_bytes: int, *, file: bool) -> int:
     """The size that it will have."""
     return size_bytes if file else -(-size_bytes // BLOCK_BYTES) * BLOCK_BYTES
-
-
-def masked(access: Access, authority: str) -> Access:
-    """The access with a digest for its secret."""
-    if access.chap is None:
-        return access
-    user, secret = access.chap
-    digest = hashlib.pbkdf2_hmac("sha256", secret.encode(), f"{authority} {user}".encode(), 20_000).hex()
-    return access._replace(chap=Chap(user, digest[:DIGEST_CHARS]))
 
 
 def access_text(access: Access) -> str:

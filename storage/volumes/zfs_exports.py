@@ -7,6 +7,7 @@ from pathlib import Path
 from storage.volumes import zfs_datasets
 from storage.volumes.command import command
 from storage.volumes.local_target import Standing, Targets, Tgt
+from storage.volumes.masking import masked
 from storage.volumes.names import Volume
 from storage.volumes.port import NOT_DONE, Access, Chap, Export, Outcome, VolumesError
 from storage.volumes.settings import ZfsSettings
@@ -90,7 +91,7 @@ class Exports:
 
     def learn(self, chap: Chap) -> None:
         """Remember a secret for as long as this process lives."""
-        known = zfs_datasets.masked(Access((), chap), self._set.authority).chap
+        known = masked(Access((), chap), self._set.authority).chap
         assert known is not None
         self._secrets[known.secret] = chap.secret
 

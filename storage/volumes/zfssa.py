@@ -16,6 +16,7 @@ from pathlib import Path
 
 from storage.volumes import judge, local_image, zfssa_model
 from storage.volumes.locking import held
+from storage.volumes.masking import masked
 from storage.volumes.names import Name, Project, Snapshot, Volume
 from storage.volumes.port import (
     Access,
@@ -133,7 +134,7 @@ class ZfssaVolumes:
     def export(self, volume: Volume, access: Access) -> Export:
         """Make target and groups, and then let the LUN name them; undone if that fails."""
         given = check_access(access)
-        wanted = zfssa_model.masked(given, self._set.authority)
+        wanted = masked(given, self._set.authority)
         with self._lock():
             facts = self._facts()
             judge.may_export(volume, facts.disks(), wanted)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from storage.volumes import zfssa_model
+from storage.volumes.masking import masked
 from storage.volumes.names import Volume
 from storage.volumes.port import Access, Export, Outcome, VolumesError
 from storage.volumes.settings import ZfssaSettings
@@ -22,8 +23,8 @@ class Exports:
     def open(self, volume: Volume, name: str, access: Access, facts: Facts) -> str:
         """Make initiators, groups and target where they are missing, then show the LUN `name`; returns the IQN."""
         group = volume.domain
-        masked = zfssa_model.masked(access, self._set.authority)
-        wanted = zfssa_model.alias(volume, masked)
+        hidden = masked(access, self._set.authority)
+        wanted = zfssa_model.alias(volume, hidden)
         self._tidy(volume, wanted, access, facts)
         facts = self.facts()
         for one in access.initiators:

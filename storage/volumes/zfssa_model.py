@@ -7,7 +7,6 @@ made before it and removed after it, so that a LUN never shows anything half-mad
 The digest of a CHAP secret stands in the target's alias, because the appliance never shows a secret again.
 """
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -20,7 +19,6 @@ NOBODY = "com.sun.ms.vss.hg.maskAll"
 
 ALL_TARGETS = "default"
 OWN_PROJECT = "default"
-DIGEST_CHARS = 32
 LUN_NUMBER = 0
 
 
@@ -82,15 +80,6 @@ class Facts(NamedTuple):
         return {
             name: Disk(name, lun.origin, lun.snapshots, self.access(name)) for name, lun in sorted(self.luns.items())
         }
-
-
-def masked(access: Access, authority: str) -> Access:
-    """The access with a digest for its secret."""
-    if access.chap is None:
-        return access
-    user, secret = access.chap
-    digest = hashlib.pbkdf2_hmac("sha256", secret.encode(), f"{authority} {user}".encode(), 20_000).hex()
-    return access._replace(chap=Chap(user, digest[:DIGEST_CHARS]))
 
 
 def alias(volume: Volume, access: Access) -> str:

@@ -27,6 +27,7 @@ from storage.volumes import (
     zfs_lio,
 )
 from storage.volumes.command import Command, command
+from storage.volumes.masking import masked
 from storage.volumes.zfs_host import Host, ssh_argv
 from tests.volume_stores import AUTHORITY, Zfs, zfs
 
@@ -112,7 +113,7 @@ def test_what_stmfadm_and_itadm_are_told():
 
 def test_no_secret_is_among_the_words_of_a_command():
     nothing = zfs_comstar.parse([""] * len(zfs_comstar.LOOK), {})
-    noted = zfs_datasets.note(ROOT, GUEST, zfs_datasets.masked(ACCESS, AUTHORITY))
+    noted = zfs_datasets.note(ROOT, GUEST, masked(ACCESS, AUTHORITY))
     told = [*zfs_lio.up(IQN, "/dev/x", ACCESS, PORTAL), *zfs_comstar.up(IQN, "/dev/x", ACCESS, PORTAL, nothing), noted]
     assert not [one for one in told if CHAP.secret in " ".join(one.argv)]
 
@@ -169,7 +170,7 @@ def test_any_answer_of_zfs_is_a_tree(text):
 @given(st.lists(st.from_regex(r"iqn\.2026-11\.[a-z]{1,9}:[a-z0-9.:-]{1,9}", fullmatch=True), min_size=1, max_size=5))
 def test_an_access_is_read_as_it_was_written(names):
     for chap in (None, CHAP):
-        access = zfs_datasets.masked(Access(tuple(names), chap), AUTHORITY)
+        access = masked(Access(tuple(names), chap), AUTHORITY)
         assert zfs_datasets.parse_access(zfs_datasets.access_text(access)) == access
 
 

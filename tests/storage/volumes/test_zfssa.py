@@ -22,6 +22,7 @@ from storage.volumes import (
     ZfssaVolumes,
     zfssa_model,
 )
+from storage.volumes.masking import masked
 from storage.volumes.zfssa import credentials
 from tests.volume_stores import AUTHORITY, PatientClock, zfssa, zfssa_settings
 from tests.zfssa_server import NOBODY, PASSWORD, Appliance
@@ -284,7 +285,7 @@ def test_any_lun_that_a_head_tells_of_is_read(found):
 
 @given(st.lists(st.sampled_from([HV1, HV2]), min_size=1))
 def test_an_alias_keeps_user_and_digest(names):
-    access = zfssa_model.masked(Access(tuple(names), CHAP), AUTHORITY)
+    access = masked(Access(tuple(names), CHAP), AUTHORITY)
     text = zfssa_model.alias(GUEST, access)
     assert zfssa_model.parse_alias(text) == access.chap
     assert CHAP.secret not in text
