@@ -6,6 +6,7 @@ name in its definition. A migration goes from host to host (`--p2p`): the source
 its address on the network that guests move over.
 """
 
+import contextlib
 import re
 import tempfile
 import uuid
@@ -266,10 +267,11 @@ class LibvirtHypervisor:
 
             def tick() -> None:
                 if progress:
-                    text = self._virsh.ask_all(["domjobinfo --rawstats " + _quoted(name)])[0]
-                    done, in_all = virsh_text.job_bytes(text)
-                    if in_all:
-                        progress(done, in_all)
+                    with contextlib.suppress(HypervisorError):  # how far it is is not worth a move that goes on
+                        text = self._virsh.ask_all(["domjobinfo --rawstats " + _quoted(name)])[0]
+                        done, in_all = virsh_text.job_bytes(text)
+                        if in_all:
+                            progress(done, in_all)
 
             self._virsh.watch(*words, tick=tick, deadline_s=self.settings.migrate_deadline_s)
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from twinboot.lab import hypervisors, wires
+from twinboot.lab import hypervisors, isolate, wires
 from twinboot.lab.guestkit import GuestKit
 from twinboot.lab.hypervisors import Hypervisor, Spot
 from twinboot.lab.isolate import LabError
@@ -63,10 +63,11 @@ class GuestRack(Rack):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        """Stop what we started; the rest ends with the namespaces."""
+        """Stop what we started; the rest ends with the namespaces. What broke the play must not be hid by its views."""
         for host in self.hypervisors.values():
             host.stop()
         super().__exit__(kind, value, tb)
+        isolate.unmount_below(self.directory)
 
     @property
     def environment(self) -> dict[str, str]:

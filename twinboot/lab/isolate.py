@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,6 +55,15 @@ def run(argv: Sequence[str], *, accounts: bool = False) -> int:
 def private_run_directory() -> None:
     """Give the lab a /run of its own: `ip netns` keeps its names there, and services what only they should find."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "twinboot-lab", "/run"], check=True)
+
+
+def unmount_below(directory: Path) -> None:
+    """Take away all that is mounted below `directory`, in use or not: its owner could not remove it otherwise."""
+    targets = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    paths = [re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), target) for target in targets]  # proc(5)
+    below = [path for path in paths if path.startswith(f"{directory}/")]
+    for path in reversed(below):
+        subprocess.run(["umount", "--lazy", path], capture_output=True, check=False)
 
 
 def may_become(account: str) -> bool:
