@@ -54,11 +54,11 @@ def identify(request: Packet, view: NetworkView, named: int, over_s: int) -> tup
         row = view.rows.get(named)
         if row is not None and row.client_id == mac:
             return mac, False
-    holder = view.heard.get(said)
+    holder, _ = view.heard.of(said)
     offer = view.offers.get(said)
     if offer is not None and offer.mac != mac:
         return mac, True
-    if holder is not None and holder[0] != mac and any(runs(row, over_s) for row in view.bindings_of(said)):
+    if holder and holder != mac and any(runs(row, over_s) for row in view.bindings_of(said)):
         return mac, True
     return said, False
 

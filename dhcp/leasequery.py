@@ -72,7 +72,7 @@ def _rows(view: NetworkView, request: Packet) -> list[Binding]:
     if client_id is not None:
         return list(view.bindings_of(client_id))
     mac = bytes((request.htype,)) + request.chaddr
-    ids = dict.fromkeys((mac, view.last_id_of(mac)))
+    ids = dict.fromkeys((mac, view.heard.id_of(mac)))
     return [row for client_id in ids if client_id is not None for row in view.bindings_of(client_id)]
 
 
@@ -81,7 +81,7 @@ def _running(view: NetworkView, rows: list[Binding], now_s: int) -> list[Lease]:
     for row in rows:
         if row.client_id == FREE_ID or row.flags & UNUSABLE or row.lease_s <= now_s:
             continue
-        mac, heard_s = view.heard.get(row.client_id, (b"", 0))
+        mac, heard_s = view.heard.of(row.client_id)
         if not mac and len(row.client_id) == _MAC_ID_BYTES and row.client_id[0] == ETHERNET:
             mac = row.client_id
         leases.append(Lease(row, heard_s, mac, view.name))

@@ -364,7 +364,7 @@ class Service:
                 view.forget(decision.forget)
             heard = decision.heard
             if heard is not None:
-                view.hear(heard[0], heard[1], heard[2])
+                view.heard.note(heard[0], heard[1], heard[2])
         if kind in COUNTED:
             self._count(kind, decision.fields)
         elif unstored:

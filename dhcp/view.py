@@ -5,7 +5,10 @@ Rules of the room:
 * The view is a copy of the network's container, kept current by `apply` with what `Records.read(since)` reports. It
   is never the truth: only a commit decides, and a collision there means that this copy was old.
 * Each question the engine asks is answered without a walk over the rows: by address, by client id (one client may
-  hold several bindings), the next free address, the binding whose lease ended first.
+  hold several bindings), the next free address, the binding whose lease ended first. For the last there is a queue,
+  which a network makes when it first runs out of free addresses: most never do.
+* A number or text that several indexes hold is one object in all of them, the row's own: there are hundreds of
+  thousands of rows, and each copy is one more place in memory to fetch for a packet.
 * The search for a free address starts at a place derived from the client's id, so two servers that do not talk to
   each other tend to offer the same address to one client and different addresses to different clients.
 * Offers live in memory only, expire by themselves, and keep their address out of the search while they last.
@@ -17,13 +20,13 @@ import heapq
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
+from dhcp.heard import Heard
 from dhcp.networks import Network
 from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, Delta, Row
 
 OFFERS_MAX = 65536  # for each network, the oldest goes first; more than the largest network of a site has
-HEARD_MAX = 65536  # for each network: hardware addresses remembered for telling clones apart
 HEAP_SLACK: Final = 1024  # stale entries tolerated in the heap of leases before it is rebuilt
 
 CHUNK_BITS: Final = 10  # of a free set: see there
@@ -123,15 +126,12 @@ class NetworkView:
         self.rows: dict[int, Binding] = {}
         # in order of expiry, for every offer lives equally long; a plain dict that loses its first entries gets slow
         self.offers: OrderedDict[bytes, Offer] = OrderedDict()
-        self.heard: OrderedDict[bytes, tuple[bytes, int]] = (
-            OrderedDict()
-        )  # client id -> hardware address last acknowledged, and when
-        self._ids: dict[bytes, bytes] = {}  # hardware address -> client id last acknowledged
-        self._clients: dict[bytes, tuple[int, ...]] = {}
+        self.heard = Heard()
+        self._clients: dict[bytes, int | tuple[int, ...]] = {}  # client id -> its address, or several
         self._named: dict[str, set[int]] = {}  # comment in small letters -> addresses
         self._free = FreeSet(network)
         self._free_bootp = FreeSet(network)
-        self._ended: list[tuple[int, int]] = []  # heap of (lease end or earlier, address)
+        self._ended: list[tuple[int, int]] | None = None  # heap of (lease end or earlier, address), once it is asked
         self._queued: dict[int, int] = {}  # address -> its entry there, if it has one
         self._offered: dict[int, bytes] = {}  # address -> client id of the offer that holds it
 
@@ -143,7 +143,7 @@ class NetworkView:
         if delta.whole:
             self.rows.clear()
             self._clients.clear()
-            self._ended.clear()
+            self._ended = None
             self._queued.clear()
             self._named.clear()
             self._free = FreeSet(self.network)
@@ -163,6 +163,8 @@ class NetworkView:
         """Take over one row as it is stored now."""
         if not isinstance(row, Binding):
             return
+        address: Any  # these two stay the objects that they are
+        lease_s: Any
         address, client_id, flags, owner, lease_s, _, _, comment = row
         old = self.rows.get(address)
         if old is row:
@@ -172,7 +174,12 @@ class NetworkView:
                 return
             was_id, was_flags, was_comment = FREE_ID, flags, ""
         else:
-            _, was_id, was_flags, _, _, _, _, was_comment = old
+            _, was_id, was_flags, was_owner, _, _, _, was_comment = old
+            if was_id == client_id != FREE_ID and was_flags == flags and was_owner == owner and was_comment == comment:
+                self.rows[address] = row  # renewed, as nearly always: it is where it is to be found already
+                if self._ended is not None and address not in self._offered and self._can_end(row):
+                    self._queue(lease_s, address)
+                return
         self.rows[address] = row
         if (was_flags ^ flags) & BOOTP and old is not None:
             self._pool(old).discard(address)
@@ -180,8 +187,8 @@ class NetworkView:
             if was_id != FREE_ID and old is not None:
                 self._unlink(old)
             if client_id != FREE_ID:
-                held = self._clients.get(client_id)
-                self._clients[client_id] = (address,) if held is None else (*held, address)
+                held = self._addresses(client_id)
+                self._clients[client_id] = (*held, address) if held else address
         if comment != was_comment:
             self._rename(address, was_comment, comment)
         self._index(address, client_id, flags, owner, lease_s)
@@ -198,14 +205,20 @@ class NetworkView:
             self._rename(address, old.comment, "")
             self._pool(old).discard(address)
 
+    def _addresses(self, client_id: bytes) -> tuple[int, ...]:
+        held = self._clients.get(client_id)
+        if held is None:
+            return ()
+        return held if isinstance(held, tuple) else (held,)
+
     def _unlink(self, old: Binding) -> None:
-        left = tuple(a for a in self._clients.get(old.client_id, ()) if a != old.address)
+        left = tuple(a for a in self._addresses(old.client_id) if a != old.address)
         if left:
-            self._clients[old.client_id] = left
+            self._clients[old.client_id] = left if len(left) > 1 else left[0]
         else:
             self._clients.pop(old.client_id, None)
 
-    def _index(self, address: int, client_id: bytes, flags: int, owner: int, lease_s: int) -> None:
+    def _index(self, address: Any, client_id: bytes, flags: int, owner: int, lease_s: Any) -> None:
         """Enter a row where the searches look, unless an offer holds its address."""
         pool = self._free_bootp if flags & BOOTP else self._free
         pool.discard(address)
@@ -220,17 +233,26 @@ class NetworkView:
         elif not flags & NOT_RECLAIMED and lease_s != FOREVER_S:
             self._queue(lease_s, address)
 
-    def _queue(self, lease_s: int, address: int) -> None:
+    def _queue(self, lease_s: Any, address: Any) -> None:
         """See to it that an address is looked at when its lease ends, or earlier: then it is put off."""
+        heap = self._ended
+        if heap is None:
+            return
         known = self._queued.get(address)
         if known is not None and known <= lease_s:
             return
         self._queued[address] = lease_s
-        if len(self._ended) > 2 * len(self.rows) + HEAP_SLACK:
-            self._ended = [(entry_s, one) for one, entry_s in self._queued.items()]
-            heapq.heapify(self._ended)
+        if len(heap) > 2 * len(self.rows) + HEAP_SLACK:
+            self._line_up()
         else:
-            heapq.heappush(self._ended, (lease_s, address))
+            heapq.heappush(heap, (lease_s, address))
+
+    def _line_up(self) -> list[tuple[int, int]]:
+        """Make the heap anew of what is queued."""
+        heap = [(entry_s, one) for one, entry_s in self._queued.items()]
+        heapq.heapify(heap)
+        self._ended = heap
+        return heap
 
     def _pool(self, row: Binding) -> FreeSet:
         return self._free_bootp if row.flags & BOOTP else self._free
@@ -243,7 +265,7 @@ class NetworkView:
 
     def bindings_of(self, client_id: bytes) -> Iterable[Binding]:
         """Return the bindings that bear this client id, BOOTP ones too."""
-        return [self.rows[address] for address in self._clients.get(client_id, ())]
+        return [self.rows[address] for address in self._addresses(client_id)]
 
     def bindings_named(self, name: str) -> list[Binding]:
         """Return the bindings whose comment is this name, the lowest address first."""
@@ -259,7 +281,7 @@ class NetworkView:
         Of equals it is the one with the lowest address: the same on every server, however often rows are written.
         """
         held = self._clients.get(client_id)
-        if held is None or (len(held) == 1 and not self.rows[held[0]].flags & MANUAL):
+        if held is None or (not isinstance(held, tuple) and not self.rows[held].flags & MANUAL):
             return None
         rows = self.reservations_of(client_id)
         if len(rows) < 2:
@@ -268,12 +290,7 @@ class NetworkView:
 
     def reservations_of(self, client_id: bytes) -> list[Binding]:
         """Return the client's MANUAL bindings that are not BOOTP's."""
-        rows = [self.rows[address] for address in self._clients.get(client_id, ())]
-        return [row for row in rows if row.flags & (MANUAL | BOOTP) == MANUAL]
-
-    def last_id_of(self, mac: bytes) -> bytes | None:
-        """Return the client id last acknowledged to a hardware address (htype + chaddr), None if never since start."""
-        return self._ids.get(mac)
+        return [row for row in self.bindings_of(client_id) if row.flags & (MANUAL | BOOTP) == MANUAL]
 
     def offered_to(self, address: int) -> bytes | None:
         """Return the client id that an offer of this address is out to."""
@@ -292,6 +309,9 @@ class NetworkView:
     def ended_before(self, limit_s: int) -> Binding | None:
         """Return the binding of ours whose lease ended first, if that was by `limit_s` and nobody was offered it."""
         heap = self._ended
+        if heap is None:
+            self._queued = {row.address: row.lease_s for row in self.rows.values() if self._can_end(row)}
+            heap = self._line_up()
         while heap and heap[0][0] <= limit_s:
             entry_s, address = heap[0]
             row = self.rows.get(address)
@@ -365,14 +385,3 @@ class NetworkView:
     def forget_offers(self) -> None:
         """End all offers (a rescan)."""
         self.expire(float("inf"))
-
-    def hear(self, client_id: bytes, mac: bytes, at_s: int) -> None:
-        """Remember which hardware address holds a client id, and when; the longest unheard go past HEARD_MAX."""
-        known = client_id in self.heard
-        self.heard[client_id] = (mac, at_s)
-        if known:
-            self.heard.move_to_end(client_id)
-        if len(self.heard) > HEARD_MAX:
-            _, (oldest, _) = self.heard.popitem(last=False)
-            self._ids.pop(oldest, None)
-        self._ids[mac] = client_id

@@ -24,7 +24,7 @@ MAY_IMPORT = {
 
 PURE = {
     "dhcp": (
-        *("packet", "wire", "options", "symbols", "macros", "macrotext", "names", "networks", "view"),
+        *("packet", "wire", "options", "symbols", "macros", "macrotext", "names", "networks", "view", "heard"),
         *("decision", "asking", "engine", "answers", "bootp", "leasequery", "reply", "route", "frame", "probes"),
         "relay",
     ),

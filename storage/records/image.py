@@ -9,7 +9,7 @@ line, which Sun's reader would cost the last character.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from storage.records.codec import LineError, codec_for, decode_text
 from storage.records.judge import judge, renewed
@@ -110,6 +110,7 @@ def _collect(
 ) -> tuple[Image, set[Key]]:
     """Append the lines of `source` to those there are; the image, and the keys of the rows among them."""
     codec = codec_for(table)
+    key_of = codec.key
     reasons: dict[Key, str] = {}
     claimed: set[Key | None] = set()
     put: set[Key] = set()
@@ -124,14 +125,15 @@ def _collect(
                 claimed.add(codec.claimed_key(line))
         elif row is None and b"\n" in line:
             reason = _SWALLOWS
-        if row is not None and row.key in rows:
+        if row is not None:
+            own = key_of(row)  # one object for both maps
+            if own not in rows:
+                rows[own] = row
+                lines.put(own, line)
+                put.add(own)
+                continue
             reason = _DUPLICATE
-            claimed.add(row.key)
-        elif row is not None:
-            rows[row.key] = row
-            lines.put(row.key, line)
-            put.add(row.key)
-            continue
+            claimed.add(own)
         key = lines.put_stray(line)
         if reason:
             reasons[key] = reason
@@ -147,7 +149,8 @@ def apply(image: Image, changes: Sequence[Change], generation: Callable[[], int]
         usual = renewed(change, rows)
         if usual is not None:
             row, line = usual
-            key = row.address
+            fields: Any = row
+            key: Key = fields[0]  # the very object, for all maps
             results.append(Result(Outcome.STORED, row, ""))
             touched.add(key)
             rows[key] = row

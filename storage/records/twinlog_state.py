@@ -6,7 +6,7 @@ the rows, so that a snapshot joins what is there instead of rendering every row 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from storage.records.changelog import ChangeLog, parted
 from storage.records.codec import codec_for, decode_text
@@ -228,7 +228,8 @@ class Draft:
             usual = renewed(change, table.rows)
             if usual is not None:
                 self.results.append(Result(Outcome.STORED, usual[0], ""))
-                self._renew(name, table, usual[0], usual[1])
+                fields: Any = usual[0]
+                self._renew(name, table, fields[0], usual[0], usual[1])
                 continue
             generations.index = index
             verdict = judge(change, table.rows, shadowed[name], generations)
@@ -328,7 +329,7 @@ class Draft:
             return
         key = old.key
         if row is not None and row.key == key:
-            self._renew(name, table, row, line)
+            self._renew(name, table, key, row, line)
             return
         lines.append(b"%s %s" % (REMOVED, table.lines[key]))
         self._set(name, table, key, None, b"")
@@ -336,11 +337,10 @@ class Draft:
             lines.append(b"%s %s" % (ADDED, line))
             self._set(name, table, row.key, row, line)
 
-    def _renew(self, name: str, table: Table, row: Row, line: bytes) -> None:
+    def _renew(self, name: str, table: Table, key: Key, row: Row, line: bytes) -> None:
         lines = self._lines.get(name)
         if lines is None:
             lines = self._lines[name] = []
-        key = row.key
         stored = table.rows[key]
         lines.append(b"%d %s" % (stored.signature, line))
         self.keys.add((name, key))

@@ -284,12 +284,12 @@ def _entries(table: str, lines: list[bytes]) -> list[Entry]:
 
 
 def _section(table: str, lines: list[bytes]) -> Section:
-    parse = codec_for(table).parse
+    parse, key_of = codec_for(table).parse, codec_for(table).key
     try:
         parsed = [parse(line) for line in lines]
     except LineError:
         return _doubtful(table, lines)
-    rows = {row.key: row for row in parsed}
+    rows = {key_of(row): row for row in parsed}  # the very object that the row has, in both maps
     if len(rows) != len(lines):
         return _doubtful(table, lines)
     return Section(rows, dict(zip(rows, lines, strict=True)), {})

@@ -192,7 +192,7 @@ class Stage:
         if decision.forget is not None:
             self.view.forget(decision.forget)
         if decision.heard is not None:
-            self.view.hear(*decision.heard)
+            self.view.heard.note(*decision.heard)
         return "\n".join(lines)
 
 
