@@ -5,8 +5,9 @@ next commit at once could win for seconds. But the loser's batch stands in the f
 has its number: whoever has just committed and sees it lets it go first, for `GIVE_WAY_MAX_S` at the most. It writes its
 own next batch meanwhile, so nobody is slower for it but by the other one's commit.
 
-What is still there after that belongs to a slow process, or to one that is dead or stopped: nobody waits for one batch
-more than `GIVE_WAY_TIMES`.
+What is still there after that belongs to a slow process, or to one that is dead or stopped, and nobody can tell which.
+So it is let go first again after a pause, which grows with each time that this was in vain: a slow one gets its turn
+after all, and a dead one costs less and less.
 
 The log is compacted by whoever commits the batch with a certain number, so that it is one server that does it.
 """
@@ -16,8 +17,13 @@ from typing import NamedTuple
 
 GIVE_WAY_MAX_S = 0.1
 GIVE_WAY_STEP_S = 0.002
-"""How long to let others go first, and how often to look whether they have."""
-GIVE_WAY_TIMES = 3
+GIVE_WAY_STEP_MAX_S = 0.016
+"""How long to let others go first, and when to look whether they have: after the step, twice that, and so on. A look is
+a listing, which on NFS takes time of the one server that the other one waits for.
+"""
+PAUSE_MAX_S = 5.0
+"""The longest time in which a batch that was let go first in vain is not let go first again."""
+TIMES_MAX = 16
 
 BATCHES_MIN = 64
 BATCHES_MAX = 256
@@ -32,18 +38,25 @@ PUBLISH_EVERY_S = 10.0
 """But no more often than this: a copy is a whole table."""
 
 
+class _InVain(NamedTuple):
+    """How often a batch was let go first in vain, and when it may be again."""
+
+    times: int = 0
+    again_s: float = float("-inf")
+
+
 class Turns:
     """Who is to go before our next commit."""
 
     def __init__(self) -> None:
         self._waiting: set[str] = set()
         self._until_s = 0.0
-        self._tries: dict[str, int] = {}  # of the batches seen last: how often we let each go first in vain
+        self._in_vain: dict[str, _InVain] = {}  # of the batches seen last
 
     def committed(self, now_s: float, others: Iterable[str]) -> None:
         """We committed, and saw these batches of others that wait for their numbers."""
-        self._tries = {name: self._tries.get(name, 0) for name in others}
-        self._waiting = {name for name, tries in self._tries.items() if tries < GIVE_WAY_TIMES}
+        self._in_vain = {name: self._in_vain.get(name, _InVain()) for name in others}
+        self._waiting = {name for name, found in self._in_vain.items() if found.again_s <= now_s}
         self._until_s = now_s + GIVE_WAY_MAX_S
 
     @property
@@ -56,7 +69,9 @@ class Turns:
         self._waiting.intersection_update(names)
         if now_s >= self._until_s:
             for name in self._waiting:
-                self._tries[name] += 1
+                times = self._in_vain[name].times
+                pause_s = min(GIVE_WAY_MAX_S * (2**times - 1), PAUSE_MAX_S)
+                self._in_vain[name] = _InVain(min(times + 1, TIMES_MAX), now_s + pause_s)
             self._waiting.clear()
 
 

@@ -356,8 +356,7 @@ def test_nobody_waits_for_long_for_a_batch_that_a_crash_has_left(share, pair, bi
     share.folders[FOLDER]["tmp.third.0badcafe.1"] = share.folders[FOLDER][log_name(1)]
     for last in range(20):
         assert add(odd, binding(last)) == [Outcome.STORED]
-    waited_s = twinlog_turns.GIVE_WAY_MAX_S * twinlog_turns.GIVE_WAY_TIMES
-    assert sum(odd._clock.slept) == pytest.approx(waited_s, abs=0.02)
+    assert 0 < sum(odd._clock.slept) <= 3 * twinlog_turns.GIVE_WAY_MAX_S
 
 
 def test_a_guest_and_its_bindings_are_one_batch(tmp_path):

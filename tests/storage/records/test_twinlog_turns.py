@@ -6,7 +6,7 @@ from storage.records.twinlog_turns import (
     BATCHES_MAX,
     BATCHES_MIN,
     GIVE_WAY_MAX_S,
-    GIVE_WAY_TIMES,
+    PAUSE_MAX_S,
     Growth,
     Turns,
     snapshot_due,
@@ -31,18 +31,49 @@ def test_who_has_just_committed_lets_those_who_wait_go_first():
     assert not turns.gives_way
 
 
-def test_nobody_waits_for_long_and_for_what_is_dead_not_again():
-    turns = Turns()
-    for time_s in range(GIVE_WAY_TIMES):
-        turns.committed(time_s, ["tmp.even.1"])
-        turns.look(time_s + 0.99 * GIVE_WAY_MAX_S, ["tmp.even.1"])
-        assert turns.gives_way
-        turns.look(time_s + GIVE_WAY_MAX_S, ["tmp.even.1"])
-        assert not turns.gives_way
-    turns.committed(9.0, ["tmp.even.1"])
-    assert not turns.gives_way
-    turns.committed(10.0, ["tmp.even.1", "tmp.even.2"])
+def let_go(turns, now_s, *names):
+    """Commit, and wait in vain for as long as that lasts; how long."""
+    turns.committed(now_s, names)
+    if not turns.gives_way:
+        return 0.0
+    turns.look(now_s + 0.99 * GIVE_WAY_MAX_S, names)
     assert turns.gives_way
+    turns.look(now_s + GIVE_WAY_MAX_S, names)
+    assert not turns.gives_way
+    return GIVE_WAY_MAX_S
+
+
+def test_nobody_waits_for_long_and_for_what_is_dead_less_and_less():
+    turns = Turns()
+    now_s, waited_s = 0.0, []
+    while now_s < 60.0:
+        waited_s.append(let_go(turns, now_s, "tmp.even.1"))
+        now_s += 0.01 + waited_s[-1]
+    assert 0 < sum(waited_s) < 2.0
+    assert sum(waited_s[len(waited_s) // 2 :]) / 30.0 < 0.05
+
+
+def test_who_is_slow_gets_another_turn():
+    turns = Turns()
+    now_s = 0.0
+    for _ in range(8):
+        now_s += let_go(turns, now_s, "tmp.even.1") + 0.01
+    assert let_go(turns, now_s + PAUSE_MAX_S, "tmp.even.1")
+
+
+def test_another_batch_does_not_pay_for_the_one_before():
+    turns = Turns()
+    now_s = 0.0
+    for _ in range(8):
+        now_s += let_go(turns, now_s, "tmp.even.1") + 0.01
+    assert not let_go(turns, now_s, "tmp.even.1")
+    assert let_go(turns, now_s, "tmp.even.1", "tmp.even.2")
+
+
+def test_a_batch_that_waits_for_ever_breaks_nothing():
+    turns = Turns()
+    for number in range(200):
+        assert let_go(turns, number * 2 * PAUSE_MAX_S, "tmp.even.1")
 
 
 @pytest.mark.parametrize(
