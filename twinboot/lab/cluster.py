@@ -10,6 +10,7 @@ Servers are User Mode Linux guests, storage heads and clients are network namesp
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from types import TracebackType
 
@@ -26,6 +27,7 @@ SUBNET = "10.98.0.0/16"
 CLIENTS = "clients"
 CLIENTS_ADDRESS = "10.98.0.1/16"
 STORAGE_ADDRESS = "10.77.1.10"
+METRONOME = Path(__file__).with_name("metronome.py")
 HEADS = ("store-odd", "store-even")
 SERVERS = {"odd": 11, "even": 12}
 """Name of each install server -> the last part of its addresses."""
@@ -64,6 +66,7 @@ class Cluster:
         self.enclosure.__enter__()
         try:
             self._lay_wires()
+            self.enclosure.start([sys.executable, "-S", str(METRONOME), wires.ROLES["be"]])
             self.storage.make_disks()
             self.storage.start()
             self.power_on(*self.guests.values())
