@@ -1,7 +1,9 @@
 """Pairs of DHCP servers for benchmarks/cluster.py: two of ours on one directory, and two Kea by its HA hook.
 
 Three namespaces on one bridge: clients, odd and even. Kea is hot-standby as its manual has it, with the dedicated
-HTTP listeners of its hook (so no control agent is needed); `tuned` sets its timers as low as they go.
+HTTP listeners of its hook (so no control agent is needed). `DEFAULTS` are the timers that Kea 2.2's manual gives as
+defaults (Administrator Reference Manual, "High Availability", list of global parameters); `TUNED` lowers them to a
+second and lets a partner count as down without unanswered clients, which the manual allows for servers close together.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ FIRST_FREE, FREE = int(IPv4Address("10.98.16.1")), 4000
 LEASE_S = 600
 LIBRARIES = str(PEERS / "root/usr/lib/x86_64-linux-gnu")
 HOOKS = f"{LIBRARIES}/kea/hooks"
-SHIPPED = {"heartbeat-delay": 10000, "max-response-delay": 60000, "max-ack-delay": 10000, "max-unacked-clients": 10}
+DEFAULTS = {"heartbeat-delay": 10000, "max-response-delay": 60000, "max-ack-delay": 10000, "max-unacked-clients": 10}
 TUNED = {"heartbeat-delay": 500, "max-response-delay": 1000, "max-ack-delay": 1000, "max-unacked-clients": 0}
 
 

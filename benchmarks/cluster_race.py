@@ -9,6 +9,8 @@ import sys
 import time
 from itertools import islice
 
+from cluster_watch import Took, Watched, summary
+
 from storage.records import FREE_ID, Binding, Change, Outcome, ipv4_int
 from storage.records.files import LocalFiles
 from storage.records.twinlog import TwinLog
@@ -25,20 +27,23 @@ def lay(folder: str, rows: int) -> None:
     log.commit([Change(TABLE, None, Binding(first + n, FREE_ID, 0, 1, 0, 0, "", "")) for n in range(rows)])
 
 
-def race(folder: str, name: str, half: int, batch: int, seconds: float) -> dict[str, float]:
+def race(folder: str, name: str, half: int, batch: int, seconds: float) -> dict[str, object]:
     """Commit until time is up."""
-    log = TwinLog(LocalFiles(folder), server=name)
+    files = Watched(folder)
+    log = TwinLog(files, server=name, clock=files)
     mine = [row for row in log.read(TABLE).rows if isinstance(row, Binding)][half::2]
-    at, took_s, collisions, lease_s = 0, [], 0, 1
+    at, collisions, lease_s = 0, 0, 1
+    took: list[Took] = []
     ends = time.monotonic() + seconds
     began_at = time.monotonic() + WARM_UP_S
     cpu_s = 0.0
     while (began := time.monotonic()) < ends:
         lease_s += 1
         some = [*islice(mine, at, at + batch)]
+        files.begin()
         results = log.commit([Change(TABLE, row, row._replace(lease_s=lease_s)) for row in some])
         if began > began_at:
-            took_s.append(time.monotonic() - began)
+            took.append(files.end())
         else:
             cpu_s = time.process_time()
         for offset, result in enumerate(results):
@@ -48,14 +53,10 @@ def race(folder: str, name: str, half: int, batch: int, seconds: float) -> dict[
                 collisions += 1
         at = (at + batch) % (len(mine) - batch + 1)
         log.tend()
-    took_s.sort()
-    span_s = seconds - WARM_UP_S
     return {
-        "commits/s": len(took_s) / span_s,
-        "p50 ms": took_s[len(took_s) // 2] * 1e3,
-        "p99 ms": took_s[len(took_s) * 99 // 100] * 1e3,
-        "max ms": took_s[-1] * 1e3,
-        "cpu ms/commit": (time.process_time() - cpu_s) / len(took_s) * 1e3,
+        "commits/s": len(took) / (seconds - WARM_UP_S),
+        **summary(took),
+        "cpu ms/commit": (time.process_time() - cpu_s) / len(took) * 1e3,
         "collisions": collisions,
     }
 

@@ -41,7 +41,7 @@ typedef struct {
 
 static uint32_t server_address, net_base, net_size = 16384, *held, *owner; /* by client; by low 24 bits of address */
 static long networks = 1, clients, total, inflight = 256, spread;
-static double rate;
+static double rate, stop_s;
 static int sock;
 static char *pids = "";
 
@@ -274,10 +274,10 @@ static void report(const char *name, double seconds, long counted, double cpu)
 {
     qsort(latency, done, sizeof *latency, by_size);
     printf("{\"phase\": \"%s\", \"begun\": %ld, \"done\": %ld, \"seconds\": %.6f, \"rate\": %.1f, \"p50_ms\": %.3f, "
-           "\"p99_ms\": %.3f, \"cpu_us\": %.2f, \"repeated\": %ld, \"lost\": %ld, \"refused\": %ld, "
+           "\"p99_ms\": %.3f, \"max_ms\": %.3f, \"cpu_us\": %.2f, \"repeated\": %ld, \"lost\": %ld, \"refused\": %ld, "
            "\"strange\": %ld, \"doubled\": %ld}\n",
            name, begun, done, seconds, counted / seconds, done ? latency[done / 2] * 1e3 : 0,
-           done ? latency[done * 99 / 100] * 1e3 : 0, counted ? cpu / counted * 1e6 : 0, repeated, lost, refused,
+           done ? latency[done * 99 / 100] * 1e3 : 0, done ? latency[done - 1] * 1e3 : 0, counted ? cpu / counted * 1e6 : 0, repeated, lost, refused,
            strange, doubled);
     fflush(stdout);
 }
@@ -289,16 +289,18 @@ static void run(const char *name, int renew)
     for (long i = 0; i < total; i++)
         table[i] = (Exchange){.client = first_client + client_of(i, renew)};
     double start = now_s(), scanned = start, last = start, at = start, cpu = cpu_s(), window = 0;
-    long counted = 0, oldest = 0, seen = 0;
+    long counted = 0, oldest = 0, seen = 0, end = total;
     while (1) {
         at = now_s();
-        while (begun < total && (rate ? start + begun / rate <= at : begun - done - lost - refused < inflight)) {
+        if (stop_s && at - start >= stop_s)
+            end = begun;
+        while (begun < end && (rate ? start + begun / rate <= at : begun - done - lost - refused < inflight)) {
             table[begun].begun = rate ? start + begun / rate : at;
             ask(begun++, renew);
         }
         flush();
         receive();
-        if (begun == total && !window)
+        if (begun == end && !window)
             window = now_s() - start, counted = done, cpu = cpu_s() - cpu;
         if (done != seen)
             seen = done, last = at;
@@ -309,7 +311,7 @@ static void run(const char *name, int renew)
             oldest++;
         long left = scan(oldest, at, renew);
         int over = rate ? at - start > total / rate + DEADLINE_S : left == 0;
-        if ((begun == total && over) || at - start > GIVE_UP_S || (!rate && at - last > QUIET_S))
+        if ((begun == end && over) || at - start > GIVE_UP_S || (!rate && at - last > QUIET_S))
             break;
     }
     if (rate) /* answers within the deadline, for the time in which exchanges began */
@@ -379,6 +381,7 @@ int main(int argc, char **argv)
         NUMBER("total", total);         /* exchanges of a phase; default: each client once */
         NUMBER("inflight", inflight);
         NUMBER("rate", rate);
+        NUMBER("seconds", stop_s);      /* begin no exchange after that; default: all of them */
         NUMBER("spread", spread);       /* 1: the networks in turn; 0: one after the other */
         NUMBER("loaded", loaded);       /* 1: the server has a binding for each client already */
         NUMBER("first", first_client);

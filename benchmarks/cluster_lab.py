@@ -1,0 +1,188 @@
+"""Parts of benchmarks/cluster.py that play in the cluster lab: two hosts with real NFS clients, one NFS server.
+
+Guests and storage run beside each other on this machine's processors, and UML's system calls are slow, so rates are
+those of the lab, not of NFS. What counts is how the two servers share them, and how long one waits for the other.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from cluster_watch import Took, summary
+from dhcp_servers import CACHE, NET_BASE, PRIORITY
+
+if TYPE_CHECKING:
+    from twinboot.lab.cluster import Cluster
+
+ROOT = Path(__file__).resolve().parent.parent
+WATCH = str(Path(__file__).with_name("cluster_watch.py"))
+LAY = str(Path(__file__).with_name("cluster_site.py"))
+PYTHON = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+NAMES = ("odd", "even")
+SERVERS = {"odd": "10.98.0.11", "even": "10.98.0.12"}
+RELAYS = {"odd": "10.98.0.21", "even": "10.98.0.22"}
+VERSIONS = ("4.1", "3")
+NET_SIZE, CLIENTS, LOAD_S, IN_FLIGHT = 8192, 8000, 8, 64
+READY_S, WAIT_S = 60.0, 90.0
+
+Sample = dict[str, Any]
+
+
+@contextmanager
+def lab() -> Iterator[Cluster]:
+    """The cluster lab with the share mounted in both versions, its processes preferred like this one."""
+    from tests.system.cluster.trial import mount_all  # noqa: PLC0415 - the lab's parts, for those who use it only
+    from twinboot.commands.lab import CACHE as LAB_CACHE  # noqa: PLC0415
+    from twinboot.lab.cluster import Cluster  # noqa: PLC0415
+
+    place = Path(tempfile.mkdtemp(prefix="twinboot-bench-"))
+    place.chmod(0o755)
+    try:
+        with Cluster(place, LAB_CACHE) as cluster:
+            prefer(cluster)
+            for guest in cluster.guests.values():
+                mount_all(cluster, guest)
+            yield cluster
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def prefer(cluster: Cluster) -> None:
+    """Let the lab go before other sessions, too: each of its programs is a session, thus an autogroup (sched(7))."""
+    group = f'for file in /proc/[0-9]*/autogroup; do echo {PRIORITY[-1]} > "$file"; done; true'
+    cluster.enclosure.run("sh", "-c", f"mount -t proc proc /proc && {{ {group}; }}")
+
+
+# -- races of commits
+
+
+def races(words: Callable[..., list[str]], batches: tuple[int, ...]) -> Iterator[tuple[str, list[Sample]]]:
+    """(where, samples) of one writer and then of two, for each version and size of batch."""
+    from tests.system.cluster.trial import MOUNTS  # noqa: PLC0415
+
+    with lab() as cluster:
+        for version in VERSIONS:
+            for batch in batches:
+                for names in (NAMES[:1], NAMES):
+                    on = f"{MOUNTS[version, 'share']}/race{version}-{batch}-{len(names)}"
+                    cluster.guests["odd"].run("mkdir", on)
+                    cluster.guests["odd"].run(*words(on, "lay", 0, 0, 0), env=PYTHON)
+                    running = [
+                        cluster.guests[name].begin(*words(on, name, half, batch), env=PYTHON)
+                        for half, name in enumerate(names)
+                    ]
+                    told = [cluster.guests[name].result(one) for name, one in zip(names, running, strict=True)]
+                    if any(one["code"] for one in told):
+                        raise click.ClickException(f"a race in the lab ended early: {told}")
+                    yield f"NFS {version}, {batch} rows", [json.loads(one["out"].splitlines()[-1]) for one in told]
+
+
+# -- whole services under load
+
+
+def services() -> Iterator[tuple[str, dict[str, Sample]]]:
+    """(version, load's report of each server) with one server loaded and its peer idle, then with both loaded."""
+    from tests.system.cluster.trial import MOUNTS  # noqa: PLC0415
+
+    with lab() as cluster:
+        lay_relays(cluster)
+        for version in VERSIONS:
+            for names in (NAMES[:1], NAMES[1:], NAMES):
+                place = f"pair{version}-{''.join(names)}"
+                with serving(cluster, f"{MOUNTS[version, 'share']}/{place}", place):
+                    told = loaded(cluster, names)
+                    for name, one in told.items():
+                        lines = (cluster.place / place / f"{name}.commits").read_text().splitlines()
+                        commits = [json.loads(line) for line in lines[:-1]]  # the last one may be under way
+                        rows = sum(one.pop("rows") for one in commits) / len(commits)
+                        one["commit"] = {**summary([Took(**line) for line in commits]), "rows": rows}
+                    yield version, told
+
+
+def lay_relays(cluster: Cluster) -> None:
+    """A relay for each server's clients, on the public switch; both guests know the way to both."""
+    ip = cluster.enclosure.run
+    for number, (name, address) in enumerate(RELAYS.items()):
+        relay = f"relay-{name}"
+        ip("ip", "netns", "add", relay)
+        ip("ip", "link", "add", relay, "type", "veth", "peer", "name", "fe0", "netns", relay)
+        ip("ip", "link", "set", relay, "master", "public", "up")
+        for words in (
+            ("link", "set", "lo", "up"),
+            ("addr", "add", f"{address}/16", "dev", "fe0"),
+            ("link", "set", "fe0", "up"),
+            ("route", "add", "local", f"{network(number)}/19", "dev", "lo"),
+        ):
+            ip("ip", "-n", relay, *words)
+        for guest in cluster.guests.values():
+            guest.run("ip", "route", "add", f"{network(number)}/19", "via", address)
+
+
+def network(number: int) -> str:
+    return str(IPv4Address(NET_BASE) + number * NET_SIZE)
+
+
+@contextmanager
+def serving(cluster: Cluster, share: str, place: str) -> Iterator[None]:
+    """Both servers on a fresh share."""
+    (cluster.place / place).mkdir()
+    cluster.guests["odd"].run(sys.executable, LAY, share, f"/mnt/lab/{place}", str(CLIENTS), env=PYTHON)
+    started: dict[str, int] = {}
+    try:
+        for name in NAMES:
+            config = f"/mnt/lab/{place}/{name}/twinboot.toml"
+            out = cluster.place / place / f"{name}.commits"
+            out.touch()
+            out.chmod(0o666)  # the server is not root any more when it opens its records
+            words = (sys.executable, WATCH, f"/mnt/lab/{place}/{out.name}", "--config", config, "serve", "dhcp")
+            started[name] = cluster.guests[name].start(*words, log=f"/mnt/lab/{place}/{name}.log", env=PYTHON)
+        for name in NAMES:
+            wait_for(cluster.place / place / f"{name}.log")
+        yield
+    finally:
+        for name, pid in started.items():
+            with suppress(Exception):
+                cluster.guests[name].signal(pid, signal.SIGKILL)
+
+
+def wait_for(log: Path) -> None:
+    ends = time.monotonic() + READY_S
+    while "twinboot: ready" not in (said := log.read_text(errors="replace") if log.exists() else ""):
+        if time.monotonic() > ends:
+            raise click.ClickException(f"a server in the lab is not ready: {said[-500:]}")
+        time.sleep(0.1)
+
+
+def loaded(cluster: Cluster, names: tuple[str, ...]) -> dict[str, Sample]:
+    """Fresh leases for so many seconds, each server's clients behind a relay of their own."""
+    running = {}
+    for name in names:
+        number = NAMES.index(name)
+        words = {
+            "server": SERVERS[name],
+            "net_base": network(number),
+            "net_size": NET_SIZE,
+            "clients": CLIENTS,
+            "first": number * CLIENTS,
+            "inflight": IN_FLIGHT,
+            "seconds": LOAD_S,
+        }
+        argv = [str(CACHE / "dhcp_load"), *(f"{key}={value}" for key, value in words.items())]
+        running[name] = cluster.enclosure.start(argv, f"relay-{name}", stdout=subprocess.PIPE)
+    told = {name: json.loads(one.process.communicate(timeout=WAIT_S)[0]) for name, one in running.items()}
+    for one in told.values():
+        if one["doubled"] or one["strange"] or not one["done"]:
+            raise click.ClickException(f"wrong answers: {one}")
+    return told

@@ -1,0 +1,52 @@
+"""Lays a site for two loaded servers on the share, from inside a guest: `cluster_site.py SHARE CONFIG_DIR ROWS`.
+
+Two networks, each behind a relay; half of the addresses of each are owned by either server.
+"""
+
+import os
+import sys
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from storage.records import FREE_ID, Binding, Change
+from storage.records.twinlog import open_twinlog
+
+SERVERS = {"odd": "10.98.0.11", "even": "10.98.0.12"}
+NETWORKS = ("10.64.0.0", "10.64.32.0")
+PREFIX, LEASE_S, NOBODY = 19, 3600, 65534
+
+
+def lay(share: Path, configs: Path, rows: int) -> None:
+    """Directories, configuration of both, bindings."""
+    for name in ("dhcp", "hosts", "boot", "state", "jumpstart", "volumes"):
+        (share / name).mkdir(parents=True)
+        os.chown(share / name, NOBODY, NOBODY)
+    networks = "".join(
+        f'[networks.n{index}]\nsubnet = "{number}/{PREFIX}"\nlease_s = {LEASE_S}\n'
+        for index, number in enumerate(NETWORKS)
+    )
+    for name, address in SERVERS.items():
+        conf = configs / name
+        conf.mkdir()
+        (conf / "dhcpsvc.conf").write_text(
+            f"DAEMON_ENABLED=TRUE\nRESOURCE=twinlog\nRUN_MODE=server\nPATH={share}/dhcp\nCONVER=1\n"
+            f"OWNER_IP={','.join(SERVERS.values())}\nINTERFACES=vec0\nICMP_VERIFY=FALSE\n"
+        )
+        (conf / "twinboot.toml").write_text(
+            f'[site]\nname = "bench"\nshare = "{share}"\n[server]\nname = "{name}"\naddress = "{address}"\n'
+            f'state = "/run/state"\ndhcpsvc = "{conf}/dhcpsvc.conf"\n{networks}'
+        )
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    owners = [int(IPv4Address(address)) for address in SERVERS.values()]
+    records = open_twinlog(share / "dhcp")
+    for table in ("dhcptab", *NETWORKS):
+        records.create(table)
+    for table in NETWORKS:
+        first = int(IPv4Address(table)) + 1
+        bindings = (Binding(first + n, FREE_ID, 0, owners[n % 2], 0, 1, "", "") for n in range(rows))
+        records.commit([Change(table, None, row) for row in bindings])
+
+
+if __name__ == "__main__":
+    lay(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
