@@ -24,7 +24,7 @@ from storage.records.port import Outcome, RecordsError, Result
 from storage.records.twinlog_log import Log
 from storage.records.twinlog_state import Draft
 from storage.records.twinlog_text import FOLDER, log_name
-from storage.records.twinlog_turns import GIVE_WAY_STEP_MAX_S, GIVE_WAY_STEP_S
+from storage.records.twinlog_turns import GIVE_WAY_STEP_S
 
 ATTEMPTS_MAX = 1000
 """Numbers lost in a row before a commit gives up; each one is a commit of somebody else's."""
@@ -125,14 +125,13 @@ class Commit:
 
     def _gave_way(self) -> bool:
         """Let those go first who waited when we committed last; True if there is a new batch."""
-        log, step_s = self.log, GIVE_WAY_STEP_S
+        log = self.log
         while True:
             names = log.names()
             log.turns.look(log.clock.now(), names)
             if not log.turns.gives_way:
                 return bool(names.logs_from(log.state.number + 1))
-            log.clock.sleep(step_s)
-            step_s = min(2 * step_s, GIVE_WAY_STEP_MAX_S)
+            log.clock.sleep(GIVE_WAY_STEP_S)
 
     def _lost(self) -> bool:
         log = self.log

@@ -17,10 +17,7 @@ from typing import NamedTuple
 
 GIVE_WAY_MAX_S = 0.1
 GIVE_WAY_STEP_S = 0.002
-GIVE_WAY_STEP_MAX_S = 0.016
-"""How long to let others go first, and when to look whether they have: after the step, twice that, and so on. A look is
-a listing, which on NFS takes time of the one server that the other one waits for.
-"""
+"""How long to let others go first, and how often to look whether they have. On NFS fewer looks were fewer commits."""
 PAUSE_MAX_S = 5.0
 """The longest time in which a batch that was let go first in vain is not let go first again."""
 TIMES_MAX = 16
