@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from guests import plan as plans
-from guests.domain import DomainInfo, State
+from guests.domain import DomainInfo, State, home
 from guests.faults import Refused
 from guests.fsck import Whole
 from guests.guest import Nic, Wish, read_work, wish_differs, wish_of
-from guests.plan import RUNS, Plan
+from guests.plan import Plan
 from guests.world import World
 from storage.records import Binding, Guest
 from storage.volumes import Snapshot, Volume
@@ -98,10 +98,9 @@ def where(world: World, volume: Volume) -> str:
     """The host that a guest runs on, or is defined on; Refused."""
     row = _known(world, volume)
     seen = world.look(_segment(world, row))
-    found = {name: one for name, look in seen.items() for one in look.domains if one.name == volume.domain}
-    running = [name for name, one in found.items() if one.state in RUNS]
+    found = {name: one.state for name, look in seen.items() for one in look.domains if one.name == volume.domain}
     if found:
-        return (running or list(found))[0]
+        return home(found)
     if row.hypervisor in seen and seen[row.hypervisor].trouble:
         raise Refused(seen[row.hypervisor].trouble)
     raise Refused(f"{volume.domain} has no domain: `domu-start {volume.domain}` defines it again, if it had one")
@@ -120,19 +119,19 @@ def listed(world: World, project: str = "") -> tuple[list[Listed], list[str]]:
     rows = [row for name, row in sorted(world.rows.items()) if not project or name.startswith(f"{project}:")]
     names = {row.hypervisor for row in rows if row.hypervisor in world.site.hosts}
     told = world.states(sorted(names))
-    found: dict[str, tuple[str, State]] = {}
+    found: dict[str, dict[str, State]] = {}
     for host, states in told.items():
         for guest, state in states.items() if not isinstance(states, str) else ():
-            if guest not in found or state in RUNS:
-                found[guest] = (host, state)
+            found.setdefault(guest, {})[host] = state
     silent = {host: states for host, states in told.items() if isinstance(states, str)}
     return [_listed(row, found, silent) for row in rows], [silent[host] for host in sorted(silent)]
 
 
-def _listed(row: Guest, found: Mapping[str, tuple[str, State]], silent: Mapping[str, str]) -> Listed:
+def _listed(row: Guest, found: Mapping[str, Mapping[str, State]], silent: Mapping[str, str]) -> Listed:
     if row.guest in found:
-        host, state = found[row.guest]
-        return Listed(row, host, state.value)
+        states = found[row.guest]
+        host = home(states)
+        return Listed(row, host, states[host].value)
     if row.hypervisor in silent:
         return Listed(row, row.hypervisor, "unknown")
     return Listed(row, row.hypervisor, "lost" if row.hypervisor else row.state)

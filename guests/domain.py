@@ -8,8 +8,9 @@ Rules of the room:
 * Names of domains are those of their volumes: `storage.volumes.names` parses both.
 """
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from storage.volumes import Chap
 
@@ -29,6 +30,24 @@ class State(Enum):
     OFF = "off"
     CRASHED = "crashed"
     OTHER = "other"
+
+
+RUNS: Final = (State.RUNNING, State.PAUSED)
+"""States in which a host holds the domain in its memory."""
+
+
+def holders(states: Mapping[str, State]) -> list[str]:
+    """The hosts that hold a domain in memory, of host -> its state there; the one where it runs is the first.
+
+    Two do while it moves, and after a move that broke off: the target's half is paused and has never run.
+    """
+    held = [host for host, state in states.items() if state in RUNS]
+    return sorted(held, key=lambda host: (RUNS.index(states[host]), host))
+
+
+def home(states: Mapping[str, State]) -> str:
+    """The host where a domain is at home, of host -> its state there: it runs there, or one knows it at least."""
+    return (holders(states) or list(states))[0]
 
 
 class Disk(NamedTuple):

@@ -9,9 +9,9 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from guests.addresses import client_id, guest_of
-from guests.domain import DomainInfo
+from guests.domain import RUNS, DomainInfo, holders, home
+from guests.domain import State as DomainState
 from guests.guest import State, Work, nics, read_work
-from guests.plan import RUNS
 from guests.site import Site
 from storage.records import FREE_ID, MANUAL, Binding, Guest
 from storage.volumes import BadNameError, VolumeInfo
@@ -91,20 +91,28 @@ def _rows(site: Site, whole: Whole) -> Iterator[Finding]:
             continue
         if row.state != State.DEFINED:
             continue
-        hosts = [host for host, domains in whole.domains.items() if any(one.name == name for one in domains)]
-        runs = [host for host in hosts if any(one.name == name and one.state in RUNS for one in whole.domains[host])]
+        hosts = _states(whole, name)
+        runs = holders(hosts)
         if not hosts and row.hypervisor not in whole.unseen:
             yield Finding("guest", f"{name}: {row.hypervisor} has no such domain", f"domu-start {name}")
         elif hosts and row.hypervisor not in hosts and row.hypervisor not in whole.unseen:
-            target = (runs or hosts)[0]
+            target = home(hosts)
             yield Finding("guest", f"{name} is on {target}, not on {row.hypervisor}", f"domu-migrate {name} {target}")
-        if len(hosts) > 1:
+        if len(runs) > 1:
+            text = f"{name} is held by {' and '.join(runs)}: its move broke off"
+            yield Finding("domain", text, f"domu-migrate {name} {runs[1]} --live")
+        elif len(hosts) > 1:
             target = (runs or [row.hypervisor])[0]
             text = f"{name} is defined on {' and '.join(hosts)}"
             yield Finding("domain", text, f"domu-migrate {name} {target}")
         info = disks[name]
         if hosts and not runs and _lacks(site, row, info):
             yield Finding("target", f"{name}: its export lacks a host of {row.segment}", f"domu-start {name}")
+
+
+def _states(whole: Whole, name: str) -> dict[str, DomainState]:
+    """Host -> what its domain of that name does."""
+    return {host: one.state for host, domains in whole.domains.items() for one in domains if one.name == name}
 
 
 def _lacks(site: Site, row: Guest, info: VolumeInfo) -> bool:

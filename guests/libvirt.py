@@ -9,6 +9,7 @@ its address on the network that guests move over.
 import contextlib
 import re
 import tempfile
+import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ START_DEADLINE_S = 90.0
 """Until a domain runs: the emulator starts, logs in to the disk; on Xen pygrub reads it."""
 
 MIGRATE_DEADLINE_S = 900.0
+POLL_S = 0.1
 URI = re.compile(r"(?P<driver>[a-z]+)(?:\+(?P<way>[a-z]+))?://(?P<user>[^/@]*@)?(?P<host>[^/]*?)(?P<rest>(?::\d+)?/.*)")
 FIXED_TYPES = ("xen", "test")
 """Drivers that have one type of domain, called as they are."""
@@ -158,6 +160,7 @@ class LibvirtHypervisor:
                 Outcome.BUSY, f"{self.name}: {name} is {info.state.value}: only a running domain is moved: start it"
             )
         target = self._peer(to)
+        self._drop_half(name, target)
         if target.there(name):
             raise HypervisorError(Outcome.ALREADY, f"{target.name}: {name} is there already")
         host = target.host()
@@ -275,11 +278,32 @@ class LibvirtHypervisor:
 
             self._virsh.watch(*words, tick=tick, deadline_s=self.settings.migrate_deadline_s)
 
+    def _drop_half(self, name: str, to: "LibvirtHypervisor") -> None:
+        """Take away what a move that broke off left at the target: paused, and never to run.
+
+        That is so once it runs here and nothing moves it any more; BUSY if a move does not end.
+        """
+        left = to.there(name)
+        if left is None or left.state is not State.PAUSED:
+            return
+        deadline = time.monotonic() + self.settings.deadline_s
+        questions = [f"{verb} {_quoted(name)}" for verb in ("domjobabort", "domjobinfo")]
+        while not virsh_text.is_idle(self._virsh.ask_all(questions)[1]):
+            if time.monotonic() > deadline:
+                raise HypervisorError(Outcome.BUSY, f"{self.name}: {name} is being moved: wait until that is done")
+            time.sleep(POLL_S)
+        left = to.there(name)
+        if self.domain(name).state is State.RUNNING and left and left.state is State.PAUSED:
+            to.stop(name, force=True)
+            if to.there(name):
+                to.undefine(name)
+
     def _after_failure(self, name: str, to: "LibvirtHypervisor", usages: Sequence[str], error: HypervisorError) -> None:
         """End a move that is still going on, and let the target forget what it may keep of it."""
         try:
-            if error.outcome is Outcome.UNAVAILABLE:
+            if error.outcome is Outcome.UNAVAILABLE:  # virsh gave up, which ends no move
                 self._virsh.ask_all(["domjobabort " + _quoted(name)])
+            self._drop_half(name, to)
             left = to.there(name)
             if left and left.state is State.OFF:
                 to.undefine(name)

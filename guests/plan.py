@@ -17,8 +17,7 @@ from typing import NamedTuple
 
 from guests import actions
 from guests.actions import Action
-from guests.domain import DomainInfo, Link
-from guests.domain import State as DomainState
+from guests.domain import DomainInfo, Link, holders
 from guests.faults import Refused
 from guests.guest import (
     Nic,
@@ -35,8 +34,6 @@ from guests.guest import (
 from storage.records import Guest
 from storage.volumes import Project, Snapshot, Volume, VolumeInfo
 from storage.volumes.names import unknown
-
-RUNS = (DomainState.RUNNING, DomainState.PAUSED)
 
 WISH = "wish"
 """Stands among the steps of the work when the row was first told what the guest is to be."""
@@ -116,7 +113,12 @@ class Seen(NamedTuple):
     @property
     def running_on(self) -> str:
         """The host that runs it; empty if none does."""
-        return next((host for host, domain in sorted(self.domains.items()) if domain.state in RUNS), "")
+        return next(iter(self.held_by), "")
+
+    @property
+    def held_by(self) -> list[str]:
+        """The hosts that have it in memory: after a move that broke off it is two."""
+        return holders({host: domain.state for host, domain in self.domains.items()})
 
 
 def clone(seen: Seen, origin: Snapshot) -> Plan:
@@ -257,8 +259,10 @@ def destroy(seen: Seen, *, force: bool) -> Plan:
     _nobody_uses_it(seen)
     addressed = [nic for nic in nics(row) if nic.address] if row else []
     steps = [
-        *(Step("again:stop", f"cut its power on {host}", actions.Stop(host, seen.name, force=True), done=False)
-          for host in ([seen.running_on] if seen.running_on else [])),
+        *(
+            Step("again:stop", f"cut its power on {host}", actions.Stop(host, seen.name, force=True), done=False)
+            for host in seen.held_by
+        ),
         *(
             Step(f"again:free:{nic.link}", f"free {nic.address}", actions.Unbind(seen.name, nic), done=False)
             for nic in addressed
@@ -267,7 +271,7 @@ def destroy(seen: Seen, *, force: bool) -> Plan:
             Step(f"again:forget:{host}", f"forget the domain on {host}", actions.Undefine(host, seen.name), done=False)
             for host in sorted(seen.domains)
         ),
-    ]  # fmt: skip
+    ]
     if disk:
         end = Step("again:unexport", "end the export", actions.Unexport(seen.volume), done=disk.export is None)
         steps += [end, Step("again:remove", f"destroy {seen.volume}", actions.RemoveVolume(seen.volume), done=False)]

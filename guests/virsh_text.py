@@ -122,6 +122,11 @@ def net_devices(listing: str) -> list[str]:
     return [match[1] for match in matches if match]
 
 
+def is_idle(text: str) -> bool:
+    """Whether `domjobinfo` tells of no job; what it does not tell at all is no proof."""
+    return fields(text).get("job type") == "None"
+
+
 def job_bytes(text: str) -> tuple[int, int]:
     """Bytes done and in all of a migration, from `domjobinfo --rawstats`; zeros when there is none."""
     told = fields(text)

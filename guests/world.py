@@ -10,11 +10,11 @@ from typing import NamedTuple, TypeVar
 
 from guests.addresses import client_id, reserved_id
 from guests.book import Book
-from guests.domain import DomainInfo, HostInfo, State
+from guests.domain import RUNS, DomainInfo, HostInfo, State
 from guests.guest import Nic, Wish, nics, with_known_macs
 from guests.hypervisor import Hypervisor, HypervisorError, Outcome
 from guests.placement import Candidate, place
-from guests.plan import RUNS, Seen
+from guests.plan import Seen
 from guests.site import Host, Site
 from storage.records import Guest
 from storage.volumes import Chap, Project, Snapshot, Volume, VolumeInfo, Volumes

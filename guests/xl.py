@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from guests import xl_text
-from guests.domain import DomainInfo, DomainSpec, HostInfo, Kind, State
+from guests.domain import RUNS, DomainInfo, DomainSpec, HostInfo, Kind, State
 from guests.hypervisor import Hypervisor, HypervisorError, Outcome, Place, Progress
 from guests.xl_render import SCRIPT, render
 from guests.xl_shell import Shell
@@ -36,7 +36,6 @@ MOVE_DEADLINE_S = 1800.0
 PIECE_BYTES = 1 << 20
 TEMPLATE_BYTES_MAX = 1 << 16
 TEMPLATES = Path(__file__).parent / "templates"
-RUNS = (State.RUNNING, State.PAUSED)
 BREAK = "--twinboot--"
 
 

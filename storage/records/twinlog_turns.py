@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 GIVE_WAY_MAX_S = 0.1
 GIVE_WAY_STEP_S = 0.002
-"""How long to let others go first, and how often to look whether they have. On NFS fewer looks were fewer commits."""
+"""How long to let others go first, and how often to look whether they have."""
 PAUSE_MAX_S = 5.0
 """The longest time in which a batch that was let go first in vain is not let go first again."""
 TIMES_MAX = 16

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from guests import commands
 from guests.addresses import client_id, reserved_id
 from guests.domain import Disk, DomainSpec, Kind
+from guests.domain import State as DomainState
 from guests.guest import State
 from guests.hypervisor import Outcome
 from storage.records import MANUAL, Change
@@ -99,6 +101,36 @@ def test_a_guest_that_is_elsewhere_or_twice(lab):
     lab.do(migrate("hv3"))
     assert lab.fsck() == []
     assert (lab.row().hypervisor, lab.row().state) == ("hv3", State.DEFINED)
+
+
+def half_at(lab: Lab, host: str) -> None:
+    """What a move leaves at its target when it breaks off there: paused, under the name that sorts first."""
+    lab.hosts[host]._set(lab.hosts["hv3"].domain("appl-1:vm-1")._replace(state=DomainState.PAUSED))
+
+
+def test_a_move_that_broke_off_is_told_and_finished_by_the_same_command(lab):
+    lab.project()
+    lab.do(clone())
+    lab.do(init(host="hv3"))
+    lab.do(start)
+    half_at(lab, "hv1")
+    assert commands.where(lab.world(), GUEST) == "hv3"
+    assert told(lab) == [("domain", "domu-migrate appl-1:vm-1 hv1 --live")]
+    lab.do(migrate("hv1"))
+    assert lab.hosts["hv1"].domain("appl-1:vm-1").state is DomainState.RUNNING
+    assert not lab.hosts["hv3"].domains()
+    assert lab.fsck() == []
+
+
+def test_both_halves_of_a_move_that_broke_off_are_destroyed(lab):
+    lab.project()
+    lab.do(clone())
+    lab.do(init(host="hv3"))
+    lab.do(start)
+    half_at(lab, "hv1")
+    lab.do(destroy)
+    assert not any(host.domains() for host in lab.hosts.values())
+    assert lab.fsck() == []
 
 
 def test_an_export_that_lacks_a_host(lab):

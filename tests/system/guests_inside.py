@@ -23,6 +23,7 @@ from storage.volumes.local_view import FuseViews
 from tests.contract.test_hypervisor import *  # noqa: F403 - the suite is run here over one more adapter
 from tests.contract.test_hypervisor import NAME, OPEN, SHUT, UUID, Kit, refused
 from tests.volume_stores import AUTHORITY
+from twinboot.commands.lab import CACHE
 from twinboot.lab import guestkit, hypervisors, wires
 from twinboot.lab.guestrack import SPOTS, GuestRack
 
@@ -54,7 +55,7 @@ class Lab:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    kit = guestkit.build(Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "twinboot")
+    kit = guestkit.build(CACHE)
     os.environ["PATH"] += f":/usr/sbin:/sbin:{kit.programs}"
     place = Path(tempfile.mkdtemp(prefix="tb-guests-"))
     place.chmod(0o755)
@@ -147,6 +148,17 @@ def test_it_moves_paused_when_not_asked_to_stay_alive(kit):
     kit.one.start(NAME)
     kit.one.migrate(NAME, kit.two, live=False)
     assert kit.two.domain(NAME).state is State.RUNNING
+
+
+def test_what_a_move_that_broke_off_left_at_its_target_is_dropped_by_the_next(kit):
+    for host in (kit.two, kit.one):
+        host.define(kit.spec())
+        host.start(NAME)
+        if host is kit.two:
+            kit.two._virsh.ask("suspend", "--domain", NAME)
+    kit.one.migrate(NAME, kit.two, live=True)
+    assert kit.two.domain(NAME).state is State.RUNNING
+    refused(Outcome.NOT_FOUND, kit.one.domain, NAME)
 
 
 def users(lab: Lab) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from twinboot.lab import isolate
+from twinboot.commands.lab import CACHE
+from twinboot.lab import guestkit, isolate
 
 pytestmark = [pytest.mark.system, pytest.mark.root]
 
@@ -28,6 +29,7 @@ def _programs() -> None:
 
 @pytest.mark.timeout(TIMEOUT_S)
 def test_libvirt_and_qemu_keep_the_ports_promises():
+    guestkit.build(CACHE)  # out here: in there is no network to fetch packages from
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rA", "tests/system/guests_inside.py"]
     environment = {**os.environ, isolate.INSIDE: "1"}
     done = subprocess.run(

@@ -4,8 +4,9 @@ A host has its own network, mounts, processes and name, so that /etc/libvirt, /r
 and two of them live on one machine as two machines would. `plan` is pure. Machines are emulated by QEMU alone: there is
 no /dev/kvm in a host's /dev, because its presence does not mean that a stock kernel boots with it.
 
-libvirt refuses migration between hosts of one uuid, so each is given one. Its keep-alive is off: on a machine whose two
-processors boot a guest, an answer may take longer than it allows.
+libvirt refuses migration between hosts of one uuid, so each is given one. Its keep-alive towards clients is off: on a
+machine whose two processors boot a guest, an answer may take longer than it allows. Between hosts it is on, so that a
+move to a host that fell silent ends.
 """
 
 from __future__ import annotations
