@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from guests import plan as plans
+from guests import plans
 from guests.domain import DomainInfo, State, home
 from guests.faults import Refused
 from guests.fsck import Whole

@@ -48,7 +48,8 @@ PURE = {
         *(f"language/{name}" for name in ("judge", "judge_rules", "judge_profile", "judge_sysidcfg", "software")),
     ),
     "guests": (
-        *("domain", "faults", "guest", "site", "placement", "addresses", "actions", "plan", "fsck", "masters"),
+        *("domain", "faults", "guest", "site", "placement", "addresses", "actions", "plan", "plans", "steps"),
+        *("fsck", "masters"),
         *("domainxml", "render", "virsh_text", "xl_text", "xl_render"),
     ),
     "storage": (
