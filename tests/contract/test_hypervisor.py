@@ -22,7 +22,7 @@ OPEN, SHUT = "iqn.2026-11.test.twinboot:appl-1:vm-1", "iqn.2026-11.test.twinboot
 
 
 class Kit(NamedTuple):
-    """Two hosts. `memory_mib`: what a small guest gets. `cannot`: of "run", "no disk", "no memory", "migrate"."""
+    """Two hosts. `memory_mib`: what a small guest gets. `cannot`: of "miss its disk", "migrate"."""
 
     one: Hypervisor
     two: Hypervisor
@@ -37,7 +37,7 @@ class Kit(NamedTuple):
 
     def needs(self, what: str) -> None:
         if what in self.cannot:
-            pytest.skip(f"{type(self.one).__name__} cannot {what} here")
+            pytest.skip(f"a domain of {type(self.one).__name__} cannot {what}")
 
 
 def memory_kit(_: Path) -> Kit:
@@ -58,7 +58,7 @@ def libvirt_kit(_: Path) -> Kit:
     """libvirt's test driver; tests/system/test_guests.py runs the suite over QEMU."""
     if why := libvirt_hosts.missing():
         pytest.skip(why)
-    return Kit(*libvirt_hosts.two_hosts(), cannot=frozenset({"no disk", "migrate"}))
+    return Kit(*libvirt_hosts.two_hosts(), cannot=frozenset({"miss its disk", "migrate"}))
 
 
 def xl_kit(path: Path) -> Kit:
@@ -160,7 +160,6 @@ def test_an_undefined_domain_is_gone(kit):
 
 
 def test_a_domain_runs_and_is_stopped(kit):
-    kit.needs("run")
     kit.one.define(kit.spec())
     refused(Outcome.ALREADY, kit.one.stop, NAME)
     kit.one.start(NAME)
@@ -175,16 +174,13 @@ def test_a_domain_runs_and_is_stopped(kit):
 
 
 def test_a_start_without_its_disk_fails(kit):
-    kit.needs("run")
-    kit.needs("no disk")
+    kit.needs("miss its disk")
     kit.one.define(kit.spec(disk=Disk(SHUT, kit.portal, 1)))
     refused(Outcome.NO_DISK, kit.one.start, NAME)
     assert kit.one.domain(NAME).state is State.OFF
 
 
 def test_a_start_without_memory_fails(kit):
-    kit.needs("run")
-    kit.needs("no memory")
     kit.one.define(kit.spec(memory_mib=kit.too_much_mib))
     refused(Outcome.NO_MEMORY, kit.one.start, NAME)
     assert kit.one.domain(NAME).state is State.OFF
