@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-import traceback
 
 import psycopg
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from storage.records import Change, Outcome, RecordsError, postgresql_link
 from storage.records.postgresql import PostgresRecords
 from tests.postgresql_server import Server, programs
+from tests.processes import in_child
 
 NET = "192.168.76.0"
 WRITERS = 4
@@ -33,7 +33,7 @@ def records(mortal):
     with psycopg.connect(mortal.conninfo, autocommit=True) as connection:
         connection.execute("SET client_min_messages = warning")
         connection.execute("DROP SCHEMA IF EXISTS twinboot CASCADE")
-    made = PostgresRecords(mortal.conninfo, call_max_s=0.4, retry_after_s=0.0)
+    made = PostgresRecords(mortal.conninfo, call_max_s=3.0, retry_after_s=0.0)
     made.create(NET)
     yield made
     made.close()
@@ -45,18 +45,6 @@ def backend(conninfo):
         query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'twinboot'"
         ((pid,),) = connection.execute(query).fetchall()
     return pid
-
-
-def in_child(body):
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        body()
-    except BaseException:  # noqa: BLE001 - pytest must not run on in the child
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
@@ -100,7 +88,7 @@ def test_a_frozen_server_holds_nobody(mortal, records, binding):
     try:
         begun_s = time.monotonic()
         (result,) = records.commit([Change(NET, stored.row, stored.row._replace(lease_s=5))])
-        assert time.monotonic() - begun_s < 5
+        assert time.monotonic() - begun_s < 30
         assert (result.outcome, result.row) == (Outcome.UNAVAILABLE, None)
         assert "no answer in time" in result.detail
     finally:

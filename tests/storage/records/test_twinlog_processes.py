@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-import traceback
 
 import pytest
 
@@ -11,6 +10,7 @@ from storage.records import Change, Outcome, open_records, twinlog_turns
 from storage.records.files import LocalFiles
 from storage.records.twinlog import TwinLog
 from storage.records.twinlog_survey import survey
+from tests.processes import in_child
 
 NET = "10.0.0.0"
 WRITERS = 3
@@ -21,19 +21,6 @@ ROUNDS = 25
 def _small(monkeypatch):
     monkeypatch.setattr(twinlog_turns, "BATCHES_MIN", 8)
     monkeypatch.setattr(twinlog_turns, "BATCHES_MAX", 16)
-
-
-def in_child(body):
-    """Run `body` in a forked process; its pid."""
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        body()
-    except BaseException:  # noqa: BLE001 - pytest must not run on in the child
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
 
 
 def commit_on(path, number, rounds, tell, binding):

@@ -3,31 +3,18 @@
 import fcntl
 import os
 import time
-import traceback
 
 import pytest
 
 from storage.records import Change, Outcome, SunwFiles
 from storage.records.container import Container
+from tests.processes import in_child
 
 NET = "192.168.76.0"
 WRITERS = 4
 ROUNDS = 20
 
 CRASHED = 86
-
-
-def in_child(body):
-    """Run `body` in a forked process, and wait for nothing; its pid."""
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        body()
-    except BaseException:  # noqa: BLE001 - pytest must not run on in the child
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
 
 
 def exit_code(pid):
