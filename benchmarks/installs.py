@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jumpstart.hostfile import from_toml
-from jumpstart.targets import TARGETS, Net
+from jumpstart.targets import Net, load_target
 from jumpstart.targets import nevada as nevada_target
 from jumpstart.targets.nevada import NAME, Site, image_of
 from pxe.bootplan import Kind, Plan
@@ -199,7 +199,7 @@ def render_all() -> int:
     for number in range(1, HOSTS + 1):
         token = f"{number:032x}"
         host = from_toml(host_text(number, "debian"), "host.toml")
-        for target in (TARGETS["live-xen"], TARGETS["debian"]):
+        for target in (load_target("live-xen"), load_target("debian")):
             tries = [
                 Attempt(source, target.entry(host, settings.context(token, "", source.server)))
                 for source in (Source("10.77.0.1"), *settings.other_sources)

@@ -8,23 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.volumes import (
-    Access,
-    Chap,
-    Export,
-    LocalSettings,
-    LocalVolumes,
-    Outcome,
-    Progress,
-    Volume,
-    VolumesError,
-    ZfssaSettings,
-    ZfssaVolumes,
-    ZfsSettings,
-    ZfsVolumes,
-)
+from storage.volumes import Access, Chap, Export, Outcome, Progress, Volume, VolumesError
+from storage.volumes.local import LocalVolumes
 from storage.volumes.local_book import Step
 from storage.volumes.local_target import Standing
+from storage.volumes.settings import LocalSettings, ZfssaSettings, ZfsSettings
+from storage.volumes.zfs import ZfsVolumes
+from storage.volumes.zfssa import ZfssaVolumes
 from tests.zfs_machine import Machine
 from tests.zfssa_server import PASSWORD, POOL, USER, Appliance
 

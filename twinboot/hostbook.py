@@ -19,7 +19,7 @@ from jumpstart.hostfile import to_toml
 from jumpstart.model import Hypervisor, Link
 from pxe.firmware import GRUB_MENU_SYMBOL, host_macros
 from storage.records import BOOTP, FREE_ID, MACRO, MANUAL, SYMBOL, Binding, Change, Records, TabEntry
-from twinboot import stores
+from twinboot import networks, stores
 from twinboot.config import Config
 from twinboot.faults import Stop
 
@@ -70,7 +70,7 @@ def _binding_changes(config: Config, records: Records, host: Hypervisor) -> list
     for link in host.links:
         if not link.address:
             continue
-        table = stores.container(config, records, IPv4Address(link.address))
+        table = networks.container(config, records, IPv4Address(link.address))
         bound = {row.address: row for row in stores.rows(records, table, Binding)}
         old = bound.get(int(IPv4Address(link.address)))
         new = _reservation(config, old, link, _comment(host, link))

@@ -9,10 +9,6 @@ from ipaddress import IPv4Address
 from typing import TypeVar
 
 from dhcp import svcconf
-from dhcp.macros import MacroTable
-from dhcp.netmasks import Learned, learn, read_netmasks
-from dhcp.networks import network
-from dhcp.sockets import list_interfaces
 from jumpstart.hosts import Hosts, load_hosts
 from storage.records import (
     FREE_ID,
@@ -34,14 +30,12 @@ from twinboot.joined import JoinedRecords
 __all__ = [
     "DHCPTAB",
     "commit",
-    "container",
     "containers",
     "daemon_records",
     "dhcp_records",
     "entry_changes",
     "hosts",
     "missing_entries",
-    "networks",
     "reservations",
     "rows",
     "site_records",
@@ -125,24 +119,9 @@ def hosts(config: Config) -> Hosts:
     return load_hosts(config.hosts_dir)
 
 
-def networks(config: Config, records: Records) -> Learned:
-    """The networks that are served: those of the configuration, and those of the containers. RecordsError."""
-    known = [network(str(net.subnet)) for net in config.networks]
-    macros = MacroTable.load(rows(records, DHCPTAB, TabEntry))
-    return learn(known, containers(records), macros, read_netmasks(), list_interfaces())
-
-
 def containers(records: Records) -> list[str]:
     """Names of the network containers. RecordsError."""
     return [table for table in records.tables() if table[:1].isdigit()]
-
-
-def container(config: Config, records: Records, address: IPv4Address) -> str:
-    """Name of the network container that holds `address`. Stop if there is no such network; RecordsError."""
-    found = next((net for net in networks(config, records).networks if int(address) in net), None)
-    if found is None:
-        raise Stop(f"{address} is in no network here: `dhcpconfig -N` adds one, or correct the address")
-    return found.name
 
 
 def rows(records: Records, table: str, kind: type[R]) -> list[R]:

@@ -15,15 +15,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from storage.records.remote import remote_kind
-from storage.volumes import Chap, LocalSettings, LocalVolumes, Volumes, VolumesError
-from storage.volumes.port import Access, check_access
-from storage.volumes.settings import ZfssaSettings, ZfsSettings
+from storage.volumes import Access, Chap, Volumes, VolumesError
+from storage.volumes.port import check_access
+from storage.volumes.settings import LocalSettings, ZfssaSettings, ZfsSettings
 from twinboot.config import Config
 from twinboot.faults import ConfigError, Fault, Stop
 from twinboot.storageconf import Storage
 
 __all__ = ["OPENERS", "chap", "open_volumes"]
 
+Settings = LocalSettings | ZfsSettings | ZfssaSettings
 ROOT_MODE = 0o700
 SECRET_BYTES_MAX = 4096
 
@@ -71,7 +72,7 @@ def _open_local(config: Config, storage: Storage) -> Volumes:
         raise _fault(config, "root", text)
     _owned(config, root)
     settings = LocalSettings(root, storage.run, storage.authority, storage.portal)
-    return LocalVolumes(settings)
+    return _kind("storage.volumes.local:LocalVolumes")(settings)
 
 
 def _owned(config: Config, root: Path) -> None:
@@ -109,10 +110,10 @@ def _open_zfssa(config: Config, storage: Storage) -> Volumes:
     return _kind("storage.volumes.zfssa:ZfssaVolumes")(storage.zfssa)
 
 
-def _kind(where: str) -> Callable[[ZfsSettings | ZfssaSettings], Volumes]:
+def _kind(where: str) -> Callable[[Settings], Volumes]:
     """A store that is loaded only where it is used."""
     module, _, name = where.partition(":")
-    found: Callable[[ZfsSettings | ZfssaSettings], Volumes] = getattr(importlib.import_module(module), name)
+    found: Callable[[Settings], Volumes] = getattr(importlib.import_module(module), name)
     return found
 
 

@@ -1,10 +1,9 @@
 """Volumes: disks of guests in projects, cloned from masters and exported over iSCSI.
 
-`port` says what every store does and how it may refuse; `names` are the values; docs/volumes.md explains the local one.
+`port` says what every store does and how it may refuse; `names` are the values; a store is a module of its own, loaded
+by who opens it; docs/volumes.md explains the local one.
 """
 
-from storage.volumes.local import LocalSettings, LocalVolumes
-from storage.volumes.memory import MemoryVolumes
 from storage.volumes.names import BadNameError, Name, Project, Snapshot, Volume, parse_name
 from storage.volumes.port import (
     Access,
@@ -17,18 +16,12 @@ from storage.volumes.port import (
     Volumes,
     VolumesError,
 )
-from storage.volumes.settings import ZfssaSettings, ZfsSettings
-from storage.volumes.zfs import ZfsVolumes
-from storage.volumes.zfssa import ZfssaVolumes
 
 __all__ = [
     "Access",
     "BadNameError",
     "Chap",
     "Export",
-    "LocalSettings",
-    "LocalVolumes",
-    "MemoryVolumes",
     "Name",
     "Outcome",
     "Progress",
@@ -39,9 +32,5 @@ __all__ = [
     "VolumeInfo",
     "Volumes",
     "VolumesError",
-    "ZfsSettings",
-    "ZfsVolumes",
-    "ZfssaSettings",
-    "ZfssaVolumes",
     "parse_name",
 ]

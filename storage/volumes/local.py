@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from storage.volumes import forecast, judge, local_image
 from storage.volumes.forecast import Sample
@@ -34,20 +33,10 @@ from storage.volumes.port import (
     check_access,
     check_size,
 )
+from storage.volumes.settings import LocalSettings
 
 SNAPSHOT_MODE = 0o400
 NO_FUSE = "/dev/fuse cannot be opened here: snapshots and clones are full copies, and take their own space"
-
-
-class LocalSettings(NamedTuple):
-    """Where a store is and how it is seen: its directory (not on NFS: file locks), a directory that a boot empties,
-    the site's part of IQNs, and `address:port`.
-    """
-
-    root: Path
-    run_dir: Path
-    authority: str
-    portal: str = "127.0.0.1:3260"
 
 
 def _nothing(_: str) -> None:

@@ -1,6 +1,7 @@
-"""Where the two networked stores are and how they are asked: frozen values, checked when a store is opened with them.
+"""Where the stores are and how they are asked: frozen values, checked when a store is opened with them.
 
-Commands of one store all run on one server: what two of them must not do at once is kept apart by locks in `run_dir`.
+Commands of one networked store all run on one server: what two of them must not do at once is kept apart by locks in
+`run_dir`.
 """
 
 import re
@@ -24,6 +25,17 @@ _PORTAL = re.compile(r"([0-9.]+|\[[0-9a-f:]+\]):[0-9]{1,5}", re.ASCII)
 _HEAD = re.compile(r"([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-f:]+\])(:[0-9]{1,5})?", re.ASCII)
 _SSH = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9][A-Za-z0-9.:-]*", re.ASCII)
 _LINK = re.compile(r"[A-Za-z][A-Za-z0-9_.:/-]*", re.ASCII)
+
+
+class LocalSettings(NamedTuple):
+    """The embedded store: its directory (not on NFS: file locks), a directory that a boot empties,
+    the site's part of IQNs, and `address:port`.
+    """
+
+    root: Path
+    run_dir: Path
+    authority: str
+    portal: str = "127.0.0.1:3260"
 
 
 class ZfsSettings(NamedTuple):

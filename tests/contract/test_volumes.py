@@ -7,19 +7,10 @@ from typing import NamedTuple
 
 import pytest
 
-from storage.volumes import (
-    Access,
-    Chap,
-    MemoryVolumes,
-    Outcome,
-    Project,
-    Snapshot,
-    Volume,
-    Volumes,
-    VolumesError,
-    ZfsSettings,
-    ZfsVolumes,
-)
+from storage.volumes import Access, Chap, Outcome, Project, Snapshot, Volume, Volumes, VolumesError
+from storage.volumes.memory import MemoryVolumes
+from storage.volumes.settings import ZfsSettings
+from storage.volumes.zfs import ZfsVolumes
 from tests.volume_stores import AUTHORITY, FakeTargets, local, zfs, zfssa
 from tests.zfs_fuse import PROGRAMS, ZfsFuse
 from tests.zfssa_server import Appliance

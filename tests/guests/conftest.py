@@ -21,7 +21,8 @@ from guests.run import Runner
 from guests.site import Host, Net, Site
 from guests.world import World
 from storage.records import FREE_ID, Binding, Change, Guest, MemoryRecords, Outcome, ipv4_int
-from storage.volumes import MemoryVolumes, Project, Snapshot, Volume
+from storage.volumes import Project, Snapshot, Volume
+from storage.volumes.memory import MemoryVolumes
 
 PUBLIC, BACKEND = "192.168.76.0", "192.168.78.0"
 ORIGIN = Snapshot("masters", "osol-0811", "version-01")

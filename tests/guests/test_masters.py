@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from guests import masters
-from storage.volumes import Access, MemoryVolumes, Outcome, Project, Snapshot, Volume, VolumesError
+from storage.volumes import Access, Outcome, Project, Snapshot, Volume, VolumesError
+from storage.volumes.memory import MemoryVolumes
 
 MASTER, OTHER = Volume("masters", "osol-0811"), Volume("appl-1", "vm-1")
 ONE, TWO = MASTER.snapshot("version-01"), MASTER.snapshot("version-02")

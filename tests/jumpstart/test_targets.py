@@ -2,7 +2,7 @@ import pytest
 
 from jumpstart.hostfile import from_table
 from jumpstart.model import Hypervisor
-from jumpstart.targets import TARGETS, ArgumentError, BootContext
+from jumpstart.targets import TARGETS, ArgumentError, BootContext, load_target
 from jumpstart.targets.port import words
 
 CTX = BootContext("10.0.0.1", "abc", "install/abc", ("http://10.0.0.1:8080/report/abc",), "00:14:4f:00:00:02")
@@ -15,14 +15,14 @@ def host() -> Hypervisor:
 
 
 def test_live_xen_boots_xen_with_the_hosts_memory_and_console() -> None:
-    entry = TARGETS["live-xen"].entry(host(), CTX)
+    entry = load_target("live-xen").entry(host(), CTX)
     assert entry.loader == "multiboot2"
     assert entry.kernel.file == "install/abc/xen"
     assert entry.kernel.args[:3] == ("com2=9600,8n1", "console=com2", "dom0_mem=512M,max:512M")
 
 
 def test_live_xen_tells_dom0_who_it_is_and_where_to_report() -> None:
-    kernel, initrd = TARGETS["live-xen"].entry(host(), CTX).modules
+    kernel, initrd = load_target("live-xen").entry(host(), CTX).modules
     assert {
         "console=hvc0",
         "twinboot.host=hv1",
@@ -34,7 +34,7 @@ def test_live_xen_tells_dom0_who_it_is_and_where_to_report() -> None:
 
 
 def test_without_a_known_mac_the_first_link_boots() -> None:
-    entry = TARGETS["live-xen"].entry(host(), CTX._replace(mac=""))
+    entry = load_target("live-xen").entry(host(), CTX._replace(mac=""))
     assert "twinboot.mac=00:14:4f:00:00:01" in entry.modules[0].args
 
 
@@ -43,7 +43,7 @@ def test_without_a_known_mac_the_first_link_boots() -> None:
 def test_a_value_that_would_change_the_line_is_refused(field: str, evil: str) -> None:
     value = ("http://10.0.0.1/report/abc", evil) if field == "report_urls" else evil
     with pytest.raises(ArgumentError, match="boot line"):
-        TARGETS["live-xen"].entry(host(), CTX._replace(**{field: value}))
+        load_target("live-xen").entry(host(), CTX._replace(**{field: value}))
 
 
 def test_an_empty_word_is_refused() -> None:
@@ -52,7 +52,7 @@ def test_an_empty_word_is_refused() -> None:
 
 
 def test_every_target_names_each_file_it_boots() -> None:
-    for target in (one for one in TARGETS.values() if one.files):
+    for target in (one for one in map(load_target, TARGETS) if one.files):
         entry = target.entry(host(), CTX)
         names = {payload.file.removeprefix("install/abc/") for payload in (entry.kernel, *entry.modules)}
         assert names <= set(target.files)
@@ -60,4 +60,4 @@ def test_every_target_names_each_file_it_boots() -> None:
 
 def test_nevada_has_no_entry_for_the_loaders_of_the_others() -> None:
     with pytest.raises(ArgumentError, match="pxegrub alone; boot it in BIOS mode"):
-        TARGETS["nevada"].entry(host(), CTX)
+        load_target("nevada").entry(host(), CTX)

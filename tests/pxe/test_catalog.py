@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from jumpstart.model import Hypervisor
-from jumpstart.targets import TARGETS, ArgumentError, BootContext, BootEntry, Net
-from pxe.catalog import public_name
+from jumpstart.targets import ArgumentError, BootContext, BootEntry, Net
+from pxe.catalog import LOADED, public_name
 from pxe.content import FileContent, Refused, TextContent, Why
 from pxe.installs import InstallError, UnknownTokenError, arm
 from pxe.report import parse
@@ -346,7 +346,7 @@ class Rendering:
 
 
 def test_a_text_of_an_install_is_rendered_against_its_token(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TARGETS, "rendering", Rendering())
+    monkeypatch.setitem(LOADED, "rendering", Rendering())
     token = arm(rig.records, "hv1", "rendering", T0_S, ipv4_int("10.0.0.1")).token
     refused = refusal(rig, f"install/{token}/script")
     assert (refused.why, str(refused)) == (Why.UNAVAILABLE, "nothing can be rendered for hv1: no network")

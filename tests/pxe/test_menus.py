@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jumpstart.hostfile import from_toml
-from jumpstart.targets import TARGETS, BootContext, BootEntry, Payload
+from jumpstart.targets import BootContext, BootEntry, Payload, load_target
 from pxe.bootplan import Kind, Plan
 from pxe.menus import (
     Attempt,
@@ -39,7 +39,7 @@ def context(server: str) -> BootContext:
     return BootContext(server, "feed", "install/feed", reports, "00:14:4f:00:00:01")
 
 
-ENTRY = TARGETS["live-xen"].entry(HOST, context("10.0.0.1"))
+ENTRY = load_target("live-xen").entry(HOST, context("10.0.0.1"))
 LINUX = BootEntry("hv1: Linux", "linux", Payload("install/feed/vmlinuz", ("quiet",)), (Payload("install/feed/i", ()),))
 ARMED = Plan(Kind.INSTALL, "live-xen was armed at 2026-01-01 00:00:00 UTC")
 SERVERS = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
@@ -55,7 +55,7 @@ def tries(entry: BootEntry, count: int = 1) -> list[Attempt]:
 
 
 def live_xen(count: int) -> list[Attempt]:
-    return [Attempt(source, TARGETS["live-xen"].entry(HOST, context(source.server))) for source in sources(count)]
+    return [Attempt(source, load_target("live-xen").entry(HOST, context(source.server))) for source in sources(count)]
 
 
 MENUS = {

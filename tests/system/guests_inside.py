@@ -17,9 +17,11 @@ import pytest
 from guests.domain import Disk, State
 from guests.hypervisor import HostInfo, HypervisorError, Outcome
 from guests.libvirt import LibvirtHypervisor, LibvirtSettings
-from storage.volumes import Access, Chap, LocalSettings, LocalVolumes, Project
+from storage.volumes import Access, Chap, Project
+from storage.volumes.local import LocalVolumes
 from storage.volumes.local_target import Tgt
 from storage.volumes.local_view import FuseViews
+from storage.volumes.settings import LocalSettings
 from tests.contract.test_hypervisor import *  # noqa: F403 - the suite is run here over one more adapter
 from tests.contract.test_hypervisor import NAME, OPEN, SHUT, UUID, Kit, refused
 from tests.volume_stores import AUTHORITY

@@ -17,19 +17,11 @@ from typing import NamedTuple
 
 import pytest
 
-from storage.volumes import (
-    Access,
-    Chap,
-    LocalSettings,
-    LocalVolumes,
-    Outcome,
-    Project,
-    Snapshot,
-    Volume,
-    VolumesError,
-)
+from storage.volumes import Access, Chap, Outcome, Project, Snapshot, Volume, VolumesError
+from storage.volumes.local import LocalVolumes
 from storage.volumes.local_target import Tgt
 from storage.volumes.local_view import FuseViews
+from storage.volumes.settings import LocalSettings
 from tests.volume_stores import AUTHORITY, tgt_programs
 
 pytestmark = [pytest.mark.system, pytest.mark.root]

@@ -12,8 +12,10 @@ from socket import create_server
 
 import pytest
 
-from storage.volumes import Access, Outcome, Project, Snapshot, Volume, VolumesError, ZfsSettings, ZfsVolumes
+from storage.volumes import Access, Outcome, Project, Snapshot, Volume, VolumesError
 from storage.volumes.local_target import Tgt
+from storage.volumes.settings import ZfsSettings
+from storage.volumes.zfs import ZfsVolumes
 from tests.volume_stores import AUTHORITY, tgt_programs
 from tests.zfs_fuse import PROGRAMS, ZfsFuse
 

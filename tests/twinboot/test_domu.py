@@ -16,8 +16,10 @@ from click.testing import CliRunner, Result
 
 from guests.memory import MemoryHypervisor
 from storage.records import Binding, Change, ipv4_int, open_records
-from storage.volumes import LocalSettings, LocalVolumes, Volumes
+from storage.volumes import Volumes
+from storage.volumes.local import LocalVolumes
 from storage.volumes.names import parse_snapshot, parse_volume
+from storage.volumes.settings import LocalSettings
 from tests.twinboot.conftest import Site
 from tests.volume_stores import AUTHORITY, FakeTargets, FakeViews
 from twinboot import volumestore

@@ -20,7 +20,8 @@ from guests.run import Runner
 from guests.site import Host, Net, Site
 from guests.world import World
 from storage.records import Change, Outcome, ipv4_text
-from storage.volumes import MemoryVolumes, Project, Snapshot, Volume
+from storage.volumes import Project, Snapshot, Volume
+from storage.volumes.memory import MemoryVolumes
 from tests.dhcp.test_two_servers import KINDS, NETWORK, Pair, kind, mac, renewal, request
 from twinboot import leases
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from storage.volumes import Access, MemoryVolumes, Outcome, VolumesError
+from storage.volumes import Access, Outcome, VolumesError
 from storage.volumes.local_target import Tgt
 from storage.volumes.local_view import FuseViews
+from storage.volumes.memory import MemoryVolumes
 from storage.volumes.names import parse_project, parse_volume
 from tests.volume_stores import tgt_programs
 from twinboot import machine, volumestatus, volumestore

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 import click
 
 from jumpstart.model import Hypervisor
-from jumpstart.targets import TARGETS, ArgumentError, BootContext
+from jumpstart.targets import TARGETS, ArgumentError, BootContext, load_target
 from jumpstart.targets.nevada import NAME as NEVADA
 from pxe.installs import LIVE, TABLE, State, arm
 from storage.records import Change, Install, Records
@@ -63,7 +63,7 @@ def install(app: App, name: str, target: str, disarm: bool, either: bool) -> Non
 
 def _look_ahead(config: Config, host: Hypervisor, chosen: str) -> None:
     """Stop for a host that the target cannot render; tell of boot files that are still to be built."""
-    target = TARGETS[chosen]
+    target = load_target(chosen)
     if not target.files:
         return
     url = f"http://{config.address}"

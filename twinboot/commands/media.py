@@ -12,7 +12,7 @@ from jumpstart.debian import MediaError
 from jumpstart.debian import Progress as Tell
 from jumpstart.debian_image import build_image
 from jumpstart.media import build_media
-from jumpstart.targets import TARGETS
+from jumpstart.targets import TARGETS, load_target
 from jumpstart.targets.nevada import NAME as NEVADA
 from pxe.loader import LoaderError, build_loaders
 from twinboot import nevadamedia, stores
@@ -33,7 +33,7 @@ def media() -> None:
 
 
 @media.command("build")
-@click.argument("target", type=click.Choice([name for name, target in TARGETS.items() if target.files]))
+@click.argument("target", type=click.Choice([name for name in TARGETS if load_target(name).files]))
 @click.option("--into", type=click.Path(path_type=Path), help="Directory [default: boot/ of the share].")
 @click.option("--package", "packages", multiple=True, help="debian: put this package into the image as well.")
 @pass_app

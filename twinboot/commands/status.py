@@ -11,7 +11,7 @@ from dhcp import svcconf
 from dhcp.svcconf import ConfError
 from pxe.installs import LIVE, TABLE
 from storage.records import Binding, Install, Records, RecordsError
-from twinboot import leases, machine, peershare, peerstatus, stores, volumestatus
+from twinboot import leases, machine, networks, peershare, peerstatus, stores, volumestatus
 from twinboot.cli import App, pass_app
 from twinboot.config import Config
 from twinboot.faults import Stop
@@ -142,7 +142,7 @@ def _records_facts(config: Config, facts: dict[str, Any]) -> list[str]:
 
 def _networks(config: Config, records: Records) -> tuple[list[dict[str, Any]], list[str]]:
     listed: list[dict[str, Any]] = []
-    learned = stores.networks(config, records)
+    learned = networks.learned(config, records)
     faults = [f"{name}: {reason}" for name, reason in learned.faults]
     labels = {str(net.subnet.network_address): net.name for net in config.networks}
     tables = records.tables()

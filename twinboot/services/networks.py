@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from dhcp.networks import Network, network
 from storage.records import Records, RecordsError
-from twinboot import stores
+from twinboot import networks, stores
 from twinboot.config import Config
 
 __all__ = ["Networks"]
@@ -29,7 +29,7 @@ class Networks:
     def __iter__(self) -> Iterator[Network]:
         """Look them up."""
         try:
-            learned = stores.networks(self._config, self._records)
+            learned = networks.learned(self._config, self._records)
             self._last, faults = learned.networks, learned.faults
         except RecordsError as error:
             faults = ((stores.DHCPTAB, str(error)),)

@@ -10,17 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.volumes import (
-    Access,
-    Chap,
-    LocalSettings,
-    LocalVolumes,
-    Outcome,
-    Project,
-    Snapshot,
-    Volume,
-    VolumesError,
-)
+from storage.volumes import Access, Chap, Outcome, Project, Snapshot, Volume, VolumesError
+from storage.volumes.local import LocalVolumes
+from storage.volumes.settings import LocalSettings
 from tests.volume_stores import AUTHORITY, Local, local
 
 SIZE = 4 * 2**20

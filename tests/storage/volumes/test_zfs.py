@@ -20,14 +20,14 @@ from storage.volumes import (
     Snapshot,
     Volume,
     VolumesError,
-    ZfsSettings,
-    ZfsVolumes,
     zfs_comstar,
     zfs_datasets,
     zfs_lio,
 )
 from storage.volumes.command import Command, command
 from storage.volumes.masking import masked
+from storage.volumes.settings import ZfsSettings
+from storage.volumes.zfs import ZfsVolumes
 from storage.volumes.zfs_host import Host, ssh_argv
 from tests.volume_stores import AUTHORITY, Zfs, zfs
 

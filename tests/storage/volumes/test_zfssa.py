@@ -11,19 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.volumes import (
-    Access,
-    Chap,
-    Outcome,
-    Project,
-    Snapshot,
-    Volume,
-    VolumesError,
-    ZfssaVolumes,
-    zfssa_model,
-)
+from storage.volumes import Access, Chap, Outcome, Project, Snapshot, Volume, VolumesError, zfssa_model
 from storage.volumes.masking import masked
-from storage.volumes.zfssa import credentials
+from storage.volumes.zfssa import ZfssaVolumes, credentials
 from tests.volume_stores import AUTHORITY, PatientClock, zfssa, zfssa_settings
 from tests.zfssa_server import NOBODY, PASSWORD, Appliance
 

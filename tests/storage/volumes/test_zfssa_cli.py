@@ -19,11 +19,11 @@ from storage.volumes import (
     Snapshot,
     Volume,
     VolumesError,
-    ZfssaVolumes,
     zfssa_answer,
     zfssa_cli,
     zfssa_script,
 )
+from storage.volumes.zfssa import ZfssaVolumes
 from storage.volumes.zfssa_cli import CliHead
 from storage.volumes.zfssa_heads import GoneError
 from tests.volume_stores import AUTHORITY, zfssa
