@@ -49,7 +49,7 @@ PURE = {
     ),
     "guests": (
         *("domain", "faults", "guest", "site", "placement", "addresses", "actions", "plan", "plans", "steps"),
-        *("fsck", "masters"),
+        *("fsck", "masters", "news"),
         *("domainxml", "render", "virsh_text", "xl_text", "xl_render"),
     ),
     "storage": (

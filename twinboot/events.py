@@ -20,11 +20,12 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["EVENT_BYTES_MAX", "Emitter", "bind_socket", "decode", "encode"]
+__all__ = ["EVENT_BYTES_MAX", "Emitter", "bind_socket", "decode", "encode", "tell_journal"]
 
 EVENT_BYTES_MAX = 8192
 TEXT_CHARS_MAX = 512
@@ -33,6 +34,9 @@ WAITING_MAX = 4096  # events held while the journal is busy: about a second of a
 RETRY_S = 0.05
 SEND_TIMEOUT = struct.pack("@ll", 0, 250_000)  # timeval: how long one send may wait in the kernel
 CLOSE_S = 0.5
+COMMAND = "command"
+"""The service that events of commands name."""
+
 Event = dict[str, Any]
 
 
@@ -79,6 +83,18 @@ def bind_socket(path: Path, owner: tuple[int, int] | None = None) -> socket.sock
     if owner:
         os.chown(path, *owner)
     return receiver
+
+
+def tell_journal(path: Path, events: Iterable[tuple[str, Mapping[str, object]]]) -> None:
+    """Send what a command has to tell, kind and fields of each; never raises. For a process that is about to end.
+
+    A busy journal is waited for as long as one send may take; one that is not there is not, and hears nothing.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as patient:
+        patient.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIMEOUT)
+        with suppress(OSError):
+            for kind, fields in events:
+                patient.sendto(encode(kind, time.time(), {**fields, "service": COMMAND}), str(path))
 
 
 class Emitter:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twinboot import events
-from twinboot.events import EVENT_BYTES_MAX, Emitter, bind_socket, decode, encode
+from twinboot.events import EVENT_BYTES_MAX, Emitter, bind_socket, decode, encode, tell_journal
 
 
 @pytest.fixture
@@ -109,3 +109,18 @@ def test_deep_nesting_is_no_event(opening: bytes) -> None:
 @pytest.mark.parametrize("at", ["1", True, None, float("nan")])
 def test_a_datagram_without_a_time_is_refused(at: object) -> None:
     assert decode(json.dumps({"kind": "x", "at": at}).encode()) is None
+
+
+def test_a_command_tells_all_that_it_has_to_tell(tmp_path: Path, receiver: socket.socket) -> None:
+    tell_journal(tmp_path / "events.sock", [("guests.made", {"host": "appl-1:vm-1"}), ("guests.bound", {"mac": None})])
+    first, second = received(receiver, 2)
+    assert (first["kind"], first["host"], first["service"]) == ("guests.made", "appl-1:vm-1", "command")
+    assert (second["kind"], "mac" in second) == ("guests.bound", False)
+
+
+def test_a_command_goes_on_without_a_journal_or_with_one_that_hangs(tmp_path: Path, receiver: socket.socket) -> None:
+    tell_journal(tmp_path / "none.sock", [("guests.made", {})])
+    many = [("guests.bound", {"count": number}) for number in range(1000)]
+    tell_journal(tmp_path / "events.sock", many)  # nobody reads: the kernel's queue is full long before
+    told = [received(receiver, 1)[0]["count"] for _ in range(5)]
+    assert told == list(range(5))

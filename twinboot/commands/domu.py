@@ -14,7 +14,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from guests import guest as guests
+from guests import news
 from guests.actions import Migrate
+from guests.faults import Failed
 from guests.plan import Plan, Step
 from guests.run import Runner, Telling
 from guests.world import World
@@ -22,6 +24,7 @@ from storage.records import Guest
 from twinboot import guestbook
 from twinboot.cli import Telling as TellingCommand
 from twinboot.config import Config, config_path, load
+from twinboot.events import tell_journal
 from twinboot.faults import Stop
 from twinboot.show import as_json, say
 
@@ -159,11 +162,13 @@ def carry_out(
     common: Common, make: Callable[[World], Plan], after: Callable[[Guest | None], Iterable[str]] = lambda _: ()
 ) -> None:
     """Make the plan and run it, or only tell it. `after`: lines for people once it is done."""
-    dry_run = common.dry_run
-    with guestbook.opened(common.config) as world, _terminated_as_interrupted():
+    dry_run, config = common.dry_run, common.config
+    with guestbook.opened(config) as world, _terminated_as_interrupted():
         plan = make(world)
-        changed = False if dry_run else _run(world, plan, quiet=common.as_document)
+        changed = False if dry_run else _told_run(config, world, plan, quiet=common.as_document)
         row = world.book.guests().get(plan.guest)
+        if changed:
+            tell_journal(config.socket_path, news.done(plan, row, world.site.by))
     if common.as_document:
         as_json(_document(plan, row, changed=changed, dry_run=dry_run))
         return
@@ -175,6 +180,15 @@ def carry_out(
     if not dry_run:
         for line in after(row):
             say(line)
+
+
+def _told_run(config: Config, world: World, plan: Plan, *, quiet: bool) -> bool:
+    """Run it; if it breaks off, the journal is told why."""
+    try:
+        return _run(world, plan, quiet=quiet)
+    except Failed as error:
+        tell_journal(config.socket_path, [news.failed(plan, error.lines, world.site.by)])
+        raise
 
 
 def _run(world: World, plan: Plan, *, quiet: bool) -> bool:

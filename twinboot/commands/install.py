@@ -15,7 +15,7 @@ from storage.records import Change, Install, Records
 from twinboot import nevadabook, stores
 from twinboot.cli import App, pass_app
 from twinboot.config import Config
-from twinboot.events import Emitter
+from twinboot.events import tell_journal
 from twinboot.faults import Stop
 from twinboot.privileges import acting_as
 from twinboot.show import say
@@ -104,6 +104,5 @@ def _row(records: Records, name: str) -> Install | None:
 
 
 def _tell(config: Config, name: str, state: str, target: str) -> None:
-    emit = Emitter(config.socket_path, "command")
-    emit("install.state", host=name, state=str(state), target=target)
-    emit.close()
+    event = ("install.state", {"host": name, "state": state, "target": target})
+    tell_journal(config.socket_path, [event])
