@@ -1,7 +1,8 @@
 """The port's contract, and what only real hosts can refuse, over libvirt and QEMU; test_guests.py runs it in a lab.
 
 Two hosts of the lab and a store of volumes with its target daemon; the wires' own namespace has an address on the
-backend network, so that this process reaches both. No machine boots: a guest that stands in its BIOS moves as well.
+backend network, so that this process reaches both. One guest boots, of the kind that the demo has none of; for the
+others it is enough to stand in their BIOS, from where a guest moves as well.
 """
 
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from guests.domain import Disk, State
+from guests.domain import Disk, Kind, State
 from guests.hypervisor import HostInfo, HypervisorError, Outcome
 from guests.libvirt import LibvirtHypervisor, LibvirtSettings
 from storage.volumes import Access, Chap, Project
@@ -23,17 +24,21 @@ from storage.volumes.local_target import Tgt
 from storage.volumes.local_view import FuseViews
 from storage.volumes.settings import LocalSettings
 from tests.contract.test_hypervisor import *  # noqa: F403 - the suite is run here over one more adapter
-from tests.contract.test_hypervisor import NAME, OPEN, SHUT, UUID, Kit, refused
+from tests.contract.test_hypervisor import NAME, OPEN, OTHER_UUID, SHUT, UUID, Kit, refused
 from tests.volume_stores import AUTHORITY
 from twinboot.commands.lab import CACHE
+from twinboot.lab import console as serial
 from twinboot.lab import guestkit, hypervisors, wires
+from twinboot.lab.guest_demo import BOOT_TIMEOUT_S
 from twinboot.lab.guestrack import SPOTS, GuestRack
+from twinboot.lab.terminal import Terminal
 
 PORTAL = "192.168.78.1:3260"
 INITIATORS = ("iqn.2026-11.test.twinboot:hv1", "iqn.2026-11.test.twinboot:hv2")
 STRANGER = "iqn.2026-11.test.twinboot:stranger"
 CHAP = Chap("hv", "secretsecret12")
 MIB = 2**20
+POLL_S = 0.1
 
 
 class Lab:
@@ -79,6 +84,21 @@ def lab() -> Iterator[Lab]:
         for info in store.volumes():
             FuseViews(settings.run_dir).down(info.name.domain)
     shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def clone(lab: Lab) -> Iterator[Disk]:
+    """A clone of the lab's tiny guest as a master, exported to both hosts."""
+    master, volume = Project("masters").volume("tiny"), lab.project.volume("hvm-1")
+    lab.store.make_project(master.parent)
+    lab.store.load(master, lab.rack.kit.disk)
+    lab.store.snapshot(master.snapshot("version-01"))
+    lab.store.clone(master.snapshot("version-01"), volume)
+    made = lab.store.export(volume, Access(INITIATORS))
+    yield Disk(made.iqn, made.portal, made.lun)
+    lab.store.unexport(volume)
+    for name in (volume, master.snapshot("version-01"), master, master.parent):
+        lab.store.destroy(name)
 
 
 @pytest.fixture
@@ -182,6 +202,21 @@ def test_a_start_that_fails_leaves_no_session(kit, lab):
     kit.one.define(kit.spec(disk=Disk(SHUT, PORTAL, 1)))
     refused(Outcome.NO_DISK, kit.one.start, NAME)
     assert all(not info.users for info in lab.store.volumes())
+
+
+def test_a_guest_with_emulated_devices_boots_from_its_clone(clone, kit, tmp_path):
+    """The template `hvm`: BIOS and GRUB by an IDE disk, which the guest's kernel then writes to."""
+    name, shown, wanted = "appl-1:hvm-1", tmp_path / "console", r"GUEST-DISK /dev/sda1 boots=1$"
+    kit.one.define(kit.spec(name=name, uuid=OTHER_UUID, kind=Kind.HVM, memory_mib=256, disk=clone))
+    kit.one.start(name)
+    terminal = Terminal(kit.one.console_argv(name), os.environ, shown)
+    deadline = time.monotonic() + BOOT_TIMEOUT_S
+    while not serial.find(shown, wanted) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    terminal.close()
+    print("\n".join(serial.lines(shown)[-20:]))
+    assert serial.find(shown, r"GUEST-UP [0-9.]+ kernel=")
+    assert serial.find(shown, wanted)
 
 
 def secrets(host: LibvirtHypervisor) -> str:

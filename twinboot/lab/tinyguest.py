@@ -1,8 +1,8 @@
 """A tiny guest: Debian's kernel for virtual machines and busybox on a bootable disk of 48 MB. No root, no mount.
 
 The disk is what a master image is: a boot sector, one partition, a boot loader that QEMU's BIOS and Xen's pygrub both
-understand, a kernel with virtio and Xen front ends, and a user space that asks for addresses by DHCP. What it says on
-its console stands at the top of `tiny/init`.
+understand, a kernel with drivers for virtio, Xen and an IDE disk, and a user space that asks for addresses by DHCP.
+What it says on its console stands at the top of `tiny/init`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from jumpstart.initramfs import modules
 from twinboot.lab.isolate import LabError
 
 TINY = Path(__file__).parent / "tiny"
-DRIVERS = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "xen_blkfront", "xen_netfront", "ext4", "evdev")
+DRIVERS = (
+    *("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "xen_blkfront", "xen_netfront", "ext4", "evdev"),
+    *("ata_piix", "sd_mod"),  # QEMU's emulated IDE disk; this kernel has no driver for an emulated card
+)
 DISK_BYTES = 48 << 20
 SECTOR_BYTES = 512
 PARTITION_SECTOR = 2048
