@@ -23,7 +23,7 @@ from binascii import hexlify, unhexlify
 from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from storage.records.rows import (
     IPV4_MAX,
@@ -126,37 +126,51 @@ def _client_id(field: bytes) -> bytes:
 
 def _parse_binding(line: bytes) -> Binding:
     address, client_id, flags, owner, lease, signature, macro, comment = _fields(line, 8)
-    return Binding(
+    server: Any = _server(owner)  # any, so that the compiled build keeps the object that all rows have in common
+    fields = (
         _address(address),
         _client_id(client_id),
         _number(flags, "flags", 0xFF),
-        _server(owner),
+        server,
         _number(lease, "lease", 0xFFFFFFFF),
         _number(signature, "signature", SIGNATURE_MASK),
-        _unescaped(macro),
+        _macro(macro),
         _unescaped(comment),
     )
+    return tuple.__new__(Binding, fields)  # a hundred thousand of them: `Binding` itself takes four times as long
+
+
+_macro: Final = lru_cache(maxsize=256)(_unescaped)  # rows have few macros among them, and then one text for each
 
 
 def render_binding(row: Row) -> bytes:
     """The line of a binding."""
     assert isinstance(row, Binding)
     address, client_id, flags, owner, lease_s, signature, macro, comment = row
-    return b"%s|%s|%02d|%s|%d|%d|%s|%s" % (
-        ipv4_text(address).encode(),
+    return b"%s%d|%s|%s|%d|%d|%s" % (
+        _prefix(address >> 8),
+        address & 0xFF,
         hexlify(client_id).upper(),
-        flags,
-        _server_text(owner),
+        _held(flags, owner),
         lease_s,
         signature,
-        _escaped(macro),
-        _escaped(comment),
+        _texts(macro, comment),
     )
 
 
-@lru_cache(maxsize=256)  # as in `_server`
-def _server_text(owner: int) -> bytes:
-    return ipv4_text(owner).encode()
+@lru_cache(maxsize=4096)  # a million addresses
+def _prefix(high: int) -> bytes:
+    return ipv4_text(high << 8).removesuffix("0").encode()
+
+
+@lru_cache(maxsize=1024)  # as in `_server`
+def _held(flags: int, owner: int) -> bytes:
+    return b"%02d|%s" % (flags, ipv4_text(owner).encode())
+
+
+@lru_cache(maxsize=4096)  # most rows of a table share their texts
+def _texts(macro: str, comment: str) -> bytes:
+    return b"%s|%s" % (_escaped(macro), _escaped(comment))
 
 
 def _claimed_address(line: bytes) -> Key | None:

@@ -21,10 +21,10 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from storage.records import durable
-from storage.records.changelog import ChangeLog, parted
+from storage.records.changelog import ChangeLog
 from storage.records.image import Image, apply, read_image
 from storage.records.port import Change, Delta, Fault, Outcome, RecordsError, Result
-from storage.records.rows import OWN_TABLES, Key
+from storage.records.rows import OWN_TABLES
 
 CONTAINER_MAX_BYTES = 64 * 2**20
 """Half a million rows; a larger file is a mistake (or an attack on our memory) rather than a container."""
@@ -107,11 +107,10 @@ class Container:
         image = self.refresh()
         if self._faults is None:
             self._faults = image.faults()
-        changed = self._log.since(since)
+        changed = self._log.since(since, image.rows)
         if changed is None:
             return Delta(self._log.version, tuple(image.rows.values()), (), whole=True, faults=self._faults)
-        rows, gone = parted(changed, image.rows)
-        return Delta(self._log.version, rows, gone, whole=False, faults=self._faults)
+        return Delta(self._log.version, *changed, whole=False, faults=self._faults)
 
     def refresh(self) -> Image:
         """The container as it is now, read again only if it may have changed; RecordsError."""
@@ -128,21 +127,21 @@ class Container:
                 raise self.absent() from error
             raise durable.records_error(error, self.path) from error
 
-    def apply(self, changes: Sequence[Change], generation: Callable[[], int]) -> tuple[list[Result], set[Key]]:
-        """Judge changes and make them in memory; results, and the keys touched, which `stage` must follow.
+    def apply(self, changes: Sequence[Change], generation: Callable[[], int]) -> tuple[list[Result], bool]:
+        """Judge changes and make them in memory; results, and whether any was made, which `stage` must follow.
 
         Until then the file has other contents than we hold, so whatever fails makes the next look read it.
         """
         image = self.refresh()
         before = self._stamp, self._odd_data
         self._stamp, self._odd_data = None, b""
-        results, touched = apply(image, changes, generation)
-        if touched:
-            self._log.note(touched)
+        results, put, removed = apply(image, changes, generation)
+        if put or removed:
+            self._log.note((*put, *removed), None if removed else put.values())
             self._faults = None
         else:
             self._stamp, self._odd_data = before
-        return results, touched
+        return results, bool(put or removed)
 
     def stage(self) -> durable.Staged:
         """Write what `apply` made beside the file; RecordsError. `stored` is told how it went on."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from storage.records.codec import LineError, codec_for, decode_text
 from storage.records.judge import judge, renewed
 from storage.records.lines import Lines
-from storage.records.port import Change, Fault, Outcome, RecordsError, Result
+from storage.records.port import Change, Fault, Outcome, RecordsError, Result, stored
 from storage.records.rows import Key, Row
 
 _EXCERPT_MAX_CHARS: Final = 60
@@ -140,20 +140,22 @@ def _collect(
     return Image(table, lines, rows, reasons, frozenset(key for key in claimed if key is not None)), put
 
 
-def apply(image: Image, changes: Sequence[Change], generation: Callable[[], int]) -> tuple[list[Result], set[Key]]:
-    """Judge changes in order and make those that succeed; a result each, and the keys they touched."""
+def apply(
+    image: Image, changes: Sequence[Change], generation: Callable[[], int]
+) -> tuple[list[Result], dict[Key, Row], set[Key]]:
+    """Judge changes in order and make those that succeed; a result each, the rows put by key, and the keys removed."""
     lines, rows = image.lines, image.rows
-    touched: set[Key] = set()
-    results = []
+    put: dict[Key, Row] = {}
+    removed: set[Key] = set()
+    results: list[Result] = []
     for change in changes:
         usual = renewed(change, rows)
         if usual is not None:
             row, line = usual
             fields: Any = row
             key: Key = fields[0]  # the very object, for all maps
-            results.append(Result(Outcome.STORED, row, ""))
-            touched.add(key)
-            rows[key] = row
+            results.append(stored(row))
+            put[key] = rows[key] = row
             if key in image.shadowed:
                 lines.put(key, line)
             else:
@@ -166,14 +168,15 @@ def apply(image: Image, changes: Sequence[Change], generation: Callable[[], int]
         old = None if change.old is None else change.old.key
         new = None if verdict.row is None else verdict.row.key
         if old is not None and old != new:
-            touched.add(old)
+            removed.add(old)
+            put.pop(old, None)
             del rows[old]
             lines.remove(old)
         if new is not None and verdict.row is not None:
-            touched.add(new)
-            rows[new] = verdict.row
+            put[new] = rows[new] = verdict.row
+            removed.discard(new)
             if new in image.shadowed:
                 lines.put(new, verdict.line)  # in its place: the first line of a key must stay first
             else:
                 lines.put_last(new, verdict.line)
-    return results, touched
+    return results, put, removed

@@ -33,6 +33,8 @@ COMMENT_MAX_BYTES: Final = 48
 VALUE_MAX_BYTES: Final = 65_536
 """Far above any real macro (a reply has a few kilobytes at most); it bounds one line."""
 WORD_MAX_BYTES: Final = 255
+BACKSLASH: Final = 0x5C
+"""As a number: a byte is looked for in bytes at once, bytes in bytes only after an exception."""
 DETAIL_MAX_BYTES: Final = 1024
 
 
@@ -112,7 +114,7 @@ def renewed(change: Change, rows: Mapping[Key, Row]) -> tuple[Binding, bytes] | 
     if due != proposed:
         new = Binding(address, client_id, flags, owner, lease_s, due, macro, comment)
     line = render_binding(new)
-    return None if b"\\" in line else (new, line)  # what is quoted is read back before it is believed
+    return None if BACKSLASH in line else (new, line)  # what is quoted is read back before it is believed
 
 
 def _judge_add(
@@ -164,7 +166,7 @@ def _written(codec: Codec, table: str, row: Row, stored: Row | None) -> Verdict:
     reason, only_figures = _look(table, row, stored)
     if not reason:
         line = codec.render(row)
-        if only_figures and b"\\" not in line:
+        if only_figures and BACKSLASH not in line:
             return Verdict(Outcome.STORED, "", row, line)  # figures that are in their ranges read back as they are
         try:
             if codec.parse(line) == row:

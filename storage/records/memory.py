@@ -74,12 +74,10 @@ class MemoryRecords(WithoutCopies):
         with self._lock:
             self._fail()
             kept = self._table(table)
-            changed = kept.log.since(since)
+            changed = kept.log.since(since, kept.rows)
             if changed is None:
                 return Delta(kept.log.version, tuple(kept.rows.values()), (), whole=True, faults=())
-            rows = tuple(kept.rows[key] for key in changed if key in kept.rows)
-            gone = tuple(key for key in changed if key not in kept.rows)
-            return Delta(kept.log.version, rows, gone, whole=False, faults=())
+            return Delta(kept.log.version, *changed, whole=False, faults=())
 
     def commit(self, changes: Sequence[Change]) -> list[Result]:
         """Try all changes, in order."""

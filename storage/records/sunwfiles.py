@@ -121,8 +121,8 @@ class SunwFiles(WithoutCopies):
             # the lock before the mutex: while another process holds the lock, our readers go on
             held.enter_context(perimeter(container.lock_path, self._lock_timeout_s))
             held.enter_context(container.mutex)
-            part.results, touched = container.apply(part.changes, self._generation)
-            if touched:
+            part.results, altered = container.apply(part.changes, self._generation)
+            if altered:
                 part.staged = container.stage()
         except RecordsError as error:
             part.fail(error)

@@ -8,10 +8,10 @@ the rows, so that a snapshot joins what is there instead of rendering every row 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from storage.records.changelog import ChangeLog, parted
+from storage.records.changelog import ChangeLog
 from storage.records.codec import codec_for, decode_text
 from storage.records.judge import judge, renewed
-from storage.records.port import Change, Delta, Fault, Outcome, RecordsError, Result
+from storage.records.port import Change, Delta, Fault, Outcome, RecordsError, Result, stored
 from storage.records.rows import Key, Row
 from storage.records.twinlog_text import (
     ADDED,
@@ -55,11 +55,10 @@ class Table:
     def delta(self, table: str, since: int, faults: Iterable[Fault]) -> Delta:
         """What changed after a version."""
         told = (*(Fault(table, 0, decode_text(line), reason) for line, reason in self.strays.items()), *faults)
-        changed = self.log.since(since)
+        changed = self.log.since(since, self.rows)
         if changed is None:
             return Delta(self.log.version, tuple(self.rows.values()), (), whole=True, faults=told)
-        rows, gone = parted(changed, self.rows)
-        return Delta(self.log.version, rows, gone, whole=False, faults=told)
+        return Delta(self.log.version, *changed, whole=False, faults=told)
 
 
 class Frozen(NamedTuple):
@@ -200,16 +199,25 @@ class Generations:
         return value
 
 
+class _Part:
+    """What a draft does to one table: its lines in the batch, and the rows by key, None for one that is removed."""
+
+    __slots__ = ("lines", "made")
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.made: dict[Key, Row | None] = {}
+
+
 class Draft:
     """A batch in the making: judged, made in the tables, and reversible until it is kept."""
 
     def __init__(self, state: State) -> None:
         self.results: list[Result] = []
         self.refused = False
-        self.keys: set[tuple[str, Key]] = set()
         self.tables: set[str] = set()
         self._state = state
-        self._lines: dict[str, list[bytes]] = {}
+        self._parts: dict[str, _Part] = {}
         self._before: list[tuple[Table, Key, Row | None, bytes]] = []
         self._opened = self._closed = ""
         self._was: Table | None = None
@@ -227,7 +235,7 @@ class Draft:
                 shadowed[name] = table.shadowed(name)
             usual = renewed(change, table.rows)
             if usual is not None:
-                self.results.append(Result(Outcome.STORED, usual[0], ""))
+                self.results.append(stored(usual[0]))
                 fields: Any = usual[0]
                 self._renew(name, table, fields[0], usual[0], usual[1])
                 continue
@@ -250,7 +258,7 @@ class Draft:
             self._state.open(name)
             self._opened = name
             self.tables.add(name)
-            self._lines[name] = [CREATED]
+            self._part(name).lines.append(CREATED)
             return self
         raise RecordsError(Outcome.EXISTS, f"{name}: it is there already")
 
@@ -260,12 +268,13 @@ class Draft:
         self._state.close(name)
         self._closed = name
         self.tables.add(name)
-        self._lines[name] = [DROPPED]
+        self._part(name).lines.append(DROPPED)
         return self
 
     def body(self) -> bytes:
         """The lines of the batch; empty if it would do nothing."""
-        return b"".join(section_line(name) + b"\n".join([*lines, b""]) for name, lines in self._lines.items() if lines)
+        sections = [section_line(name) + b"\n".join([*part.lines, b""]) for name, part in self._parts.items()]
+        return b"".join(sections)
 
     def undo(self) -> None:
         """Put everything back as it was."""
@@ -282,22 +291,19 @@ class Draft:
 
     def keep(self) -> None:
         """The batch is committed: tell readers."""
-        touched: dict[str, set[Key]] = {}
-        for name, key in self.keys:
-            touched.setdefault(name, set()).add(key)
-        for name, keys in touched.items():
-            self._state.tables[name].log.note(keys)
+        for name, part in self._parts.items():
+            rows = [row for row in part.made.values() if row is not None]
+            if part.made:
+                self._state.tables[name].log.note(tuple(part.made), rows if len(rows) == len(part.made) else None)
 
     def meets(self, batch: Batch) -> bool:
         """Whether that batch touches anything that this one does."""
         for name, entries in batch.tables:
             if name in self.tables:
                 return True
-            if name not in self._lines:
-                continue
-            for entry in entries:
-                if entry.row is None or (name, entry.row.key) in self.keys:
-                    return True
+            part = self._parts.get(name)
+            if part is not None and any(entry.row is None or entry.row.key in part.made for entry in entries):
+                return True
         return False
 
     def is_untouched(self, change: Change) -> bool:
@@ -313,6 +319,12 @@ class Draft:
         table = self._state.tables.get(change.table)
         return table is not None and result.row is not None and table.rows.get(result.row.key) == result.row
 
+    def _part(self, name: str) -> _Part:
+        part = self._parts.get(name)
+        if part is None:
+            part = self._parts[name] = _Part()
+        return part
+
     def _refuse(self, name: str) -> None:
         self.refused = True
         try:
@@ -321,7 +333,7 @@ class Draft:
             self.results.append(Result(error.outcome, None, str(error)))
 
     def _make(self, name: str, table: Table, old: Row | None, row: Row | None, line: bytes) -> None:
-        lines = self._lines.setdefault(name, [])
+        lines = self._part(name).lines
         if old is None:
             assert row is not None
             lines.append(b"%s %s" % (ADDED, line))
@@ -338,18 +350,15 @@ class Draft:
             self._set(name, table, row.key, row, line)
 
     def _renew(self, name: str, table: Table, key: Key, row: Row, line: bytes) -> None:
-        lines = self._lines.get(name)
-        if lines is None:
-            lines = self._lines[name] = []
-        stored = table.rows[key]
-        lines.append(b"%d %s" % (stored.signature, line))
-        self.keys.add((name, key))
-        self._before.append((table, key, stored, table.lines.get(key, b"")))
-        table.rows[key] = row
+        part = self._part(name)
+        before = table.rows[key]
+        part.lines.append(b"%d %s" % (before.signature, line))
+        self._before.append((table, key, before, table.lines.get(key, b"")))
+        part.made[key] = table.rows[key] = row
         table.lines[key] = line
 
     def _set(self, name: str, table: Table, key: Key, row: Row | None, line: bytes) -> None:
-        self.keys.add((name, key))
+        self._part(name).made[key] = row
         self._before.append((table, key, table.rows.get(key), table.lines.get(key, b"")))
         if row is None:
             table.remove(key)

@@ -27,8 +27,18 @@ def container(*lines, table=NET):
 
 
 def changed(image, *changes):
-    results, _ = apply(image, [Change(image.table, *change) for change in changes], lambda: 1)
+    results, *_ = apply(image, [Change(image.table, *change) for change in changes], lambda: 1)
     return image, [result.outcome for result in results]
+
+
+def test_a_batch_tells_what_it_put_and_what_it_removed():
+    image = image_of(container(GOOD, OTHER))
+    good, other = image.rows.values()
+    moved, again = good._replace(address=good.address + 100), other._replace(lease_s=7)
+    wishes = [(good, moved), (other, None), (None, again)]
+    results, put, removed = apply(image, [Change(NET, *wish) for wish in wishes], lambda: 1)
+    assert put == {row.address: row for row in (results[0].row, results[2].row)}
+    assert removed == {good.address}
 
 
 def test_damaged_rows_stay_in_place_and_are_named_with_their_line():
