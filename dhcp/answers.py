@@ -92,7 +92,7 @@ def nak(asked: Asked, text: str, state: str) -> Decision:
     given_back(asked, packet.options)
     data = wire.encode(packet, reply.limit_bytes(asked.request))
     address = asked.request.ciaddr or asked.wanted or 0
-    return answered(asked, "dhcp.nak", data, address, {"state": state, "reason": text})
+    return answered(asked, "dhcp.nak", data, address, state=state, facts={"reason": text})
 
 
 def given_back(asked: Asked, extra: dict[int, bytes]) -> dict[int, bytes]:

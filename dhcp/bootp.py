@@ -55,7 +55,6 @@ def _give(asked: Asked, row: Binding) -> Decision:
         "dhcp.bootp",
         _encoded(asked, selected, row),
         row.address,
-        {},
         change=None if new == row else Change(asked.view.name, row, new),
         needs_store=is_new,
         remember=Offer(asked.client_id, asked.mac, row.address, FOREVER_S) if is_new else None,

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from dhcp import names, reply
 from dhcp import options as o
+from dhcp.heard import Hearing
 from dhcp.macros import MacroTable
 from dhcp.packet import Packet
 from dhcp.route import Destination, destination, to_relay
@@ -52,6 +53,7 @@ PEER_FIRST: Final = "peer-first"
 BINDS: Final = frozenset({"dhcp.ack", "dhcp.bootp"})  # kinds of event after which an address is the client's
 GIVES: Final = BINDS | {"dhcp.offer"}  # kinds of answer that give an address
 CLASS_SHOWN_MAX: Final = 64  # characters of option 60 in an event
+NO_MORE: Final[Mapping[str, object]] = {}
 CLONE: Final = "another machine sends the same client id: served under its hardware address"
 
 
@@ -141,33 +143,35 @@ class Decision:
     """What to do about one packet; see `dhcp.service` for the order.
 
     Of a flood most answers are only counted, so their events are worded when `fields` is looked at: `facts` are all
-    fields of the event, or with `asked`, those besides who asked and the address.
+    fields of the event, or with `asked`, those besides who asked, the address, and the lease and state given here.
 
     `needs_store` False: the reply may leave though the change cannot be stored (but not on a collision). `remember` is
-    an offer that is out from now on; `forget` the client id whose offer ends, `heard` (client id, mac, time) what to
-    remember, both once the change is stored. `probe` is the address that must not answer an ICMP echo before this is
-    done.
+    an offer that is out from now on; `forget` the client id whose offer ends, `heard` when and from which hardware it
+    was acknowledged, both once the change is stored. `probe` is the address that must not answer an ICMP echo before
+    this is done.
     """
 
     __slots__ = (
         *("kind", "facts", "view", "change", "reply", "needs_store", "remember", "forget", "heard", "probe"),
-        *("asked", "address"),
+        *("asked", "address", "lease_s", "state"),
     )
 
     def __init__(  # noqa: PLR0913, PLR0917 - a value: one for each field
         self,
         kind: str,
-        facts: dict[str, object],
+        facts: Mapping[str, object],
         view: NetworkView | None = None,
         change: Change | None = None,
         reply: Reply | None = None,
         needs_store: bool = True,
         remember: Offer | None = None,
         forget: bytes | None = None,
-        heard: tuple[bytes, bytes, int] | None = None,
+        heard: Hearing | None = None,
         probe: int = 0,
         asked: "Asked | None" = None,
         address: int = 0,
+        lease_s: int | None = None,
+        state: str = "",
     ) -> None:
         self.kind = kind
         self.facts = facts
@@ -181,13 +185,20 @@ class Decision:
         self.probe = probe
         self.asked = asked
         self.address = address
+        self.lease_s = lease_s
+        self.state = state
 
     @property
-    def fields(self) -> dict[str, object]:
+    def fields(self) -> Mapping[str, object]:
         """The event's fields."""
         if self.asked is None:
             return self.facts
-        fields = {**_fields(self.asked, self.address), **self.facts}
+        fields = _fields(self.asked, self.address)
+        if self.lease_s is not None:
+            fields["lease_s"] = self.lease_s
+        if self.state:
+            fields["state"] = self.state
+        fields.update(self.facts)
         if self.kind in BINDS and (name := names.sent_by(self.asked.request)):
             fields["client_name"] = name
         return fields
@@ -318,15 +329,18 @@ def answered(  # noqa: PLR0913, PLR0917 - objects to hold them would cost more t
     kind: str,
     data: bytes,
     address: int,
-    facts: dict[str, object],
+    lease_s: int | None = None,
+    state: str = "",
     change: Change | None = None,
     needs_store: bool = True,
     remember: Offer | None = None,
     probe: int = 0,
+    facts: Mapping[str, object] = NO_MORE,
 ) -> Decision:
     """Return the decision to send `data`, once `change` is stored where there is one.
 
-    `address` is the one that it is about; the packet gives it to the client if its kind is in `GIVES`.
+    `address` is the one that it is about; the packet gives it to the client if its kind is in `GIVES`. Lease, the
+    client's state and `facts` are told in the event.
     """
     request, offset = asked.request, asked.world.conf.debug_port_offset
     if request.giaddr:
@@ -340,9 +354,24 @@ def answered(  # noqa: PLR0913, PLR0917 - objects to hold them would cost more t
     heard = None
     if kind in BINDS:
         forget = asked.client_id
-        heard = (forget, asked.mac, asked.now_s)
+        # mostly the client is named by its hardware: one object then serves as both for as long as it is remembered
+        heard = (forget if asked.mac == forget else asked.mac, asked.now_s)
+    reply = Reply(data, to)
     return Decision(
-        kind, facts, asked.view, change, Reply(data, to), needs_store, remember, forget, heard, probe, asked, address
+        kind,
+        facts,
+        asked.view,
+        change,
+        reply,
+        needs_store,
+        remember,
+        forget,
+        heard,
+        probe,
+        asked,
+        address,
+        lease_s,
+        state,
     )
 
 

@@ -24,9 +24,9 @@ is silence. The daemon does it, in that order. The rules:
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
-from dhcp import bootp, leasequery, names
+from dhcp import bootp, leasequery, names, parting
 from dhcp import options as o
 from dhcp.answers import answer, nak, plan_for
 from dhcp.asking import ask, is_fixed, runs
@@ -38,7 +38,6 @@ from dhcp.decision import (
     Decision,
     World,
     answered,
-    noted,
     silent,
     unheard,
 )
@@ -105,7 +104,7 @@ def _discover(asked: Asked) -> Decision:
             return silent(asked, "blocked")
         decision = _offer(asked, reservation)
         if len(view.reservations_of(client_id)) > 1:
-            decision.facts["detail"] = SEVERAL
+            decision.facts = {"detail": SEVERAL}
         return decision
     if view.is_stale:
         return silent(asked, "frozen")  # who takes our offer asks nobody else, and we could not keep it
@@ -180,7 +179,7 @@ def _offer(asked: Asked, row: Binding) -> Decision:
         "dhcp.offer",
         answer(asked, OFFER, plan, row, lease_s),
         address,
-        {"lease_s": lease_s},
+        lease_s,
         remember=Offer(asked.client_id, asked.mac, address, lease_s),
         probe=probe(asked, row) if asked.world.conf.icmp_verify else 0,
     )
@@ -302,6 +301,8 @@ def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> De
     Who begins anew may have released the binding before, and a server that was stopped over that RELEASE may go on
     with it. So its row is written though it stays the same: then the RELEASE finds another version than it was about.
     """
+    address: Any  # these two stay the objects that they are: many rows have them in common, or maps as keys
+    owner: Any
     address, holder, flags, owner, was_s, signature, macro, comment = row
     now_s, client_id = asked.now_s, asked.client_id
     is_holder = holder == client_id
@@ -316,8 +317,10 @@ def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> De
     change: Change | None = None
     if not is_holder or end_s != was_s or (state in ANEW and not flags & MANUAL):
         # the signature is the store's to choose; with the one that it is going to choose, the row can stay as it is
-        new = Binding(address, client_id, flags, owner, end_s, (signature + 1) & SIGNATURE_MASK, macro, comment)
-        change = Change(asked.view.name, row, new)
+        due = (signature + 1) & SIGNATURE_MASK
+        # one for each packet: by `tuple`'s own function, for those that named tuples have take four times as long
+        new = tuple.__new__(Binding, (address, client_id, flags, owner, end_s, due, macro, comment))
+        change = tuple.__new__(Change, (asked.view.name, row, new))
     elif asked.world.unsure_s and not asked.world.frozen:  # no commit will tell how late it is
         asked.world = asked.world.but(frozen=True)
         return _ack(asked, row, plan, lease_s, state)
@@ -326,7 +329,8 @@ def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> De
         "dhcp.ack",
         answer(asked, ACK, plan, row, lease_s),
         address,
-        {"lease_s": lease_s, "state": state},
+        lease_s,
+        state,
         change=change,
         needs_store=not (fixed and is_holder),
     )
@@ -349,35 +353,7 @@ def _lease(asked: Asked, row: Binding, plan: Plan, *, negotiable: bool) -> int:
     return min(longest_s, max(int.from_bytes(wish, "big"), LEASE_FLOOR_S))
 
 
-# -- RELEASE, DECLINE, INFORM
-
-
-def _release(asked: Asked) -> Decision:
-    address = asked.request.ciaddr
-    if not address:
-        return silent(asked, "no-address")
-    row = asked.view.rows.get(address)
-    if row is None or not asked.owns(row) or not asked.view.is_ours(row):
-        return silent(asked, "unknown-binding")
-    if row.flags & MANUAL:
-        return silent(asked, "reserved")
-    new = row._replace(client_id=FREE_ID, lease_s=0)
-    return noted(asked, "dhcp.release", row, new)
-
-
-def _decline(asked: Asked) -> Decision:
-    if asked.wanted is None:
-        return silent(asked, "no-address")
-    server_id = asked.request.options.get(o.SERVER_ID)
-    if server_id is not None and not asked.is_to_us(server_id):
-        return silent(asked, "other-server")
-    row = asked.view.rows.get(asked.wanted)
-    if row is None or not asked.owns(row) or not asked.view.is_ours(row):
-        return silent(asked, "unknown-binding")
-    new = row._replace(flags=row.flags | UNUSABLE)
-    if not row.flags & MANUAL:
-        new = new._replace(client_id=FREE_ID, lease_s=0)
-    return noted(asked, "dhcp.decline", row, new)
+# -- INFORM
 
 
 def _inform(asked: Asked) -> Decision:
@@ -385,14 +361,14 @@ def _inform(asked: Asked) -> Decision:
     if not asked.request.ciaddr:
         return silent(asked, "no-address")
     data = answer(asked, ACK, plan_for(asked, ""), None, None)
-    return answered(asked, "dhcp.inform", data, asked.request.ciaddr, {})
+    return answered(asked, "dhcp.inform", data, asked.request.ciaddr)
 
 
 HANDLERS: Final[Mapping[MessageType | None, Callable[[Asked], Decision]]] = {
     None: bootp.decide,
     DISCOVER: _discover,
     REQUEST: _request,
-    MessageType.RELEASE: _release,
-    MessageType.DECLINE: _decline,
+    MessageType.RELEASE: parting.release,
+    MessageType.DECLINE: parting.decline,
     MessageType.INFORM: _inform,
 }

@@ -9,15 +9,18 @@ from typing import Final
 
 HEARD_MAX = 65536  # more than the largest network of a site has
 
-_NEVER: Final[tuple[bytes, int]] = (b"", 0)
+_NEVER: Final = (b"", 0)
+
+Hearing = tuple[bytes, int]
+"""Hardware address (htype + chaddr) and Unix time of an acknowledgement."""
 
 
 class Heard:
-    """Client id -> hardware address (htype + chaddr) and Unix time of the last acknowledgement."""
+    """Client id -> the last acknowledgement."""
 
     def __init__(self) -> None:
-        self._young: dict[bytes, tuple[bytes, int]] = {}
-        self._old: dict[bytes, tuple[bytes, int]] = {}
+        self._young: dict[bytes, Hearing] = {}
+        self._old: dict[bytes, Hearing] = {}
         # hardware address -> client id, of those that differ: most clients are named by their hardware address
         self._young_ids: dict[bytes, bytes] = {}
         self._old_ids: dict[bytes, bytes] = {}
@@ -25,22 +28,20 @@ class Heard:
     def __len__(self) -> int:
         return len(self._young.keys() | self._old.keys())
 
-    def note(self, client_id: bytes, mac: bytes, at_s: int) -> None:
+    def note(self, client_id: bytes, hearing: Hearing) -> None:
         """Remember an acknowledgement."""
-        young = self._young
-        if mac == client_id:
-            young[client_id] = (client_id, at_s)
-            if self._young_ids or self._old_ids:
-                self._young_ids.pop(mac, None)
-                self._old_ids.pop(mac, None)
-        else:
-            young[client_id] = (mac, at_s)
+        young, mac = self._young, hearing[0]
+        young[client_id] = hearing
+        if mac != client_id:
             self._young_ids[mac] = client_id
+        elif self._young_ids or self._old_ids:
+            self._young_ids.pop(mac, None)
+            self._old_ids.pop(mac, None)
         if len(young) >= HEARD_MAX:
             self._old, self._young = young, {}
             self._old_ids, self._young_ids = self._young_ids, {}
 
-    def of(self, client_id: bytes) -> tuple[bytes, int]:
+    def of(self, client_id: bytes) -> Hearing:
         """Return who holds a client id, and since when; (b"", 0) if that was never heard."""
         found = self._young.get(client_id)
         return self._old.get(client_id, _NEVER) if found is None else found

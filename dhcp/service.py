@@ -363,8 +363,8 @@ class Service:
             elif decision.forget is not None:
                 view.forget(decision.forget)
             heard = decision.heard
-            if heard is not None:
-                view.heard.note(heard[0], heard[1], heard[2])
+            if heard is not None and decision.forget is not None:
+                view.heard.note(decision.forget, heard)
         if kind in COUNTED:
             self._count(kind, decision.fields)
         elif unstored:

@@ -37,7 +37,8 @@ MIN_MESSAGE_BYTES: Final = 576  # RFC 2131 section 2: what every client must acc
 
 FIXED_SIZES: Final[dict[int, int]] = {50: 4, 51: 4, 52: 1, 53: 1, 54: 4, 57: 2, 58: 4, 59: 4}
 
-_SIZES: Final = tuple(FIXED_SIZES.items())
+_SIZES: Final = bytes(FIXED_SIZES.get(code, 0) for code in range(256))
+"""By code, 0 for options of any size."""
 _QUERIES: Final = frozenset(kind for kind in MessageType if kind >= MessageType.LEASEQUERY)
 _HEAD: Final = Struct(">BBBBIHHIIII16s")  # up to the hardware address
 _COOKIE_BYTES: Final = b"\x63\x82\x53\x63"
@@ -45,8 +46,9 @@ _BARE_AREAS: Final = bytes(SNAME_BYTES + FILE_BYTES) + _COOKIE_BYTES  # between 
 _NOBODY: Final = tuple(bytes(size) for size in range(CHADDR_BYTES + 1))
 _END_MARK: Final = b"\xff"
 _WORD: Final = Struct(">I")
-_ID_HEADS: Final = tuple(bytes((CLIENT_ID, size)) for size in range(256))
-_RELAY_HEADS: Final = tuple(bytes((RELAY_INFO, size)) for size in range(256))
+_ID_HEADS: Final = (b"", *(bytes((CLIENT_ID, size)) for size in range(1, 256)))
+_RELAY_HEADS: Final = (b"", *(bytes((RELAY_INFO, size)) for size in range(1, 256)))
+"""What stands before the values of these two, by size; nothing before an empty one, which is left out."""
 
 
 class WireError(Exception):
@@ -74,14 +76,14 @@ def decode(data: bytes, op: int = BOOTREQUEST) -> Packet:
         cookie = data[236:HEADER_BYTES] == _COOKIE_BYTES
     options: dict[int, bytes] = {}
     if cookie:
-        _read_options(data, HEADER_BYTES, options)
+        fits = _read_options(data, HEADER_BYTES, options)
         if OVERLOAD in options:
             sname, file = _read_overloaded(options, data[44:108], data[108:236])
+            fits = False
         if CLIENT_ID in options and len(options[CLIENT_ID]) < 2:
             del options[CLIENT_ID]
-        for code, size in _SIZES:
-            if code in options and len(options[code]) != size:
-                raise _missized(code, len(options[code]), size)
+        if not fits:
+            _check_sizes(options)
     if sname:
         sname = sname.partition(b"\0")[0]
     if file:
@@ -93,28 +95,37 @@ def decode(data: bytes, op: int = BOOTREQUEST) -> Packet:
     return packet
 
 
-def _read_options(area: bytes, at: int, options: dict[int, bytes]) -> None:
-    """Add the options of one area to `options`: pads skipped, up to the end mark or the end of the area."""
+def _read_options(area: bytes, at: int, options: dict[int, bytes]) -> bool:
+    """Add the options of one area to `options`: pads skipped, up to the end mark or the end of the area.
+
+    True: each has a size that its code allows.
+    """
     end = len(area)
     code = 0
+    fits = True
     try:
         while at < end:
             code = area[at]
             if code == END:
-                return
+                return fits
             if code == 0:
                 at += 1
                 continue
             start = at + 2
-            at = start + area[at + 1]  # past the end: the loop stops here, and the option is refused below
+            size = area[at + 1]
+            at = start + size  # past the end: the loop stops here, and the option is refused below
             if code not in options:
                 options[code] = area[start:at]
+                wanted = _SIZES[code]
+                if wanted and wanted != size:
+                    fits = False
             elif code not in FIXED_SIZES:
                 options[code] += area[start:at]
     except IndexError:
         at = end + 1
     if at > end:
         raise WireError("option-past-end", f"option {code} runs past the end of its area")
+    return fits
 
 
 def _read_overloaded(options: dict[int, bytes], sname: bytes, file: bytes) -> tuple[bytes, bytes]:
@@ -132,9 +143,11 @@ def _read_overloaded(options: dict[int, bytes], sname: bytes, file: bytes) -> tu
     return sname, file
 
 
-def _missized(code: int, found_bytes: int, size: int) -> WireError:
-    reason = "bad-message-type" if code == MESSAGE_TYPE else "length"
-    return WireError(reason, f"option {code} has {found_bytes} bytes, not {size}")
+def _check_sizes(options: dict[int, bytes]) -> None:
+    for code, size in FIXED_SIZES.items():
+        if code in options and len(options[code]) != size:
+            reason = "bad-message-type" if code == MESSAGE_TYPE else "length"
+            raise WireError(reason, f"option {code} has {len(options[code])} bytes, not {size}")
 
 
 def _check_identity(packet: Packet, op: int) -> None:
@@ -230,16 +243,9 @@ def join_reply(  # noqa: PLR0913, PLR0917 - objects to hold them would cost more
     fixed = _HEAD.pack(
         BOOTREPLY, one.htype, one.hlen, 0, one.xid, 0, one.flags, ciaddr, yiaddr, siaddr, one.giaddr, one.raw_chaddr
     )
-    lease = _WORD.pack(lease_s)
-    if client_id and relay:
-        parts = (fixed, middle, lease, tail, _ID_HEADS[len(client_id)], client_id, _RELAY_HEADS[len(relay)], relay)
-    elif client_id:
-        parts = (fixed, middle, lease, tail, _ID_HEADS[len(client_id)], client_id, b"", b"")
-    elif relay:
-        parts = (fixed, middle, lease, tail, _RELAY_HEADS[len(relay)], relay, b"", b"")
-    else:
-        parts = (fixed, middle, lease, tail, b"", b"", b"", b"")
-    return (b"".join(parts) + _END_MARK).ljust(MIN_PACKET_BYTES, b"\0")
+    lease, id_head, relay_head = _WORD.pack(lease_s), _ID_HEADS[len(client_id)], _RELAY_HEADS[len(relay)]
+    data = b"".join((fixed, middle, lease, tail, id_head, client_id, relay_head, relay, _END_MARK))
+    return data if len(data) >= MIN_PACKET_BYTES else data.ljust(MIN_PACKET_BYTES, b"\0")
 
 
 def _triple(code: int, value: bytes) -> bytes:

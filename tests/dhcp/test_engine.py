@@ -191,8 +191,8 @@ class Stage:
             self.view.remember(decision.remember, 0)
         if decision.forget is not None:
             self.view.forget(decision.forget)
-        if decision.heard is not None:
-            self.view.heard.note(*decision.heard)
+        if decision.heard is not None and decision.forget is not None:
+            self.view.heard.note(decision.forget, decision.heard)
         return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ def test_it_knows_what_a_table_would(said: list[tuple[bytes, bytes]]) -> None:
     holders: dict[bytes, tuple[bytes, int]] = {}
     ids: dict[bytes, bytes] = {}
     for at_s, (client_id, mac) in enumerate(said):
-        heard.note(client_id, mac, at_s)
+        heard.note(client_id, (mac, at_s))
         holders[client_id] = (mac, at_s)
         ids[mac] = client_id
     for name in (b"\1a", b"\1b", b"\1c", b"\1d"):
@@ -30,7 +30,7 @@ def test_the_last_ones_are_remembered_and_never_more_than_twice_as_many(monkeypa
     heard = Heard()
     for number in range(50):
         client_id, mac = bytes((0, number)), bytes((1, number))
-        heard.note(client_id, mac, number)
+        heard.note(client_id, (mac, number))
         assert len(heard) <= 8
         for last in range(max(number - 3, 0), number + 1):
             assert heard.of(bytes((0, last))) == (bytes((1, last)), last)

@@ -1,0 +1,35 @@
+"""RELEASE and DECLINE: what becomes of a binding whose client gives it up. Neither is answered."""
+
+from dhcp import options as o
+from dhcp.decision import Asked, Decision, noted, silent
+from storage.records import FREE_ID, MANUAL, UNUSABLE
+
+
+def release(asked: Asked) -> Decision:
+    """Decide about a RELEASE: the client gives its address back."""
+    address = asked.request.ciaddr
+    if not address:
+        return silent(asked, "no-address")
+    row = asked.view.rows.get(address)
+    if row is None or not asked.owns(row) or not asked.view.is_ours(row):
+        return silent(asked, "unknown-binding")
+    if row.flags & MANUAL:
+        return silent(asked, "reserved")
+    new = row._replace(client_id=FREE_ID, lease_s=0)
+    return noted(asked, "dhcp.release", row, new)
+
+
+def decline(asked: Asked) -> Decision:
+    """Decide about a DECLINE: the client found its new address in use, so that nobody is to get it."""
+    if asked.wanted is None:
+        return silent(asked, "no-address")
+    server_id = asked.request.options.get(o.SERVER_ID)
+    if server_id is not None and not asked.is_to_us(server_id):
+        return silent(asked, "other-server")
+    row = asked.view.rows.get(asked.wanted)
+    if row is None or not asked.owns(row) or not asked.view.is_ours(row):
+        return silent(asked, "unknown-binding")
+    new = row._replace(flags=row.flags | UNUSABLE)
+    if not row.flags & MANUAL:
+        new = new._replace(client_id=FREE_ID, lease_s=0)
+    return noted(asked, "dhcp.decline", row, new)
