@@ -43,7 +43,7 @@ class Names(NamedTuple):
     domain: str = ""
 
 
-def toml_text(names: Names, network: Network) -> str:
+def toml_text(names: Names, networks: Iterable[Network]) -> str:
     """twinboot.toml of a new server. Values were checked by the readers of the configuration: none needs escaping."""
     lines = [
         "# twinboot.toml: see `docs/configuration.md` for every key.",
@@ -59,25 +59,22 @@ def toml_text(names: Names, network: Network) -> str:
         f'state = "{names.state}"',
         f'dhcpsvc = "{names.dhcpsvc}"',
         f'user = "{names.user}"',
-        "",
-        f"[networks.{network.name}]",
-        f'subnet = "{network.subnet}"',
     ]
-    if network.router:
-        lines.append(f'router = "{network.router}"')
-    if network.link:
-        lines.append(f'link = "{network.link}"')
+    for network in networks:
+        lines += ["", f"[networks.{network.name}]", f'subnet = "{network.subnet}"']
+        lines += [f'router = "{network.router}"'] if network.router else []
+        lines += [f'link = "{network.link}"'] if network.link else []
     lines += ["", "# [storage]             # take the marks away where this server is to keep guests' disks:"]
     lines += ['# backend = "local"     # docs/volumes.md']
     return "\n".join(lines) + "\n"
 
 
-def dhcpsvc_text(share: Path, owned: Iterable[IPv4Address], interface: str, resource: str) -> str:
-    """dhcpsvc.conf of a new server: every address in `owned` is answered for."""
+def dhcpsvc_text(share: Path, owned: Iterable[IPv4Address], devices: Iterable[str], resource: str) -> str:
+    """dhcpsvc.conf of a new server: every address in `owned` is answered for, on all `devices`."""
     addresses = ",".join(str(address) for address in owned)
     return (
         f"DAEMON_ENABLED=TRUE\nRESOURCE={resource}\nRUN_MODE=server\n"
-        f"PATH={share}/dhcp\nCONVER=1\nOWNER_IP={addresses}\nINTERFACES={interface}\nRESCAN_INTERVAL=1\n"
+        f"PATH={share}/dhcp\nCONVER=1\nOWNER_IP={addresses}\nINTERFACES={','.join(devices)}\nRESCAN_INTERVAL=1\n"
     )
 
 

@@ -25,7 +25,7 @@ def test_a_local_share_gets_suns_containers(ready_site) -> None:
 
 
 def test_a_share_on_nfs_gets_the_log(site, monkeypatch) -> None:
-    monkeypatch.setattr("twinboot.init.remote_kind", lambda path: "nfs")
+    monkeypatch.setattr("twinboot.answers.remote_kind", lambda path: "nfs")
     site.init()
     assert resource_of(site) == "twinlog"
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
-from twinboot import init as setup
+from twinboot import answers as setup
 from twinboot.cli import App, pass_app
 from twinboot.config import DEFAULT_PATH, config_path, default_user, load
 from twinboot.faults import Stop
+from twinboot.init import Done, perform
 from twinboot.show import say
 
 __all__ = ["init"]
@@ -22,9 +25,16 @@ FILE = click.Path(path_type=Path)
 
 @click.command()
 @click.option("--yes", is_flag=True, help="Ask nothing: take what is given, and defaults for the rest.")
-@click.option("--interface", default="", metavar="DEVICE", help="Device that machines boot from.")
-@click.option("--subnet", default="", metavar="NET/LEN", help="Its network [default: that of the device].")
-@click.option("--range", "pool", default="", metavar="FIRST-LAST", help="Addresses to give out.")
+@click.option(
+    "--interface",
+    multiple=True,
+    metavar="DEVICE",
+    help="Device that machines boot from (fe); then that of the backend network (be). Repeat or use commas.",
+)
+@click.option("--subnet", multiple=True, metavar="NET/LEN", help="Network of each device [default: what it is in].")
+@click.option(
+    "--range", "pool", multiple=True, metavar="FIRST-LAST", help="Addresses to give out; for both networks, two ranges."
+)
 @click.option("--share", default="", metavar="DIR", help="Directory that both servers see.")
 @click.option("--address", default="", metavar="IP", help="Address machines boot from [default: the device's].")
 @click.option("--name", default="", metavar="NAME", help="Name of this server [default: the host name].")
@@ -45,11 +55,12 @@ FILE = click.Path(path_type=Path)
 @click.option("--user", default="", help="Account of the services [default: twinboot if it exists, else nobody].")
 @click.option("--force", is_flag=True, help="Replace configuration files that exist.")
 @pass_app
-def init(app: App, /, yes: bool, config_file: Path | None, dhcpsvc: Path | None, **given: str) -> None:
+def init(app: App, /, yes: bool, config_file: Path | None, dhcpsvc: Path | None, **given: Any) -> None:
     """Set this server up: write its configuration, and the share's tree, tables and macros; or join a share."""
     force = bool(given.pop("force"))
     config = config_file or config_path(app.config_option)
-    asked = _complete({**given, "state": str(given["state"])}, yes)
+    lists = {name: ",".join(given[name]) for name in ("interface", "subnet", "pool")}
+    asked = _complete({**given, **lists, "state": str(given["state"])}, yes)
     answers = setup.Answers(
         interface=asked["interface"],
         subnet=asked["subnet"],
@@ -67,7 +78,7 @@ def init(app: App, /, yes: bool, config_file: Path | None, dhcpsvc: Path | None,
         user=asked["user"] or default_user(),
         force=force,
     )
-    done = setup.perform(answers)
+    done = perform(answers)
     load(config)
     _last_words(answers, done)
 
@@ -83,14 +94,20 @@ def _complete(given: dict[str, str], yes: bool) -> dict[str, str]:
     if yes and not given["interface"] and len(ready) != 1:
         raise Stop(f"--interface: which device? Ready are: {', '.join(ready) or 'none'}")
     want("interface", f"Device that machines boot from ({', '.join(ready)})", ready[0] if ready else "")
-    want("subnet", "Its network", setup.default_subnet(given["interface"]))
-    want("pool", "Addresses to give out", setup.default_range(given["subnet"]))
+    devices = setup.words(given["interface"])
+    want("subnet", "Its network" if len(devices) == 1 else "Their networks", _all(setup.default_subnet, devices))
+    want("pool", "Addresses to give out", _all(setup.default_range, setup.words(given["subnet"])))
     want("share", "Directory that both servers see", DEFAULT_SHARE)
     want("name", "Name of this server", platform.node().partition(".")[0].lower())
     return given
 
 
-def _last_words(answers: setup.Answers, done: setup.Done) -> None:
+def _all(default: Callable[[str], str], words: Iterable[str]) -> str:
+    """The default of each, as one answer."""
+    return ",".join(filter(None, map(default, words)))
+
+
+def _last_words(answers: setup.Answers, done: Done) -> None:
     say(f"wrote {answers.config} and {answers.dhcpsvc}")
     if done.joined:
         owners = ", ".join(map(str, done.owners))
@@ -98,6 +115,8 @@ def _last_words(answers: setup.Answers, done: setup.Done) -> None:
         say("on the other server, add this server's address to OWNER_IP in its dhcpsvc.conf, and restart it")
     else:
         say(f"made {answers.share} with {done.added} free addresses")
+    for network in done.bare:
+        say(f"{network} has no addresses to give out yet: pntadm -A ADDRESS {network}")
     option = "" if answers.config == DEFAULT_PATH else f" --config {answers.config}"
     say("next:")
     say(f"  twinboot{option} media build live-xen")

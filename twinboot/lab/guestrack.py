@@ -24,17 +24,13 @@ SITE = Site(
     subnet="192.168.76.0/24",
     range="192.168.76.70-192.168.76.99",
     backend="192.168.78.10/24",
+    backend_range="192.168.78.70-192.168.78.79",
 )
-BACKEND = "192.168.78.0"
-BACKEND_RANGE = range(70, 80)
 SPOTS = (
     Spot("hv1", {"fe": "192.168.76.21/24", "be": "192.168.78.21/24"}),
     Spot("hv2", {"fe": "192.168.76.22/24", "be": "192.168.78.22/24"}),
 )
 ADDED = """
-[networks.backend]
-subnet = "192.168.78.0/24"
-link = "be"
 [storage]
 backend = "local"
 root = "{directory}/volumes"
@@ -73,8 +69,7 @@ class GuestRack(Rack):
     def environment(self) -> dict[str, str]:
         """As on a server where everything is installed."""
         there = super().environment
-        sun = {"DHCPSVC_CONF": str(Path(there["TWINBOOT_CONFIG"]).with_name("dhcpsvc.conf"))}
-        return {**there, **sun, "PATH": f"{PROGRAMS}:{there['PATH']}:/usr/sbin:/sbin:{self.kit.programs}"}
+        return {**there, "PATH": f"{PROGRAMS}:{there['PATH']}:/usr/sbin:/sbin:{self.kit.programs}"}
 
     def on_server(self, *argv: str) -> list[str]:
         """The command line that runs `argv` on the server, among its mounts."""
@@ -102,12 +97,6 @@ class GuestRack(Rack):
         self.init()
         config = Path(self.environment["TWINBOOT_CONFIG"])
         config.write_text(config.read_text() + ADDED.format(directory=self.directory))
-        self.typed("dhcpconfig", "-P", "INTERFACES=fe0,be0")
-        self.typed("dhcpconfig", "-N", BACKEND, "-m", "255.255.255.0")
-        for macro in ("192.168.76.0", BACKEND):  # guests take their names from us
-            self.typed("dhtadm", "-M", "-m", macro, "-e", "Hostname=_NULL_VALUE_")
-        for number in BACKEND_RANGE:
-            self.typed("pntadm", "-A", f"192.168.78.{number}", BACKEND)
         for number, host in enumerate(self.hypervisors.values(), start=1):
             macs = [f"{role}0=00:14:4f:00:0{index}:{number:02x}" for index, role in enumerate(wires.ROLES)]
             addresses = [f"{role}0={address.partition('/')[0]}" for role, address in host.spot.addresses.items()]

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from ipaddress import ip_interface
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -51,6 +52,7 @@ class Site(NamedTuple):
     subnet: str = "10.77.0.0/24"
     range: str = "10.77.0.50-10.77.0.99"
     backend: str = ""  # own address there, with prefix length; empty: not plugged in
+    backend_range: str = ""
 
 
 class Rack:
@@ -124,7 +126,12 @@ class Rack:
         """Set the install server up without questions; return what `twinboot init` said."""
         self.share.mkdir()
         paths = ["--config", str(self._config), "--dhcpsvc", str(self._config.with_name("dhcpsvc.conf"))]
-        where = ["--interface", "fe0", "--subnet", self.site.subnet, "--range", self.site.range]
+        site, devices, subnets = self.site, ["fe0"], [self.site.subnet]
+        if site.backend:
+            devices.append("be0")
+            subnets.append(str(ip_interface(site.backend).network))
+        ranges = filter(None, (site.range, site.backend_range))
+        where = ["--interface", ",".join(devices), "--subnet", ",".join(subnets), "--range", ",".join(ranges)]
         keep = ["--share", str(self.share), "--state", str(self.state), "--name", self.site.server]
         account = () if isolate.may_become("nobody") else ("--user", "root")
         return self.twinboot("init", "--yes", *where, *keep, "--segment", "odd", *account, *paths)

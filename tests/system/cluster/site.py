@@ -36,8 +36,8 @@ def lay(resource: str, share: Path, configs: Path, lease_s: int, free: int) -> N
             "lab", share, name, name, IPv4Address(address), Path("/run/state"), conf / "dhcpsvc.conf", "nobody"
         )
         network = Network("public", NETWORK, None, "fe", (), None, lease_s)
-        (conf / "twinboot.toml").write_text(sitefiles.toml_text(names, network))
-        text = sitefiles.dhcpsvc_text(share, map(IPv4Address, SERVERS.values()), "vec0", resource)
+        (conf / "twinboot.toml").write_text(sitefiles.toml_text(names, [network]))
+        text = sitefiles.dhcpsvc_text(share, map(IPv4Address, SERVERS.values()), ["vec0"], resource)
         (conf / "dhcpsvc.conf").write_text(f"{text}ICMP_VERIFY=FALSE\nLEASE_MIN_LRU=5\n")
     os.setegid(NOBODY)
     os.seteuid(NOBODY)
