@@ -6,54 +6,25 @@ name in its definition. A migration goes from host to host (`--p2p`): the source
 its address on the network that guests move over.
 """
 
-import contextlib
 import re
-import tempfile
 import time
-import uuid
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
-from xml.sax.saxutils import escape
 
 from guests import domainxml, schema, templatebook, virsh_text
 from guests.domain import DomainInfo, DomainSpec, HostInfo, State
 from guests.hypervisor import Hypervisor, HypervisorError, Outcome, Place, Progress
+from guests.libvirt_move import Texts, move
+from guests.libvirt_secrets import Secrets
+from guests.libvirt_settings import LibvirtSettings
 from guests.render import Frame, render
-from guests.virsh import Virsh
-
-DEADLINE_S = 20.0
-"""For a question, or a change that libvirt makes at once."""
+from guests.virsh import Virsh, quoted
 
 START_DEADLINE_S = 90.0
 """Until a domain runs: the emulator starts, logs in to the disk; on Xen pygrub reads it."""
 
-MIGRATE_DEADLINE_S = 900.0
 POLL_S = 0.1
-URI = re.compile(r"(?P<driver>[a-z]+)(?:\+(?P<way>[a-z]+))?://(?P<user>[^/@]*@)?(?P<host>[^/]*?)(?P<rest>(?::\d+)?/.*)")
 FIXED_TYPES = ("xen", "test")
 """Drivers that have one type of domain, called as they are."""
-
-SECRETS = uuid.UUID("5d4b9d5e-6a6f-4f0e-9c53-0b7f1f7d9a10")
-"""Name space of the uuids of CHAP secrets: one for each target, the same on every host."""
-
-
-class LibvirtSettings(NamedTuple):
-    """How a host is reached: `uri` is libvirt's; `address` where other hypervisors reach it (empty: as `uri` says).
-
-    `virt_type`: `kvm` or `qemu`; empty: kvm where the host offers it. `templates`: of the site. `disk_source`: see
-    `Place`; empty: udev's name by path.
-    """
-
-    name: str
-    uri: str
-    initiator: str
-    address: str = ""
-    templates: Path | None = None
-    disk_source: str = ""
-    virt_type: str = ""
-    deadline_s: float = DEADLINE_S
-    migrate_deadline_s: float = MIGRATE_DEADLINE_S
 
 
 def open_libvirt(place: Place) -> "LibvirtHypervisor":
@@ -72,6 +43,7 @@ class LibvirtHypervisor:
         self.settings = settings
         self.family = templatebook.family(settings.uri)
         self._virsh = Virsh(settings.name, settings.uri, settings.deadline_s)
+        self.secrets = Secrets(self._virsh)
 
     def host(self) -> HostInfo:
         """What libvirt tells of the host. Memory that running domains may still touch is not free."""
@@ -122,7 +94,7 @@ class LibvirtHypervisor:
         if template.has_schema:
             schema.check(text, f"template {template.name}")
         if spec.disk.chap:
-            self.keep_secret(spec.disk.iqn, spec.disk.chap.secret)
+            self.secrets.keep(spec.disk.iqn, spec.disk.chap.secret)
         validate = ("--validate",) if template.has_schema else ()
         self._virsh.ask("define", *validate, "--file", "/dev/stdin", text=text)
         return self.domain(spec.name)
@@ -134,7 +106,7 @@ class LibvirtHypervisor:
             raise HypervisorError(Outcome.BUSY, f"{self.name}: {name} is {info.state.value}: stop it first")
         usages = domainxml.secret_usages(self._definition(name))
         self._virsh.ask("undefine", "--domain", name)
-        self.forget_secrets(usages)
+        self.secrets.forget(usages)
 
     def start(self, name: str) -> None:
         """Start it, if the host has its links and its memory."""
@@ -166,19 +138,20 @@ class LibvirtHypervisor:
         host = target.host()
         target.has_links([link.name for link in info.links], host)
         target.has_memory(info, host)
-        running, kept = (self._definition(name, option) for option in ("--migratable", "--inactive"))
-        usages = domainxml.secret_usages(running)
+        texts = Texts(*(self._definition(name, option) for option in ("--migratable", "--inactive")))
+        usages = domainxml.secret_usages(texts.running)
         for usage in usages:
-            target.keep_secret(usage, self._secret(usage), coded=True)
+            target.secrets.keep(usage, self.secrets.read(usage), coded=True)
         try:
-            self._move(name, target, (running, kept), live=live, progress=progress)
+            deadline_s = self.settings.migrate_deadline_s
+            move(self._virsh, name, texts, target.settings, live=live, deadline_s=deadline_s, tell=progress)
         except HypervisorError as error:
             self._after_failure(name, target, usages, error)
             if error.outcome is Outcome.NO_DISK:  # the source tells it, but it is the target that was not let in
                 text = f"{target.name}, as {target.initiator}: {error}"
                 raise HypervisorError(Outcome.NO_DISK, text) from error
             raise
-        self.forget_secrets(usages)
+        self.secrets.forget(usages)
 
     def console_argv(self, name: str) -> Sequence[str]:
         """`virsh console`; Ctrl-] leaves it."""
@@ -243,41 +216,6 @@ class LibvirtHypervisor:
             raise HypervisorError(Outcome.ALREADY, f"it is on {self.name} already")
         return to
 
-    def peer_uri(self) -> str:
-        """libvirt's URI of this host as another hypervisor reaches it; INVALID if there is none."""
-        parts = URI.fullmatch(self.settings.uri)
-        host = self.settings.address or (parts["host"] if parts else "")
-        if not parts or not host:
-            raise HypervisorError(
-                Outcome.INVALID,
-                f"{self.name}: other hosts cannot reach {self.settings.uri}: give its address on the backend network",
-            )
-        shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
-        return f"{parts['driver']}+{parts['way'] or 'ssh'}://{parts['user'] or ''}{shown}{parts['rest']}"
-
-    def _move(
-        self, name: str, to: "LibvirtHypervisor", texts: tuple[str, str], *, live: bool, progress: Progress | None
-    ) -> None:
-        with tempfile.TemporaryDirectory(prefix="twinboot-move-") as place:
-            running, kept = Path(place) / "running.xml", Path(place) / "kept.xml"
-            for path, text in zip((running, kept), texts, strict=True):
-                path.write_text(domainxml.with_initiator(text, to.initiator), encoding="utf-8")
-            words = ["migrate", *(["--live"] if live else []), "--p2p", "--persistent", "--undefinesource"]
-            words += ["--xml", str(running), "--persistent-xml", str(kept)]
-            words += ["--domain", name, "--desturi", to.peer_uri()]
-            if self.family == "qemu" and to.settings.address:
-                words += ["--migrateuri", f"tcp://{to.settings.address}"]  # or it would go by the host's own name
-
-            def tick() -> None:
-                if progress:
-                    with contextlib.suppress(HypervisorError):  # how far it is is not worth a move that goes on
-                        text = self._virsh.ask_all(["domjobinfo --rawstats " + _quoted(name)])[0]
-                        done, in_all = virsh_text.job_bytes(text)
-                        if in_all:
-                            progress(done, in_all)
-
-            self._virsh.watch(*words, tick=tick, deadline_s=self.settings.migrate_deadline_s)
-
     def _drop_half(self, name: str, to: "LibvirtHypervisor") -> None:
         """Take away what a move that broke off left at the target: paused, and never to run.
 
@@ -287,7 +225,7 @@ class LibvirtHypervisor:
         if left is None or left.state is not State.PAUSED:
             return
         deadline = time.monotonic() + self.settings.deadline_s
-        questions = [f"{verb} {_quoted(name)}" for verb in ("domjobabort", "domjobinfo")]
+        questions = [f"{verb} {quoted(name)}" for verb in ("domjobabort", "domjobinfo")]
         while not virsh_text.is_idle(self._virsh.ask_all(questions)[1]):
             if time.monotonic() > deadline:
                 raise HypervisorError(Outcome.BUSY, f"{self.name}: {name} is being moved: wait until that is done")
@@ -302,32 +240,14 @@ class LibvirtHypervisor:
         """End a move that is still going on, and let the target forget what it may keep of it."""
         try:
             if error.outcome is Outcome.UNAVAILABLE:  # virsh gave up, which ends no move
-                self._virsh.ask_all(["domjobabort " + _quoted(name)])
+                self._virsh.ask_all(["domjobabort " + quoted(name)])
             self._drop_half(name, to)
             left = to.there(name)
             if left and left.state is State.OFF:
                 to.undefine(name)
-            to.forget_secrets(usages)
+            to.secrets.forget(usages)
         except HypervisorError:
             return  # what cannot be reached cannot be cleaned; domu-fsck finds it
-
-    def keep_secret(self, usage: str, secret: str, *, coded: bool = False) -> None:
-        """Give the host a CHAP secret; it is read from standard input, so that no list of processes shows it."""
-        text = (
-            f"<secret ephemeral='no' private='no'><uuid>{_secret_id(usage)}</uuid>"
-            f"<usage type='iscsi'><target>{escape(usage)}</target></usage></secret>"
-        )
-        self._virsh.ask("secret-define", "--file", "/dev/stdin", text=text)
-        plain = () if coded else ("--plain",)
-        self._virsh.ask("secret-set-value", _secret_id(usage), "--file", "/dev/stdin", *plain, text=secret)
-
-    def _secret(self, usage: str) -> str:
-        return self._virsh.ask("secret-get-value", _secret_id(usage)).strip()
-
-    def forget_secrets(self, usages: Sequence[str]) -> None:
-        """Take secrets away; nothing to do for those that are not there."""
-        if usages:
-            self._virsh.ask_all([f"secret-undefine {_secret_id(usage)}" for usage in usages])
 
 
 def _read(state: str, text: str) -> DomainInfo | None:
@@ -337,12 +257,3 @@ def _read(state: str, text: str) -> DomainInfo | None:
         return domainxml.parse(text, domainxml.state(state))
     except ValueError:
         return None
-
-
-def _secret_id(usage: str) -> str:
-    return str(uuid.uuid5(SECRETS, usage))
-
-
-def _quoted(word: str) -> str:
-    """A word of virsh's own command language."""
-    return "'" + word.replace("'", "'\\''") + "'"

@@ -113,3 +113,8 @@ def _never_asking(uri: str) -> str:
     if "+ssh://" not in uri.partition("?")[0] + "//" or "no_tty=" in uri:
         return uri
     return f"{uri}{'&' if '?' in uri else '?'}no_tty=1"
+
+
+def quoted(word: str) -> str:
+    """A word of virsh's own command language."""
+    return "'" + word.replace("'", "'\\''") + "'"

@@ -2,8 +2,8 @@
 
 Rules of this room:
 
-* A definition is the file DIRECTORY/<domain>.cfg on the host (see `xl_text`), so a domain that is off is known, and its
-  MAC addresses stay. One script asks the host for everything, so a thousand definitions cost what one does.
+* A definition is a file on the host (see `xl_files`), so a domain that is off is known, and its MAC addresses stay. One
+  script asks the host for everything, so a thousand definitions cost what one does.
 * The disk is logged in to by our hotplug script, put beside Xen's own whenever something is defined. What a failed
   start left logged in is logged out.
 * `live` needs a Xen that tracks memory of such a guest (`xl info`, virt_caps): where it does not, that is refused. A
@@ -11,45 +11,23 @@ Rules of this room:
 """
 
 import shlex
-import subprocess
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from guests import xl_text
-from guests.domain import RUNS, DomainInfo, DomainSpec, HostInfo, Kind, State
+from guests.domain import RUNS, DomainInfo, DomainSpec, HostInfo, State
 from guests.hypervisor import Hypervisor, HypervisorError, Outcome, Place, Progress
-from guests.xl_render import SCRIPT, render
+from guests.xl_files import DEADLINE_S, Files, XlSettings
 from guests.xl_shell import Shell
+from guests.xl_ship import MOVE_DEADLINE_S, ship
 from guests.xl_text import Definition, Facts, Row
 from storage.volumes import BadNameError, Chap
 from storage.volumes.names import parse_domain
 
-DEADLINE_S = 60.0
-"""For a question: a busy host, and an ssh that has to be set up."""
-
 START_DEADLINE_S = 300.0
 """pygrub reads the disk, a log-in may be tried for two minutes."""
 
-MOVE_DEADLINE_S = 1800.0
-PIECE_BYTES = 1 << 20
-TEMPLATE_BYTES_MAX = 1 << 16
-TEMPLATES = Path(__file__).parent / "templates"
 BREAK = "--twinboot--"
-
-
-class XlSettings(NamedTuple):
-    """How a host is reached (`xl_shell`), and where things are on it; `address`: where other hosts reach it by ssh."""
-
-    name: str
-    uri: str
-    initiator: str
-    address: str = ""
-    templates: Path | None = None
-    directory: str = "/etc/xen"
-    save: str = "/var/lib/xen"
-    net: str = "/sys/class/net"
 
 
 class Seen(NamedTuple):
@@ -84,6 +62,7 @@ class XlHypervisor:
         self.initiator = settings.initiator
         self.settings = settings
         self.shell = Shell(settings.name, settings.uri)
+        self.files = Files(self.shell, settings)
 
     def host(self) -> HostInfo:
         """What `xl info` and the bridges tell."""
@@ -99,7 +78,8 @@ class XlHypervisor:
 
     def states(self) -> dict[str, State]:
         """`xl list`, and which definitions there are."""
-        table, heads = self.shell.ask(f"xl list || exit 1\necho {BREAK}\n{self._heads}", DEADLINE_S).split(f"{BREAK}\n")
+        script = f"xl list || exit 1\necho {BREAK}\n{self.files.heads}"
+        table, heads = self.shell.ask(script, DEADLINE_S).split(f"{BREAK}\n")
         rows = xl_text.parse_list(table)
         off = dict.fromkeys(xl_text.parse_heads(heads), State.OFF)
         return off | {name: row.state for name, row in rows.items()}
@@ -123,14 +103,15 @@ class XlHypervisor:
         except BadNameError as error:
             raise self.shell.error(Outcome.INVALID, str(error)) from error
         definition = xl_text.define(spec, old)
-        self.keep(definition, spec.disk.chap)
+        self.files.keep(definition, spec.disk.chap)
         return definition.info(State.OFF)
 
     def undefine(self, name: str) -> None:
         """Remove its file."""
-        if self._found(self.see(), name).state in RUNS:
+        seen = self.see()
+        if self._found(seen, name).state in RUNS:
             raise self.shell.error(Outcome.BUSY, f"{name} is running: stop it first")
-        self.forget(name)
+        self.files.forget(name, seen.defined.get(name))
 
     def start(self, name: str) -> None:
         """`xl create`; what it left when it failed is cleaned up."""
@@ -141,7 +122,7 @@ class XlHypervisor:
         if name not in seen.defined:
             raise self.shell.error(Outcome.NOT_FOUND, f"{name} is not defined by us: nothing to start it from")
         out = _log_out(found.iqn)
-        script = f"{out}\nxl create {self._cfg(name)} || {{ code=$?; {out}; exit $code; }}"
+        script = f"{out}\nxl create {self.files.cfg(name)} || {{ code=$?; {out}; exit $code; }}"
         done = self.shell.run(script, START_DEADLINE_S)
         if done.code:
             short = found.memory_mib > seen.facts.free_mib
@@ -169,15 +150,15 @@ class XlHypervisor:
         if live and not seen.facts.moves_live(definition.kind):
             text = f"this Xen has no log-dirty mode for {definition.kind.value} guests (virt_caps of `xl info`)"
             raise self.shell.error(Outcome.INCOMPATIBLE, f"{text}: move it without --live, which pauses it meanwhile")
-        chap = self._chap(definition.iqn)
+        chap = self.files.chap(definition.iqn)
         to.admit(definition, chap)
         try:
             (self._move_live if live else self._move)(definition, to, progress)
         except BaseException:
             if not to.see().rows.get(name):
-                to.forget(name)
+                to.files.forget(name, definition)
             raise
-        self.forget(name)
+        self.files.forget(name, definition)
 
     def console_argv(self, name: str) -> Sequence[str]:
         """`xl console`, on a terminal there."""
@@ -192,7 +173,7 @@ class XlHypervisor:
         where = self.settings
         script = (
             f"xl info || exit 1\necho {BREAK}\nxl list || exit 1\necho {BREAK}\nxl list -l\necho {BREAK}\n"
-            f"{self._heads}\necho {BREAK}\n"
+            f"{self.files.heads}\necho {BREAK}\n"
             f"for one in {shlex.quote(where.net)}/*/bridge; do\n"
             '[ -d "$one" ] && one=${one%/bridge} && echo "${one##*/}"\ndone\nexit 0'
         )
@@ -221,32 +202,7 @@ class XlHypervisor:
         if f" {definition.iqn}" not in found.out:
             text = f"{definition.portal} does not let {self.initiator} in to {definition.iqn}: export it to this host"
             raise self.shell.error(Outcome.NO_DISK, text)
-        self.keep(definition, chap)
-
-    def keep(self, definition: Definition, chap: Chap | None) -> None:
-        """Write its file, its secret and the hotplug script; the file comes last, by rename."""
-        path, text = self._template(definition.kind)
-        config = render(path, text, definition).encode()
-        script = (TEMPLATES / "xl" / SCRIPT).read_bytes()
-        secret = f"{chap.user} {chap.secret}\n".encode() if chap else b""
-        where, secrets, target = (
-            shlex.quote(self.settings.directory),
-            self._secret(definition.iqn),
-            self._cfg(definition.name),
-        )
-        put = (
-            f"umask 077; mkdir -p {where}/scripts {where}/twinboot && head -c {len(script)} > {where}/scripts/.{SCRIPT}"
-        )
-        put += f" && chmod 755 {where}/scripts/.{SCRIPT} && mv {where}/scripts/.{SCRIPT} {where}/scripts/{SCRIPT}"
-        put += f" && head -c {len(secret)} > {secrets}" if chap else f" && rm -f {secrets}"
-        put += f" && cat > {target}.new && mv {target}.new {target}"
-        self.shell.ask(put, DEADLINE_S, script + secret + config)
-
-    def forget(self, name: str) -> None:
-        """Remove what `keep` wrote, but for the hotplug script."""
-        definition = self.see().defined.get(name)
-        secret = self._secret(definition.iqn) if definition else ""
-        self.shell.ask(f"rm -f {self._cfg(name)} {secret} {self.saved(name)}", DEADLINE_S)
+        self.files.keep(definition, chap)
 
     def _move_live(self, definition: Definition, to: "XlHypervisor", progress: Progress | None) -> None:
         del progress  # xl tells its own on a terminal only
@@ -256,11 +212,11 @@ class XlHypervisor:
         self.shell.ask(f"xl migrate {name} {where}", MOVE_DEADLINE_S)
 
     def _move(self, definition: Definition, to: "XlHypervisor", progress: Progress | None) -> None:
-        name, here, there = definition.name, self.saved(definition.name), to.saved(definition.name)
+        name, here, there = definition.name, self.files.saved(definition.name), to.files.saved(definition.name)
         self.shell.ask(f"umask 077; xl save {shlex.quote(name)} {here}", MOVE_DEADLINE_S)
         try:
             size_bytes = int(self.shell.ask(f"stat -c %s {here}", DEADLINE_S))
-            _ship(self.shell.argv(f"cat {here}"), to.shell.argv(f"umask 077; cat > {there}"), size_bytes, progress)
+            ship(self.shell.argv(f"cat {here}"), to.shell.argv(f"umask 077; cat > {there}"), size_bytes, progress)
             done = to.shell.run(f"xl restore {there}; code=$?; rm -f {there}; exit $code", MOVE_DEADLINE_S)
             if done.code:
                 raise to.shell.failed(done)
@@ -271,11 +227,6 @@ class XlHypervisor:
             if isinstance(error, HypervisorError):
                 raise
             raise self.shell.error(Outcome.FAILED, f"{name}: its memory could not be shipped: {error}") from error
-
-    @property
-    def _heads(self) -> str:
-        """A script that prints the first line of each definition."""
-        return f"sed -s -n '1p' {shlex.quote(self.settings.directory)}/*.cfg 2>/dev/null\ntrue"
 
     def _found(self, seen: Seen, name: str) -> DomainInfo:
         found = seen.domain(name)
@@ -289,63 +240,9 @@ class XlHypervisor:
             there = ", ".join(seen.links) or "none"
             raise self.shell.error(Outcome.NO_LINK, f"there is no bridge {', '.join(missing)}; there are: {there}")
 
-    def _template(self, kind: Kind) -> tuple[str, str]:
-        """The site's, or ours; one that cannot be read is an error and never silently ours."""
-        for place in (self.settings.templates, TEMPLATES):
-            path = place / "xl" / f"{kind.value}.cfg" if place else None
-            try:
-                if path and path.exists():
-                    with path.open(encoding="utf-8") as file:
-                        return str(path), file.read(TEMPLATE_BYTES_MAX)
-            except (OSError, UnicodeDecodeError) as error:
-                raise self.shell.error(Outcome.INVALID, f"template {path}: {error}: make it readable") from error
-        raise self.shell.error(Outcome.INVALID, f"there is no template xl/{kind.value}.cfg")
-
-    def _chap(self, iqn: str) -> Chap | None:
-        words = self.shell.run(f"cat {self._secret(iqn)} 2>/dev/null", DEADLINE_S).out.split()
-        return Chap(words[0], words[1]) if len(words) == 2 else None
-
-    def _cfg(self, name: str) -> str:
-        return shlex.quote(f"{self.settings.directory}/{name}.cfg")
-
-    def _secret(self, iqn: str) -> str:
-        return shlex.quote(f"{self.settings.directory}/twinboot/{iqn}")
-
-    def saved(self, name: str) -> str:
-        """Where a guest's memory is while it moves, quoted."""
-        return shlex.quote(f"{self.settings.save}/{name}.twinboot-save")
-
 
 def _log_out(iqn: str) -> str:
     """A script that lets go of a disk that nobody uses: what an earlier crash or a failed start left."""
     target, line = shlex.quote(iqn), shlex.quote(f" {iqn} ")
     out = f"iscsiadm -m node -T {target} --logout; iscsiadm -m node -T {target} -o delete"
     return f"if iscsiadm -m session 2>/dev/null | grep -qF {line}; then {{ {out}; }} >/dev/null 2>&1; fi"
-
-
-def _ship(source: Sequence[str], target: Sequence[str], size_bytes: int, progress: Progress | None) -> None:
-    """Pipe one command into the other. OSError when either fails or it takes too long."""
-    deadline = time.monotonic() + MOVE_DEADLINE_S
-    reader = subprocess.Popen(source, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    writer = subprocess.Popen(target, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    assert reader.stdout is not None
-    assert writer.stdin is not None
-    done = 0
-    try:
-        with writer.stdin as out:
-            while piece := reader.stdout.read(PIECE_BYTES):
-                out.write(piece)
-                done += len(piece)
-                if progress:
-                    progress(min(done, size_bytes), size_bytes)
-                if time.monotonic() > deadline:
-                    raise OSError(f"it takes longer than {MOVE_DEADLINE_S:g} s")
-        codes = (reader.wait(DEADLINE_S), writer.wait(DEADLINE_S))
-    except subprocess.TimeoutExpired as error:
-        raise OSError("the other host does not end") from error
-    finally:
-        for process in (reader, writer):
-            process.kill()
-            process.wait()
-    if any(codes) or done != size_bytes:
-        raise OSError(f"{done} of {size_bytes} bytes arrived")

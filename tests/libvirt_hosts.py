@@ -14,7 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from guests.libvirt import LibvirtHypervisor, LibvirtSettings
+from guests.libvirt import LibvirtHypervisor
+from guests.libvirt_settings import LibvirtSettings
 
 NOBODY = 65534
 START_TIMEOUT_S = 20.0

@@ -50,7 +50,7 @@ PURE = {
     "guests": (
         *("domain", "faults", "guest", "site", "placement", "addresses", "actions", "plan", "plans", "steps"),
         *("fsck", "masters", "news"),
-        *("domainxml", "render", "virsh_text", "xl_text", "xl_render"),
+        *("domainxml", "render", "virsh_text", "libvirt_settings", "xl_text", "xl_render"),
     ),
     "storage": (
         *("records/rows", "records/port", "records/codec"),

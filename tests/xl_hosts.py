@@ -12,7 +12,8 @@ import stat
 import sys
 from pathlib import Path
 
-from guests.xl import XlHypervisor, XlSettings
+from guests.xl import XlHypervisor
+from guests.xl_files import XlSettings
 
 HOSTS = ("hv1", "hv2")
 PROGRAM = """#!{python}

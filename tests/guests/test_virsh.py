@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from guests import virsh_text
 from guests.hypervisor import HypervisorError, Outcome
-from guests.libvirt import LibvirtHypervisor, LibvirtSettings
+from guests.libvirt import LibvirtHypervisor
+from guests.libvirt_settings import LibvirtSettings
 from guests.memory import MemoryHypervisor
 from guests.virsh import Virsh
 
@@ -149,12 +150,12 @@ PEERS = {
 @pytest.mark.parametrize("case", list(PEERS))
 def test_hosts_reach_one_another_at_their_backend_address(case):
     uri, address = case
-    assert LibvirtHypervisor(LibvirtSettings("hv1", uri, "iqn.2026-11.test:hv1", address)).peer_uri() == PEERS[case]
+    assert LibvirtSettings("hv1", uri, "iqn.2026-11.test:hv1", address).peer_uri() == PEERS[case]
 
 
 def test_a_host_known_to_itself_alone_cannot_be_moved_to():
     with pytest.raises(HypervisorError, match="give its address"):
-        LibvirtHypervisor(LibvirtSettings("hv1", "qemu:///system", "iqn.2026-11.test:hv1")).peer_uri()
+        LibvirtSettings("hv1", "qemu:///system", "iqn.2026-11.test:hv1").peer_uri()
 
 
 RUNNING = """case "$*" in *domstate*) echo running;; *dumpxml*) cat <<'X'

@@ -10,6 +10,7 @@ from guests import xl
 from guests.domain import Disk, DomainSpec, Kind, State
 from guests.hypervisor import HypervisorError, Outcome, Place
 from guests.xl import XlHypervisor
+from guests.xl_files import TEMPLATES
 from guests.xl_render import render
 from guests.xl_shell import Shell
 from guests.xl_text import define
@@ -52,7 +53,7 @@ def test_the_file_on_the_host_is_the_shipped_template_filled_in(hosts, root: Pat
     assert (root / "hv1/etc/appl-1:vm-1.cfg").read_text() == GOLDEN.read_text()
     script = root / "hv1/etc/scripts/block-twinboot"
     assert os.access(script, os.X_OK)
-    assert script.read_bytes() == (xl.TEMPLATES / "xl/block-twinboot").read_bytes()
+    assert script.read_bytes() == (TEMPLATES / "xl/block-twinboot").read_bytes()
     hosts[0].define(SPEC._replace(kind=Kind.HVM))
     text = (root / "hv1/etc/appl-1:vm-1.cfg").read_text()
     assert 'type = "hvm"' in text
@@ -64,7 +65,7 @@ def test_the_file_on_the_host_is_the_shipped_template_filled_in(hosts, root: Pat
 )
 def test_a_value_that_would_break_out_of_its_string_is_refused(field: str, value: str) -> None:
     definition = define(SPEC, None)._replace(**{field: value})
-    text = (xl.TEMPLATES / "xl/pv.cfg").read_text()
+    text = (TEMPLATES / "xl/pv.cfg").read_text()
     assert "cannot stand in a string" in refused(Outcome.INVALID, render, "pv.cfg", text, definition)
 
 
@@ -73,7 +74,7 @@ def test_a_sites_own_template_is_used_and_its_mistakes_are_told(root: Path) -> N
     (templates / "xl").mkdir(parents=True)
     host, _ = xl_hosts.two_hosts(root, templates)
     path = templates / "xl/pv.cfg"
-    path.write_text((xl.TEMPLATES / "xl/pv.cfg").read_text() + 'cpus = "2-3"\n')
+    path.write_text((TEMPLATES / "xl/pv.cfg").read_text() + 'cpus = "2-3"\n')
     host.define(SPEC)
     assert (root / "hv1/etc/appl-1:vm-1.cfg").read_text().endswith('cpus = "2-3"\n')
     path.write_text('name = "{{ nmae }}"\n')

@@ -17,7 +17,8 @@ import pytest
 
 from guests.domain import Disk, Kind, State
 from guests.hypervisor import HostInfo, HypervisorError, Outcome
-from guests.libvirt import LibvirtHypervisor, LibvirtSettings
+from guests.libvirt import LibvirtHypervisor
+from guests.libvirt_settings import LibvirtSettings
 from storage.volumes import Access, Chap, Project
 from storage.volumes.local import LocalVolumes
 from storage.volumes.local_target import Tgt

@@ -22,7 +22,8 @@ from pathlib import Path
 
 from guests.domain import State
 from guests.hypervisor import HypervisorError, Outcome
-from guests.xl import XlHypervisor, XlSettings
+from guests.xl import XlHypervisor
+from guests.xl_files import XlSettings
 from storage.records import FREE_ID, Binding, Change
 from storage.volumes import Access, Project, Volume, Volumes, VolumesError
 from storage.volumes.local_target import Tgt
