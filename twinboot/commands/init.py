@@ -93,7 +93,8 @@ def _complete(given: dict[str, str], yes: bool) -> dict[str, str]:
 
     if yes and not given["interface"] and len(ready) != 1:
         raise Stop(f"--interface: which device? Ready are: {', '.join(ready) or 'none'}")
-    want("interface", f"Device that machines boot from ({', '.join(ready)})", ready[0] if ready else "")
+    which = f"Device that machines boot from, or two: public,backend ({', '.join(ready)})"
+    want("interface", which, ready[0] if ready else "")
     devices = setup.words(given["interface"])
     want("subnet", "Its network" if len(devices) == 1 else "Their networks", _all(setup.default_subnet, devices))
     want("pool", "Addresses to give out", _all(setup.default_range, setup.words(given["subnet"])))
