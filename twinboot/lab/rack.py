@@ -127,7 +127,7 @@ class Rack:
         self.share.mkdir()
         paths = ["--config", str(self._config), "--dhcpsvc", str(self._config.with_name("dhcpsvc.conf"))]
         site, devices, subnets = self.site, ["fe0"], [self.site.subnet]
-        if site.backend:
+        if site.backend_range:
             devices.append("be0")
             subnets.append(str(ip_interface(site.backend).network))
         ranges = filter(None, (site.range, site.backend_range))
