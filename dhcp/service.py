@@ -340,11 +340,12 @@ class Service:
 
     def _decide_frozen(self, data: bytes) -> Decision:
         """Decide as if nothing could be stored."""
-        world, self._world = self._world, self._world.but(frozen=True)
+        world = self._world  # itself, not a copy: what a look at the clocks finds meanwhile holds for all that follow
+        frozen, world.frozen = world.frozen, True
         try:
             return self._decide(data)
         finally:
-            self._world = world
+            world.frozen = frozen
 
     def _refuse(self, decision: Decision, reason: str, detail: str) -> None:
         fields = {**decision.fields, "state": decision.kind, "reason": reason, "detail": detail}

@@ -68,6 +68,7 @@ class Intruded:
         self._records = records
         self._clock = clock
         self.intrude: Callable[[], object] | None = None
+        self.is_full = False
 
     def epoch(self) -> Epoch | None:
         clock = self._clock
@@ -80,6 +81,8 @@ class Intruded:
         if self.intrude is not None:
             intrude, self.intrude = self.intrude, None
             intrude()
+        if self.is_full:
+            return [Result(Outcome.FULL, None, "as the test asked")] * len(changes)
         return self._records.commit(changes)
 
 
@@ -460,6 +463,17 @@ def test_a_storage_head_with_a_wrong_clock_ends_no_lease(clocks: Callable[..., P
         assert server.is_silent_about(make_packet(MessageType.DISCOVER, mac(2)))
     (renewed,) = pair.odd.hear(renewal(mac(1), ack))
     assert kind(renewed) is MessageType.ACK
+
+
+def test_a_wrong_clock_of_the_storage_that_a_failed_commit_shows_ends_no_lease(clocks: Callable[..., Pair]) -> None:
+    """The look at the store after it is taken for an answer without promises, and holds for the rest of the batch."""
+    pair = clocks(0.0)
+    ack = pair.lease(mac(1), pair.odd)
+    pair.clock.now_s += 100
+    pair.odd.records.is_full = True
+    pair.odd.records.intrude = lambda: setattr(pair.clock, "store_epoch", NOW_S + 3600.0)
+    renewed = renewal(mac(1), ack)
+    assert pair.odd.is_silent_about(renewed, renewed, make_packet(MessageType.DISCOVER, mac(2)))
 
 
 def test_a_difference_of_clocks_is_told_once_and_its_end(clocks: Callable[..., Pair]) -> None:
