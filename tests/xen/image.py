@@ -104,7 +104,7 @@ def _initramfs(busybox: bytes, tree: Path, drivers: Iterable[str], scripts: Mapp
 
 
 def _modules(release: Path, drivers: Iterable[str]) -> dict[str, newc.Entry]:
-    return initramfs._modules(release, [name.replace("-", "_") for name in drivers])
+    return initramfs.modules(release, [name.replace("-", "_") for name in drivers])
 
 
 def _dom0_disk(root_tar: Path, tree: Path, root: Path, made: Path) -> None:
