@@ -307,12 +307,12 @@ class Service:
         self._touched.clear()
         self._fresh.clear()
         results = self._records.commit([decision.change for _, decision in pending if decision.change is not None])
-        lost = []
+        lost, stored = [], Outcome.STORED
         is_late = self._age_s() > PARTING_MAX_S or self._lag_s() > LAG_MAX_S
         for (data, decision), (outcome, row, detail) in zip(pending, results, strict=True):
-            if outcome is Outcome.STORED and is_late and decision.kind in BINDS:
+            if outcome is stored and is_late and decision.kind in BINDS:
                 self._finish_late(data, decision, row)
-            elif outcome is Outcome.STORED:
+            elif outcome is stored:
                 self._finish(decision, row)
             elif outcome in LOST_RACE:
                 lost.append((data, decision))

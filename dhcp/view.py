@@ -20,6 +20,7 @@ import heapq
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable
+from operator import is_
 from typing import Any, Final
 
 from dhcp.heard import Heard
@@ -134,12 +135,16 @@ class NetworkView:
         self._ended: list[tuple[int, int]] | None = None  # heap of (lease end or earlier, address), once it is asked
         self._queued: dict[int, int] = {}  # address -> its entry there, if it has one
         self._offered: dict[int, bytes] = {}  # address -> client id of the offer that holds it
+        self._settled: list[Row] = []  # rows taken over since the last `apply`
 
     # -- keeping current
 
     def apply(self, delta: Delta) -> None:
         """Take over what changed. Rows outside the network are left out: they can be no lease of it."""
         self.version = delta.version
+        settled, self._settled = self._settled, []
+        if len(settled) == len(delta.rows) and all(map(is_, settled, delta.rows)) and not (delta.whole or delta.gone):
+            return  # as nearly always: nobody but us wrote
         if delta.whole:
             self.rows.clear()
             self._clients.clear()
@@ -154,7 +159,7 @@ class NetworkView:
         rows = self.rows
         for row in delta.rows:
             if not isinstance(row, Binding) or rows.get(row.address) is row:
-                continue  # what we stored ourselves is known
+                continue  # it is known already
             self.put(row)
             if self._offered.get(row.address) == row.client_id:
                 self.forget(row.client_id)  # the other server gave it
@@ -373,6 +378,7 @@ class NetworkView:
             elif offer is not None:
                 self.forget(client_id)
         self.put(row)
+        self._settled.append(row)
 
     def expire(self, now: float) -> None:
         """End the offers whose time is over."""

@@ -113,6 +113,30 @@ def test_an_offer_keeps_its_address_from_others_until_it_ends() -> None:
     assert view.ended_before(500) == binding(11, b"\1old", lease_s=100)
 
 
+@pytest.mark.parametrize("told", ["the same", "another's later", "another's before", "whole", "gone"])
+def test_what_was_settled_here_is_told_back_with_what_others_did(told: str) -> None:
+    view = view_of(binding(10), binding(11), binding(12))
+    one, two = binding(10, b"\1a", lease_s=100), binding(11, b"\1b", lease_s=100)
+    view.settle(b"\1a", one)
+    view.settle(None, two)
+    later, other = binding(11, b"\1c", lease_s=200), binding(12, b"\1d", lease_s=200)
+    rows = {
+        "the same": ((one, two), (one, two, binding(12))),
+        "another's later": ((one, later), (one, later, binding(12))),
+        "another's before": ((other, one, two), (one, two, other)),
+        "whole": ((one, two), (one, two)),
+        "gone": ((one, two), (one, two)),
+    }
+    said, held = rows[told]
+    change(view, *said, whole=told == "whole", gone=(NET.number + 12,) if told == "gone" else ())
+    assert sorted(view.rows.values()) == sorted(held)
+    assert [view.knows(client) for client in (b"\1a", b"\1b", b"\1c", b"\1d")] == [
+        any(row.client_id == client for row in held) for client in (b"\1a", b"\1b", b"\1c", b"\1d")
+    ]
+    change(view, binding(10))  # what was settled before counts once
+    assert view.rows[NET.number + 10] == binding(10)
+
+
 def test_a_client_has_one_offer_and_an_address_one_client() -> None:
     view = view_of(binding(10), binding(11))
     for client, host in ((b"\1a", 10), (b"\1a", 11), (b"\1b", 11)):
