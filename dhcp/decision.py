@@ -264,7 +264,9 @@ NOTHING_SAID: Final = Said(0, 0)
 def relay_says(request: Packet) -> Said:
     """Return what option 82 of a relay says."""
     data = request.options.get(o.RELAY_INFO)
-    return _said(data) if data and request.giaddr else NOTHING_SAID
+    if not data or not request.giaddr or not (o.RELAY_LINK_SELECTION in data or o.RELAY_SERVER_ID in data):
+        return NOTHING_SAID  # as mostly: the bytes are not there that would announce it
+    return _said(data)
 
 
 @lru_cache(maxsize=4096)  # a relay writes one value for each of its ports

@@ -49,7 +49,7 @@ class Plan:
 
     __slots__ = (
         *("selected", "leased", "informed", "siaddr", "sname", "file", "wants_file", "echo_class", "hostname"),
-        *("lease_s", "lease_negotiable", "areas", "offer_head", "ack_head", "tail"),
+        *("lease_s", "lease_negotiable", "offer_form", "ack_form"),
     )
 
     def __init__(
@@ -67,18 +67,17 @@ class Plan:
         self.hostname = selected.hostname
         self.lease_s = selected.lease_s or LEASE_DEFAULT_S
         self.lease_negotiable = selected.lease_negotiable
-        # encoded: sname, file and cookie; the options before the lease's value, and after it
-        self.areas = wire.text_areas(sname, file)
-        codes = list(leased)
+        self.offer_form = self._form(OFFER, server)
+        self.ack_form = self._form(ACK, server)
+
+    def _form(self, kind: MessageType, server: int) -> wire.Form:
+        codes = list(self.leased)
         place = codes.index(o.LEASE_TIME)
-        before = wire.option_run({code: leased[code] for code in codes[:place]}) + _LEASE_HEAD
-        self.offer_head = _reply_head(OFFER, server) + before
-        self.ack_head = _reply_head(ACK, server) + before
-        self.tail = wire.option_run({code: leased[code] for code in codes[place + 1 :]})
-
-
-def _reply_head(kind: MessageType, server: int) -> bytes:
-    return wire.option_run({o.MESSAGE_TYPE: _TYPE[kind], o.SERVER_ID: server.to_bytes(4, "big")})
+        before = {o.MESSAGE_TYPE: _TYPE[kind], o.SERVER_ID: server.to_bytes(4, "big")}
+        before |= {code: self.leased[code] for code in codes[:place]}
+        after = {code: self.leased[code] for code in codes[place + 1 :]}
+        head = wire.text_areas(self.sname, self.file) + wire.option_run(before) + _LEASE_HEAD
+        return wire.Form(self.siaddr, head, wire.option_run(after))
 
 
 PlanKey = tuple[bytes, bytes, bytes, str, bytes, int, str]
@@ -131,18 +130,10 @@ def quick(request: Packet, kind: MessageType, plan: Plan, address: int, lease_s:
     client_id, relay = options.get(o.CLIENT_ID, b""), options.get(o.RELAY_INFO, b"")
     if len(client_id) + len(relay) > SHORT_BYTES or (request.file and plan.wants_file):
         return None
-    is_offer = kind is OFFER
-    data = wire.join_reply(
-        request,
-        0 if is_offer else request.ciaddr,
-        address,
-        plan.siaddr,
-        plan.areas + (plan.offer_head if is_offer else plan.ack_head),
-        lease_s,
-        plan.tail,
-        client_id,
-        relay,
-    )
+    if kind is OFFER:
+        data = wire.fill_in(plan.offer_form, request, 0, address, lease_s, client_id, relay)
+    else:
+        data = wire.fill_in(plan.ack_form, request, request.ciaddr, address, lease_s, client_id, relay)
     return data if len(data) <= LIMIT_MIN_BYTES or len(data) <= limit_bytes(request) else None
 
 

@@ -383,4 +383,4 @@ def _machine(data: bytes) -> bytes:
 
 def _key(change: Change) -> object:
     """Name the binding that a change is about: its address, which is in one network only."""
-    return None if change.old is None else change.old.key
+    return None if change.old is None else change.old[0]

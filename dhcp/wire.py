@@ -45,7 +45,8 @@ _COOKIE_BYTES: Final = b"\x63\x82\x53\x63"
 _BARE_AREAS: Final = bytes(SNAME_BYTES + FILE_BYTES) + _COOKIE_BYTES  # between hardware address and options, mostly
 _NOBODY: Final = tuple(bytes(size) for size in range(CHADDR_BYTES + 1))
 _END_MARK: Final = b"\xff"
-_WORD: Final = Struct(">I")
+_ENDS: Final = tuple(_END_MARK + bytes(size) for size in range(MIN_PACKET_BYTES))
+"""The end mark, and what fills a packet up, by how many bytes that are."""
 _ID_HEADS: Final = (b"", *(bytes((CLIENT_ID, size)) for size in range(1, 256)))
 _RELAY_HEADS: Final = (b"", *(bytes((RELAY_INFO, size)) for size in range(1, 256)))
 """What stands before the values of these two, by size; nothing before an empty one, which is left out."""
@@ -223,29 +224,47 @@ def text_areas(sname: bytes, file: bytes) -> bytes:
     return sname.ljust(SNAME_BYTES, b"\0") + file.ljust(FILE_BYTES, b"\0") + _COOKIE_BYTES
 
 
-def join_reply(  # noqa: PLR0913, PLR0917 - objects to hold them would cost more than the rest
-    request: Packet,
-    ciaddr: int,
-    yiaddr: int,
-    siaddr: int,
-    middle: bytes,
-    lease_s: int,
-    tail: bytes,
-    client_id: bytes,
-    relay: bytes,
+class Form:
+    """What replies of one kind have in common, encoded: `text_areas` and the options up to the lease's value, and the
+    options after it. `pack` of the layout takes the fixed part, the first of them and the lease."""
+
+    __slots__ = ("after", "before", "layout", "siaddr")
+
+    def __init__(self, siaddr: int, before: bytes, after: bytes) -> None:
+        self.layout = Struct(f"{_HEAD.format}{len(before)}sI")
+        self.siaddr = siaddr
+        self.before = before
+        self.after = after
+
+
+def fill_in(
+    form: Form, request: Packet, ciaddr: int, yiaddr: int, lease_s: int, client_id: bytes, relay: bytes
 ) -> bytes:
-    """Write a reply from parts that are encoded already: `middle` is `text_areas` and the options up to the lease's
-    value, `tail` those after it; options 61 and 82 follow unless they are empty.
+    """Write the reply to one request; options 61 and 82 follow those of the form unless they are empty.
 
     The same bytes as `encode` makes, without looking at each option. The length is the caller's business.
     """
     one = request
-    fixed = _HEAD.pack(
-        BOOTREPLY, one.htype, one.hlen, 0, one.xid, 0, one.flags, ciaddr, yiaddr, siaddr, one.giaddr, one.raw_chaddr
+    packed = form.layout.pack(
+        BOOTREPLY,
+        one.htype,
+        one.hlen,
+        0,
+        one.xid,
+        0,
+        one.flags,
+        ciaddr,
+        yiaddr,
+        form.siaddr,
+        one.giaddr,
+        one.raw_chaddr,
+        form.before,
+        lease_s,
     )
-    lease, id_head, relay_head = _WORD.pack(lease_s), _ID_HEADS[len(client_id)], _RELAY_HEADS[len(relay)]
-    data = b"".join((fixed, middle, lease, tail, id_head, client_id, relay_head, relay, _END_MARK))
-    return data if len(data) >= MIN_PACKET_BYTES else data.ljust(MIN_PACKET_BYTES, b"\0")
+    id_head, relay_head = _ID_HEADS[len(client_id)], _RELAY_HEADS[len(relay)]
+    size = len(packed) + len(form.after) + len(id_head) + len(client_id) + len(relay_head) + len(relay) + 1
+    end = _ENDS[max(MIN_PACKET_BYTES - size, 0)]
+    return b"".join((packed, form.after, id_head, client_id, relay_head, relay, end))
 
 
 def _triple(code: int, value: bytes) -> bytes:
