@@ -7,10 +7,7 @@ run as the owner of the volumes, usually root, and touch the records as the serv
 from __future__ import annotations
 
 import contextlib
-import getpass
 import importlib
-import os
-import pwd
 from collections.abc import Callable, Iterator, Sequence
 
 from guests.addresses import client_id
@@ -24,7 +21,7 @@ from storage.records import Change, Delta, Records, Rescan, Result
 from storage.records.port import Epoch
 from twinboot import stores, volumestore
 from twinboot.config import Config
-from twinboot.privileges import acting_as
+from twinboot.privileges import acting_as, typist
 
 __all__ = ["OPENERS", "opened", "site_of"]
 
@@ -68,7 +65,7 @@ def site_of(config: Config) -> Site:
         server=int(config.address),
         few=config.guests.few,
         most=config.guests.most,
-        by=f"{_user()}@{config.server}",
+        by=f"{typist()}@{config.server}",
     )
 
 
@@ -101,14 +98,6 @@ def _hypervisor(config: Config, host: Host) -> Hypervisor:
     module, _, name = OPENERS[scheme].partition(":")
     opener: Callable[[Place], Hypervisor] = getattr(importlib.import_module(module), name)
     return opener(host.place)
-
-
-def _user() -> str:
-    """Who types: also behind sudo."""
-    try:
-        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return os.environ.get("USER") or getpass.getuser()
 
 
 class _ByServices:

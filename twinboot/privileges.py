@@ -7,6 +7,7 @@ taken back; then PR_SET_NO_NEW_PRIVS. PR_SET_PDEATHSIG is set last, because a ch
 from __future__ import annotations
 
 import ctypes
+import getpass
 import os
 import pwd
 import signal
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 
 from twinboot.faults import Stop
 
-__all__ = ["account", "acting_as", "die_with_parent", "drop"]
+__all__ = ["account", "acting_as", "die_with_parent", "drop", "typist"]
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
@@ -31,6 +32,14 @@ def account(user: str) -> tuple[int, int] | None:
     except KeyError:
         raise Stop(f"server.user: no account {user!r}: create it (adduser --system {user}) or name another") from None
     return found.pw_uid, found.pw_gid
+
+
+def typist() -> str:
+    """The account of who types: also behind sudo."""
+    try:
+        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return os.environ.get("USER") or getpass.getuser()
 
 
 @contextmanager

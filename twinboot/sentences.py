@@ -51,6 +51,10 @@ SENTENCES: Mapping[str, str] = {
     "clock.skew": "clocks {state}: {reason}",
     "volumes.tended": "volumes: {detail}",
     "volumes.fault": "volumes: {reason} ({state})",
+    "volumes.project": "project {volume} made by {by}",
+    "volumes.imported": "master {volume} made of {detail} by {by}",
+    "volumes.kept": "contents kept as {volume} by {by}",
+    "volumes.destroyed": "{volume} destroyed by {by}",
     "report.received": "REPORT: {state}; {detail}",
 }
 

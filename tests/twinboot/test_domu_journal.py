@@ -66,6 +66,14 @@ def test_a_guests_life_is_in_the_journal(guests: GuestSite, keep: Callable[[], N
     assert [line.partition(" ")[0] for line in shown(guests, "--mac", mac)] == ["guests.bound", "guests.freed"]
 
 
+def test_a_project_is_in_the_journal_once(guests: GuestSite, keep: Callable[[], None]) -> None:
+    guests.ok("domu-project appl-2")
+    guests.ok("domu-project appl-2")
+    keep()
+    (line,) = shown(guests, "--kind", "volumes")
+    assert line.startswith("volumes.project volume=appl-2 by=")
+
+
 def test_what_does_nothing_is_not_in_the_journal(guests: GuestSite, keep: Callable[[], None]) -> None:
     guests.ok(f"domu-up {UP}")
     keep()

@@ -12,6 +12,7 @@ from storage.volumes.names import parse_snapshot, parse_volume
 from twinboot import volumestore
 from twinboot.commands.domu_master import domu_master
 from twinboot.config import load
+from twinboot.events import EVENT_BYTES_MAX, bind_socket, decode
 
 SITE = """
 [site]
@@ -75,6 +76,29 @@ def test_from_an_image_to_a_version_with_clones_and_back(run, tmp_path: Path) ->
     for name in ("masters/osol-0811@version-01", "masters/osol-0811", "masters"):
         assert run("destroy", name).stdout.startswith(f"{name}: destroyed\n")
     assert store.projects() == []
+
+
+def test_what_became_of_masters_is_told_to_the_journal(run, tmp_path: Path) -> None:
+    config = load(tmp_path / "twinboot.toml")
+    config.state.mkdir()
+    with bind_socket(config.socket_path) as end:
+        end.settimeout(5)
+        run("import", str(tmp_path / "disk.img"), "masters/a")
+        run("snapshot", "masters/a@v1")
+        run("snapshot", "masters/a@v1")  # refused: it is there
+        run("destroy", "masters/a@v1", "--dry-run")
+        run("destroy", "masters/a@v1")
+        events = [decode(end.recv(EVENT_BYTES_MAX)) for _ in range(3)]
+        end.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            end.recv(EVENT_BYTES_MAX)
+    told = [(event["kind"], event["volume"], event.get("detail")) for event in events if event]
+    assert told == [
+        ("volumes.imported", "masters/a", str(tmp_path / "disk.img")),
+        ("volumes.kept", "masters/a@v1", None),
+        ("volumes.destroyed", "masters/a@v1", None),
+    ]
+    assert all(event and event["by"].endswith("@s1") for event in events)
 
 
 def test_a_dry_run_changes_nothing_and_refuses_the_same(run, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from guests.guest import Nic, Wish, volume_of
 from guests.site import Site
 from storage.records import Guest
 from storage.volumes.names import parse_project, parse_snapshot, parse_volume
-from twinboot import volumestore
+from twinboot import volumenews, volumestore
 from twinboot.commands.domu import (
     Common,
     carry_out,
@@ -50,11 +50,12 @@ def domu_project(common: Common, name: str) -> None:
 
     One that is there already is left as it is, with exit code 0.
     """
-    project = parse_project(name)
-    store = volumestore.open_volumes(common.config)
+    project, config = parse_project(name), common.config
+    store = volumestore.open_volumes(config)
     is_there = project in store.projects()
     if not (is_there or common.dry_run):
         store.make_project(project)
+        volumenews.tell(config, volumenews.PROJECT, project)
     if common.as_document:
         as_json({"project": str(project), "changed": not (is_there or common.dry_run), "dry_run": common.dry_run})
     elif is_there:

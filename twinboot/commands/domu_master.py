@@ -13,10 +13,10 @@ from guests import masters
 from storage.volumes import Volumes, VolumesError
 from storage.volumes.names import Name, parse_name, parse_snapshot, parse_volume
 from storage.volumes.port import VolumeInfo
-from twinboot import volumestore
+from twinboot import volumenews, volumestore
 from twinboot.bars import progress
 from twinboot.cli import Telling
-from twinboot.config import config_path, load
+from twinboot.config import Config, config_path, load
 from twinboot.faults import Stop
 from twinboot.show import as_json, say, table
 from twinboot.volumetext import size_text, space_text, use_text
@@ -51,8 +51,9 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done, 
 JSON = click.option("--json", "as_document", is_flag=True, help="Print JSON.")
 
 
-def _opened(config_option: str | None) -> Volumes:
-    return volumestore.open_volumes(load(config_path(config_option)))
+def _opened(config_option: str | None) -> tuple[Config, Volumes]:
+    config = load(config_path(config_option))
+    return config, volumestore.open_volumes(config)
 
 
 def _completing(
@@ -63,7 +64,7 @@ def _completing(
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         del param
         try:
-            volumes = _opened(ctx.params.get("config_option")).volumes()
+            volumes = _opened(ctx.params.get("config_option"))[1].volumes()
         except (Stop, VolumesError, OSError):
             return []
         found = [str(name) for one in volumes for name in names(one)]
@@ -84,7 +85,7 @@ def import_image(image: Path, name: str, dry_run: bool, as_document: bool, confi
     The project is made if it is not there; `masters` is the usual one. FILE is only read.
     """
     volume = parse_volume(name)
-    store = _opened(config_option)
+    config, store = _opened(config_option)
     missing = masters.plan_import(volume, store.projects(), store.volumes())
     if dry_run:
         if not image.is_file():
@@ -104,6 +105,7 @@ def import_image(image: Path, name: str, dry_run: bool, as_document: bool, confi
         for project in missing:
             store.destroy(project)
         raise
+    volumenews.tell(config, volumenews.IMPORTED, volume, str(image))
     info = next(one for one in store.volumes(volume.parent) if one.name == volume)
     lines = [
         f"{volume}: {size_text(info.size_bytes)}, of which {size_text(info.own_bytes)} are written",
@@ -124,13 +126,14 @@ def snapshot(name: str, dry_run: bool, as_document: bool, config_option: str | N
     Refused while a guest runs on it: that would be a disk after a power cut.
     """
     wanted = parse_snapshot(name)
-    store = _opened(config_option)
+    config, store = _opened(config_option)
     masters.may_snapshot(wanted, store.volumes())
     if dry_run:
         steps = [f"keep the present contents of {wanted.parent} as {wanted}"]
         _told(steps, {"steps": steps}, as_document)
         return
     store.snapshot(wanted)
+    volumenews.tell(config, volumenews.KEPT, wanted)
     lines = [f"{wanted}: kept", f"next: domu-clone {wanted} PROJECT/GUEST"]
     _told(lines, {"name": str(wanted)}, as_document)
 
@@ -140,7 +143,7 @@ def snapshot(name: str, dry_run: bool, as_document: bool, config_option: str | N
 @CONFIG
 def list_masters(as_document: bool, config_option: str | None) -> None:
     """List masters, their versions, the guests' disks that stand on them, and the store's space."""
-    store = _opened(config_option)
+    _, store = _opened(config_option)
     volumes, usage = store.volumes(), store.usage()
     found = masters.masters(volumes)
     if as_document:
@@ -167,13 +170,14 @@ def destroy(name: str, dry_run: bool, as_document: bool, config_option: str | No
     Refused while something stands on it: the clones of a version and the versions of a master are named.
     """
     wanted = parse_name(name)
-    store = _opened(config_option)
+    config, store = _opened(config_option)
     masters.may_destroy(wanted, store.projects(), store.volumes())
     if dry_run:
         steps = [f"destroy {wanted}"]
         _told(steps, {"steps": steps}, as_document)
         return
     store.destroy(wanted)
+    volumenews.tell(config, volumenews.DESTROYED, wanted)
     _told([f"{wanted}: destroyed", space_text(store.usage())], {"name": str(wanted)}, as_document)
 
 
