@@ -44,6 +44,7 @@ from rich.console import Console
 from rich.table import Table
 
 LOAD_S = 120.0
+PASSES = 16
 OPEN_S = 3.0  # how long an open loop offers its load
 OURS, KEA, ISC, TWINLOG, COMPILED, COMPILED_TWINLOG = SERVERS
 BUILDS = {OURS: COMPILED, TWINLOG: COMPILED_TWINLOG}
@@ -126,18 +127,24 @@ def crowd(bench: Bench, server: str) -> Sample:
     """100,000 bindings in 25 networks: start, memory, renewals; the same renewals with 1,000 bindings."""
     with serving(server, CROWD, bench.disk, bench.names, bench.cpus) as running:
         rss = running.rss_main_mb()
-        (one,) = bench.load(running, CROWD, CROWD.rows, phases="renew", total=16000)
+        one = passes(bench, running, CROWD)
         (all_,) = bench.load(running, CROWD, CROWD.rows, phases="renew", total=16000, spread=1)
     with serving(server, THOUSAND, bench.disk, bench.names, bench.cpus) as small:
-        (few,) = bench.load(small, THOUSAND, THOUSAND.rows, phases="renew", total=16000)
+        few = passes(bench, small, THOUSAND)
     return {
         "first answer s": running.first_answer_s,
         "RSS MB": rss,
-        "renewals/s": one["rate"],
+        "renewals/s": one,
         "all at once/s": all_["rate"],
-        "with 1k/s": few["rate"],
-        "of 1k": one["rate"] / few["rate"],
+        "with 1k/s": few,
+        "of 1k": one / few,
     }
+
+
+def passes(bench: Bench, running: Running, layout: Layout) -> float:
+    """Renewals/s of a thousand clients, each pass in another second: twice in one, a client leaves nothing to store."""
+    results = bench.load(running, layout, layout.rows, phases=",".join(["renew"] * PASSES), total=THOUSAND.rows)
+    return sum(one["rate"] * one["seconds"] for one in results) / sum(one["seconds"] for one in results)
 
 
 class Scenario(NamedTuple):

@@ -398,15 +398,15 @@ int main(int argc, char **argv)
         held[i] = net_base + network_of(i) * net_size + 1 + place_of(i);
     xid_base = (uint32_t)getpid() << 12;
     open_socket();
-    int had_fresh = 0;
+    int had_one = 0;
     for (char *save, *phase = strtok_r(phases, ",", &save); phase; phase = strtok_r(NULL, ",", &save)) {
         if (!strcmp(phase, "wait"))
             wait_for_server();
         else {
-            if (had_fresh && !strcmp(phase, "renew"))
+            if (had_one && !strcmp(phase, "renew"))
                 usleep(1200000); /* in the second of the lease itself, a renewal alters nothing: no server had to write */
             run(phase, !strcmp(phase, "renew"));
-            had_fresh = !strcmp(phase, "fresh");
+            had_one = 1;
         }
     }
     return 0;
