@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple
 
+from storage.records.leftovers import Leftovers
 from storage.records.port import Outcome, RecordsError
 
 TEMP_PREFIX = ".twinboot1_new."
@@ -102,12 +103,18 @@ def settle(staged: Sequence[Staged]) -> list[tuple[int, int] | OSError]:
     are in one directory.
     """
     synced = [_synced(staged[0])] if len(staged) == 1 else list(_together().map(_synced, staged))
-    found = [one if isinstance(one, OSError) else _renamed(file, one) for file, one in zip(staged, synced, strict=True)]
+    leftovers = Leftovers()
+    found = [
+        one if isinstance(one, OSError) else _renamed(file, one, leftovers)
+        for file, one in zip(staged, synced, strict=True)
+    ]
     try:
         if staged:
             _sync_directory(staged[0].directory)
     except OSError as error:
         return [one if isinstance(one, OSError) else _unsure(error) for one in found]
+    finally:
+        leftovers.let_go()
     return found
 
 
@@ -136,9 +143,12 @@ def _synced(staged: Staged) -> tuple[int, int] | OSError:
         return error
 
 
-def _renamed(staged: Staged, identity: tuple[int, int]) -> tuple[int, int] | OSError:
+def _renamed(staged: Staged, identity: tuple[int, int], leftovers: Leftovers) -> tuple[int, int] | OSError:
+    path = os.path.join(staged.directory, staged.name)
+    if identity[1]:  # NFS tells no generation
+        leftovers.hold(path)
     try:
-        os.rename(staged.temp, os.path.join(staged.directory, staged.name))
+        os.rename(staged.temp, path)
     except OSError as error:
         _discard(staged.temp)
         # a reply that got lost is asked for again by NFS, which then finds no file of that name left

@@ -172,6 +172,17 @@ def test_after_a_failed_directory_sync_the_file_is_believed(records, monkeypatch
     assert [row.address for row in records.read(NET, version).rows] == [binding(20).address]
 
 
+@pytest.mark.parametrize(("generation", "is_held"), [(7, True), (0, False)])
+def test_what_is_replaced_is_held_where_the_file_system_is_local(
+    records, network_file, binding, monkeypatch, generation, is_held
+):
+    held = []
+    monkeypatch.setattr(durable_module, "generation", lambda _: generation)  # NFS tells none
+    monkeypatch.setattr(durable_module.Leftovers, "hold", lambda _, path: held.append(path))
+    assert one(records, None, binding(20)).outcome is Outcome.STORED
+    assert held == ([str(network_file)] if is_held else [])
+
+
 @pytest.mark.root
 def test_a_full_file_system(tmp_path, binding):
     mount = tmp_path / "small"
