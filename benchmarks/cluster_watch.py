@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from storage.records import Change, Result, twinlog
 from storage.records.files import Files, LocalFiles
+from storage.records.port import nothing
 from storage.records.twinlog_clock import SystemClock
 
 STEPS = ("write", "link", "names", "read", "remove", "sync")
@@ -85,11 +86,11 @@ class WatchedLog(twinlog.TwinLog):
         self._watched = Watched(files.location)
         super().__init__(self._watched, clock=self._watched)
 
-    def commit(self, changes: Sequence[Change]) -> list[Result]:
+    def commit(self, changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:
         """As ever."""
         self._watched.begin()
         try:
-            return super().commit(changes)
+            return super().commit(changes, waits)
         finally:
             took = self._watched.end()
             with self.out.open("a", encoding="ascii") as out:

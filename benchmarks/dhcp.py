@@ -50,9 +50,10 @@ OURS, KEA, ISC, TWINLOG, COMPILED, COMPILED_TWINLOG = SERVERS
 BUILDS = {OURS: COMPILED, TWINLOG: COMPILED_TWINLOG}
 """Ours in pure Python, and the same compiled: measured where `make fast` has built it, with the same goals."""
 
-IN_FLIGHT = {**dict.fromkeys(MINE, 512), KEA: 128, ISC: 128}
+IN_FLIGHT = {**dict.fromkeys(MINE, 1024), KEA: 128, ISC: 128}
 """Exchanges at a time, of closed loops: each server as many as suit it. Those that answer packet by packet gain nothing
-by more, and their buffers as shipped hold no more than some 200; who syncs for a whole batch needs one to sync for."""
+by more, and their buffers as shipped hold no more than some 200; who syncs one batch while it decides about the next
+needs two."""
 
 FEW, USUAL, LARGE = Layout(8, 2048, 2000), Layout(1, 16384, 15000), Layout(1, 65536, 65000)
 CROWD, THOUSAND = Layout(25, 4096, 4000, loaded=True), Layout(1, 4096, 1000, loaded=True)

@@ -1,9 +1,11 @@
 """The DHCP daemon: one blocking loop over the sockets, which hands what it drains to the service.
 
-    drain what waits (at most BATCH_MAX) -> `Service.handle`, which decides, stores and answers
+    drain what waits (at most BATCH_MAX) -> `Service.handle`, which decides and has it stored
+    a commit has ended                   -> `Service.proceed`, which answers
 
 Rules of the room:
 
+* Commits run beside the loop (`dhcp.beside`) and wake it when they end.
 * Under overload (a whole batch was waiting) old work is shed first: `AGE_MAX_S` says how long each kind of message
   may have waited. A client that has given up is not worth an answer; one that renews has most to lose and waits
   longest.
@@ -21,6 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from dhcp import frame
+from dhcp.beside import Beside
 from dhcp.decision import Reply
 from dhcp.networks import Network
 from dhcp.route import LIMITED_BROADCAST, SERVER_PORT, Via
@@ -52,7 +55,11 @@ class Daemon:
         self, conf: ServiceConf, ports: Sequence[Port], records: Records, networks: Iterable[Network], emit: Emit
     ) -> None:
         own = frozenset(port.interface.address for port in ports)
-        self.service = Service(conf, own, records, networks, emit, self, time)
+        self._wake, self._waker = socket.socketpair()
+        self._wake.setblocking(False)
+        self._waker.setblocking(False)
+        self._commits = Beside(records, self._nudge)
+        self.service = Service(conf, own, records, networks, emit, self, time, self._commits)
         self.tally = self.service.tally
         self._conf = conf
         self._emit = emit
@@ -60,9 +67,6 @@ class Daemon:
         self._echoes = {port.echo.fileno(): port for port in ports if port.echo is not None}
         self._inboxes = {port.udp: Inbox(port.udp, BATCH_MAX) for port in ports}
         self._outboxes = {port.udp: Outbox(port.udp, BATCH_MAX) for port in ports}
-        self._wake, self._waker = socket.socketpair()
-        self._wake.setblocking(False)
-        self._waker.setblocking(False)
         self._stopping = False
         self._rescan_due = False
         self._rescanned = 0.0
@@ -99,9 +103,12 @@ class Daemon:
                     self._hear(self._echoes[number])
                 else:
                     self._wake.recv(64)
+                    self.service.proceed()
+        self.service.finish()
 
     def close(self) -> None:
         """Close what the daemon itself opened; the ports belong to the caller."""
+        self._commits.close()
         self._wake.close()
         self._waker.close()
 

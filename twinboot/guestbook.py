@@ -18,7 +18,7 @@ from guests.world import World
 from jumpstart.model import Hypervisor as HostFile
 from jumpstart.model import Link
 from storage.records import Change, Delta, Records, Rescan, Result
-from storage.records.port import Epoch
+from storage.records.port import Epoch, nothing
 from twinboot import stores, volumestore
 from twinboot.config import Config
 from twinboot.privileges import acting_as, typist
@@ -128,10 +128,10 @@ class _ByServices:
         with acting_as(self._user):
             return self._records.read(table, since)
 
-    def commit(self, changes: Sequence[Change]) -> list[Result]:
+    def commit(self, changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:
         """As the store's."""
         with acting_as(self._user):
-            return self._records.commit(changes)
+            return self._records.commit(changes, waits)
 
     def rescan(self) -> Rescan:
         """As the store's."""

@@ -5,9 +5,10 @@ A port that forwards each table to its store, so that who reads both (the boot c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from storage.records import OWN_TABLES, Change, Delta, Epoch, Records, Rescan, Result
+from storage.records.port import nothing
 
 __all__ = ["JoinedRecords"]
 
@@ -40,13 +41,13 @@ class JoinedRecords:
         """Read from where the table lies; versions are that store's own."""
         return self._of(table).read(table, since)
 
-    def commit(self, changes: Sequence[Change]) -> list[Result]:
+    def commit(self, changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:
         """One commit for each store, results in the order of the changes."""
         results: dict[int, Result] = {}
         for store in (self._own, self._others):
             chosen = [number for number, change in enumerate(changes) if self._of(change.table) is store]
             if chosen:
-                results.update(zip(chosen, store.commit([changes[number] for number in chosen]), strict=True))
+                results.update(zip(chosen, store.commit([changes[number] for number in chosen], waits), strict=True))
         return [results[number] for number in range(len(changes))]
 
     def rescan(self) -> Rescan:

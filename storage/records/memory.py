@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from storage.records.changelog import ChangeLog
 from storage.records.codec import codec_for
 from storage.records.judge import judge, random_generation
-from storage.records.port import Change, Delta, Outcome, RecordsError, Result, WithoutCopies
+from storage.records.port import Change, Delta, Outcome, RecordsError, Result, WithoutCopies, nothing
 from storage.records.rows import Key, Row
 
 
@@ -79,14 +79,16 @@ class MemoryRecords(WithoutCopies):
                 return Delta(kept.log.version, tuple(kept.rows.values()), (), whole=True, faults=())
             return Delta(kept.log.version, *changed, whole=False, faults=())
 
-    def commit(self, changes: Sequence[Change]) -> list[Result]:
+    def commit(self, changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:
         """Try all changes, in order."""
         with self._lock:
             try:
                 self._fail()
             except RecordsError as error:
                 return [Result(error.outcome, None, str(error)) for _ in changes]
-            return [self._try(change) for change in changes]
+            results = [self._try(change) for change in changes]
+        waits()
+        return results
 
     def _try(self, change: Change) -> Result:
         try:

@@ -11,7 +11,7 @@ Rules for callers and adapters:
    that those who use the store can compare theirs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
@@ -111,6 +111,10 @@ class Epoch(NamedTuple):
     behind_s: float = 0.0
 
 
+def nothing() -> None:
+    """Do nothing: for those whom it does not concern when a commit `waits`."""
+
+
 class Records(Protocol):
     """A datastore. Table names: "dhcptab", "installs", "guests", or the number of a network ("192.168.76.0").
 
@@ -137,11 +141,14 @@ class Records(Protocol):
         RecordsError: NOT_FOUND (no such table), INVALID (not a container), DENIED, UNAVAILABLE.
         """
 
-    def commit(self, changes: Sequence[Change]) -> list[Result]:
+    def commit(self, changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:
         """Try all changes; one result each, in their order. Never raises for what a store can suffer.
 
         Changes of one table are one durable write, judged in order, each on its own: a refused change does not
         hold up its neighbours. Different tables are different writes.
+
+        `waits` is called when most of what is left is waiting (for the disk, a share, a database), so that who commits
+        in one thread can go on in another. It must bear to be called again; it need not be called at all.
         """
 
     def rescan(self) -> Rescan:

@@ -23,7 +23,7 @@ from typing import Any
 
 from storage.records.codec import codec_for
 from storage.records.judge import judge, random_generation
-from storage.records.port import Change, Delta, Epoch, Outcome, RecordsError, Result, WithoutCopies
+from storage.records.port import Change, Delta, Epoch, Outcome, RecordsError, Result, WithoutCopies, nothing
 from storage.records.postgresql_link import CALL_MAX_S, RETRY_AFTER_S, AgainError, Link, LostError, Statement, retried
 from storage.records.postgresql_rows import KINDS, SCHEMA, STATEMENTS, Kind, as_parameter
 from storage.records.postgresql_schema import ADVISORY_KEY, FORMAT, ddl
@@ -121,12 +121,13 @@ class PostgresRecords(WithoutCopies):
         with self._link.call():
             return retried(lambda: self._read(kind, table, since), ATTEMPTS)
 
-    def commit(self, changes: Sequence[Change]) -> list[Result]:
+    def commit(self, changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:
         """Try all changes, in one transaction for each `BATCH_MAX` of them."""
         results: list[Result] = []
         for start in range(0, len(changes), BATCH_MAX):
             batch = changes[start : start + BATCH_MAX]
             with self._link.call():
+                waits()
                 results += self._commit(batch)
         return results
 

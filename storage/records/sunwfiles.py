@@ -21,7 +21,7 @@ from storage.records.codec import codec_for
 from storage.records.container import Container, container_name, empty_container
 from storage.records.judge import random_generation
 from storage.records.perimeter import perimeter
-from storage.records.port import Change, Delta, Outcome, RecordsError, Result, WithoutCopies
+from storage.records.port import Change, Delta, Outcome, RecordsError, Result, WithoutCopies, nothing
 from storage.records.rows import OWN_TABLES, ipv4_int
 
 LOCK_TIMEOUT_S: Final = 5.0
@@ -84,7 +84,7 @@ class SunwFiles(WithoutCopies):
         with container.mutex:
             return container.delta(since)
 
-    def commit(self, changes: Sequence[Change]) -> list[Result]:
+    def commit(self, changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:
         """Try all changes: one lock, at most one read and one durable write for each table among them.
 
         The writes of several tables reach the disk together. Locks are taken in the order of the tables' names, so
@@ -102,6 +102,7 @@ class SunwFiles(WithoutCopies):
             for part in parts:
                 self._begin(part, held)
             staged = [part for part in parts if part.staged is not None]
+            waits()
             said = durable.settle([part.staged for part in staged if part.staged is not None])
             for part, identity in zip(staged, said, strict=True):
                 part.end(identity)

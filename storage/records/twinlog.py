@@ -21,7 +21,7 @@ from storage.records.codec import codec_for
 from storage.records.durable import records_error
 from storage.records.files import Files, LocalFiles
 from storage.records.judge import random_generation
-from storage.records.port import Change, Delta, Epoch, Fault, Outcome, RecordsError, Rescan, Result
+from storage.records.port import Change, Delta, Epoch, Fault, Outcome, RecordsError, Rescan, Result, nothing
 from storage.records.twinlog_clock import Clock, SystemClock
 from storage.records.twinlog_commit import Commit
 from storage.records.twinlog_copies import Copies, Edited
@@ -113,7 +113,7 @@ class TwinLog:
             self._log.look()
             return self._log.state.table(table).delta(table, since, self._faults(table))
 
-    def commit(self, changes: Sequence[Change]) -> list[Result]:
+    def commit(self, changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:
         """Try all changes: those that succeed are one batch, whatever their tables."""
         if not changes:
             return []
@@ -124,6 +124,7 @@ class TwinLog:
                 self._log,
                 lambda: Draft(self._log.state).change(changes, generations),
                 lambda draft: _settle(draft, changes),
+                waits,
             )
             error = commit.run()
             results = commit.draft.results

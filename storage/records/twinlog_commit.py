@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from storage.records.files import again
-from storage.records.port import Outcome, RecordsError, Result
+from storage.records.port import Outcome, RecordsError, Result, nothing
 from storage.records.twinlog_log import Log
 from storage.records.twinlog_state import Draft
 from storage.records.twinlog_text import FOLDER, log_name
@@ -42,6 +42,8 @@ class Commit:
     log: Log
     wish: Callable[[], Draft]
     settle: Callable[[Draft], list[Result] | None]
+    waits: Callable[[], None] = nothing
+    """Called when the batch is made and has to be written."""
     draft: Draft = field(init=False)
     done: bool = False
     """Whether a batch of ours got a number for good."""
@@ -103,6 +105,7 @@ class Commit:
         if body != self._body:
             self._drop_tmp()
         if not self._tmp:
+            self.waits()
             self._tmp, writer = self.log.write(body)
             self._body = body
             self._ids.add(writer)

@@ -22,11 +22,11 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from storage.records import worker_wire as wire
-from storage.records.port import Change, Delta, Epoch, Outcome, RecordsError, Rescan, Result
+from storage.records.port import Change, Delta, Epoch, Outcome, RecordsError, Rescan, Result, nothing
 from storage.records.twinlog_log import Peer
 from storage.records.worker_health import Condition, Emit, Health, State
 from storage.records.worker_link import Answer, GoneError, Link, exit_code
@@ -105,12 +105,17 @@ class WorkerRecords:
             delta = wire.delta_of(self._ask(link, "read", table, theirs))
         return delta._replace(version=delta.version | epoch << _EPOCH_BITS)
 
-    def commit(self, changes: Sequence[Change]) -> list[Result]:
-        """Try all changes; UNAVAILABLE for each if the worker does not answer in time."""
+    def commit(self, changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:
+        """Try all changes; UNAVAILABLE for each if the worker does not answer in time.
+
+        It may be called in a thread beside the one that serves, which is no place to fork a worker: the next read does.
+        """
         if not changes:
             return []
         try:
-            return wire.results_of(self._call("commit", wire.plain_changes(changes)))
+            with self._guard:
+                link = self._ready(starts=False)
+                return wire.results_of(self._ask(link, "commit", wire.plain_changes(changes), waits=waits))
         except RecordsError as error:
             return [Result(error.outcome, None, str(error))] * len(changes)
 
@@ -170,11 +175,13 @@ class WorkerRecords:
         with self._guard:
             return self._ask(self._ready(), method, *arguments)
 
-    def _ready(self) -> Link:
-        """A worker that can be asked; RecordsError at once if there is none."""
+    def _ready(self, *, starts: bool = True) -> Link:
+        """A worker that can be asked; RecordsError at once if there is none, and none `starts`."""
         link = self._link
         if link is not None and not link.is_quiet():
             link = self._receive_late(link)
+        if link is None and not starts:
+            raise self._unavailable()
         return link or self._start()
 
     def _receive_late(self, link: Link) -> Link | None:
@@ -193,12 +200,16 @@ class WorkerRecords:
             self._opened(link, answer)
         return link
 
-    def _ask(self, link: Link, method: str, *arguments: object) -> Any:
+    def _ask(self, link: Link, method: str, *arguments: object, waits: Callable[[], None] = nothing) -> Any:
         patience_s = self._patience_s()
         try:
             link.ask(method, arguments, patience_s)
         except wire.TooLongError as error:
             raise RecordsError(Outcome.INVALID, f"{method}: {error}") from error
+        except GoneError:
+            self._bury(link)
+            raise self._unavailable() from None
+        waits()
         outcome, value = self._wait(link, patience_s)
         self._condition.recover(self.location)
         if outcome:

@@ -46,13 +46,14 @@ class Link:
         return self.pending is None and not self._poll.poll(0)
 
     def ask(self, method: str, arguments: tuple[object, ...], patience_s: float) -> None:
-        """Begin a call, which the worker will not begin itself after `patience_s`; TooLongError."""
+        """Begin a call, which the worker will not begin itself after `patience_s`; TooLongError, GoneError."""
         assert self.pending is None
         self.asked = time.monotonic()
         number = self._number % _NUMBER_MAX + 1
         message = wire.pack(number, (method, arguments, self.asked + patience_s))
         self._number = self.pending = number
         self._unsent = memoryview(message)
+        self._send()
 
     def answer(self, patience_s: float) -> Answer | None:
         """The answer to the pending call; None when nothing has moved for that long. GoneError."""

@@ -62,13 +62,13 @@ def test_a_lower_bound_that_is_taken_for_the_time(monkeypatch: pytest.MonkeyPatc
 class Hasty(Service):
     """Answers first and stores then."""
 
-    def _store(self) -> list[tuple[bytes, Decision]]:
-        for _, decision in self._pending:
-            self._finish(decision, None)
+    def _store(self) -> None:
+        for work in self._underway.gathered:
+            self._turn_to(work.port, work.came)
+            self._finish(work.decision, None)
+            work.decision.reply = None
         self._send()
         super()._store()
-        self._replies.clear()
-        return []
 
 
 def test_an_ack_that_leaves_before_its_batch_has_a_number(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dhcp.decision import Decision
 from dhcp.service import Service
 from twinboot.commands.lab import lab
 from twinboot.lab.simulate import many, tell
@@ -59,12 +58,11 @@ def test_every_kind_of_fault_is_drawn() -> None:
 class Forgetful(Service):
     """Answers without storing anything."""
 
-    def _store(self) -> list[tuple[bytes, Decision]]:
-        pending, self._pending = self._pending, []
-        self._touched.clear()
-        for _, decision in pending:
-            self._finish(decision, None)
-        return []
+    def _store(self) -> None:
+        for work in self._underway.gathered:
+            self._finish(work.decision, None)
+        self._underway.gathered.clear()
+        self._underway._next.clear()
 
 
 def test_a_failure_is_told_with_its_seed_and_what_led_to_it() -> None:
@@ -78,7 +76,7 @@ def test_a_failure_is_told_with_its_seed_and_what_led_to_it() -> None:
 
 def test_a_bug_that_ends_a_process_is_a_violation() -> None:
     class Broken(Service):
-        def _flush(self) -> None:
+        def _take(self, data: bytes, lost: bool = False) -> None:
             raise ZeroDivisionError("planted")
 
     verdict = Cluster(draw(5, 0.01)._replace(lease_s=60), Parts(service=Broken)).run()

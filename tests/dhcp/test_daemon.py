@@ -29,6 +29,7 @@ from storage.records import (
     SunwFiles,
     TabEntry,
 )
+from storage.records.port import nothing
 from tests.dhcp.conftest import NETWORK, Events, Lab, Relay, chosen, free_port, make_binding, make_packet, make_store
 
 Start = Callable[..., Lab]
@@ -163,7 +164,7 @@ class Failing:
         self.rescan, self.tend, self.epoch = records.rescan, records.tend, records.epoch
         self.asked = 0
 
-    def commit(self, changes: Sequence[Change]) -> list[Result]:
+    def commit(self, changes: Sequence[Change], waits: Callable[[], None]) -> list[Result]:
         self.asked += 1
         return [Result(self._outcome, None, "as the test asked") for _ in changes]
 
@@ -252,7 +253,7 @@ def test_a_server_that_forgot_its_offers_takes_the_word_of_clients_for_them(star
 
 
 def test_a_rescan_forgets_offers(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dhcp.service.MEMORY_S", 0.0)
+    monkeypatch.setattr("dhcp.decider.MEMORY_S", 0.0)
     lab = start(make_store(pool()))
     offer = lab.relay.ask(MessageType.DISCOVER, MAC)
     lab.daemon.rescan()
@@ -354,9 +355,9 @@ class Slow(MemoryRecords):
 
     took_s = 0.0
 
-    def commit(self, changes: Sequence[Change]) -> list[Result]:
+    def commit(self, changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:
         self.took_s += 7
-        return super().commit(changes)
+        return super().commit(changes, waits)
 
 
 def test_what_took_long_to_store_is_promised_from_now_on(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -425,7 +425,7 @@ def clocks(make_pair: Callable[..., Pair]) -> Callable[..., Pair]:
     def make(off_s: float, store_off_s: float = 0.0) -> Pair:
         pair = make_pair([FIRST])
         pair.clock.store_epoch = NOW_S + store_off_s
-        pair.even.service._clock = Wrong(pair.clock, off_s)
+        pair.even.service._decider.watch._clock = Wrong(pair.clock, off_s)
         return pair
 
     return make
@@ -484,7 +484,7 @@ def test_a_difference_of_clocks_is_told_once_and_its_end(clocks: Callable[..., P
     (told,) = pair.even.events.of("clock.skew")
     assert told["reason"] == "this server's clock is 3600 s ahead of the clock of the datastore"
     assert pair.odd.events.of("clock.skew") == []
-    pair.even.service._clock.off_s = 0.5
+    pair.even.service._decider.watch._clock.off_s = 0.5
     pair.even.discover(mac(1))
     assert [one["state"] for one in pair.even.events.of("clock.skew")] == ["apart", "together"]
 
@@ -511,7 +511,7 @@ def test_what_time_it_is_not_known_for_promises_nothing_beyond_it(
     ack = pair.lease(mac(1), pair.odd)
     pair.clock.now_s += 200
     pair.clock.store_behind_s = behind_s
-    pair.even.service._records = Full(pair.even.records)
+    pair.even.records._records = Full(pair.even.records._records)
     if told_s is None:
         assert pair.even.is_silent_about(renewal(mac(1), ack))
         assert pair.even.events.of("dhcp.silent")[-1]["reason"] == "store-denied"

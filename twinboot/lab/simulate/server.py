@@ -15,7 +15,7 @@ from dhcp.networks import Network
 from dhcp.service import Service
 from dhcp.sockets import Interface, Port
 from dhcp.svcconf import ServiceConf
-from storage.records import Records, RecordsError, ipv4_int
+from storage.records import Change, Records, RecordsError, Result, ipv4_int
 from twinboot.lab.simulate.clockwork import EPOCH_S, Clockwork, Task
 from twinboot.lab.simulate.share import Mount
 from twinboot.lab.simulate.trace import Trace
@@ -141,6 +141,35 @@ class Server:
         self.site.clockwork.after(0, self.kill, RESTART_S)
 
 
+class Beside:
+    """Commits in a task beside the loop's, as `dhcp.beside` makes them in a thread."""
+
+    def __init__(self, server: Server, records: Records) -> None:
+        self._server = server
+        self._records = records
+        self._results: list[Result] | None = None
+
+    def begin(self, changes: Sequence[Change]) -> None:
+        """Begin a commit."""
+        self._results = None
+        self._server.spawn(lambda: self._commit(changes))
+
+    def _commit(self, changes: Sequence[Change]) -> None:
+        self._results = self._records.commit(changes)
+        if self._server.task is not None:
+            self._server.task.wake()
+
+    def ended(self) -> list[Result] | None:
+        """Return the results when it has ended, once."""
+        results, self._results = self._results, None
+        return results
+
+    def wait(self) -> None:
+        """Return when it has ended."""
+        while self._results is None:
+            self._server.site.clockwork.current().wait(IDLE_S)
+
+
 class Process:
     """One life of the daemon."""
 
@@ -151,7 +180,8 @@ class Process:
         interface = Interface("sim0", address, site.networks[0].mask, b"", is_loopback=False)
         self._port = Port(interface, cast(socket.socket, None), None)  # nothing reads it but this module
         own, emit = frozenset({address}), self._emit if site.trace is not None else _tell_nobody
-        self._service = site.service(site.conf, own, records, site.networks, emit, self, server.clock)
+        commits = Beside(server, records)
+        self._service = site.service(site.conf, own, records, site.networks, emit, self, server.clock, commits)
         self._rescanned_s = 0.0
 
     def run(self, task: Task) -> None:
@@ -159,6 +189,7 @@ class Process:
         server = self._server
         self._reload()
         while True:
+            self._service.proceed()
             if not server.inbox:
                 task.wait(IDLE_S)
             self._turn()
