@@ -201,6 +201,47 @@ def test_a_machine_whose_change_is_under_way_waits_and_so_do_its_later_packets(s
     assert {packet.yiaddr for _, packet in here.sent} == {offer.yiaddr}
 
 
+def test_a_machine_waits_also_about_another_address(site: Callable[..., Site]) -> None:
+    here = site(free(20), leased(21, TWO))
+    assert here.hear(renewal(TWO, 21)) == []
+    other_system = make_packet(MessageType.DISCOVER, TWO, options={o.CLIENT_ID: b"\0loader"})
+    assert here.hear(other_system) == []
+    assert kinds(here.end()) == [(TWO, MessageType.ACK), (TWO, MessageType.OFFER)]
+
+
+def test_two_machines_with_one_client_id_do_not_share_a_commit(site: Callable[..., Site]) -> None:
+    here = site(leased(21, TWO))
+    both = {o.CLIENT_ID: leased(21, TWO).client_id}
+    assert here.hear(renewal(TWO, 21)) == []
+    assert here.hear(make_packet(MessageType.REQUEST, THREE, ciaddr="10.0.0.21", options=both)) == []
+    assert here.service._underway.gathered == []
+    assert (TWO, MessageType.ACK) in kinds(here.end())
+
+
+def test_what_others_took_is_known_between_two_commits(site: Callable[..., Site]) -> None:
+    """Also while there is always one under way."""
+    here = site(free(20), free(21), free(22))
+    offers = {mac: here.offer(mac) for mac in (ONE, TWO)}
+    here.hear(request(ONE, offers[ONE]))
+    here.hear(request(TWO, offers[TWO]))
+    (left,) = {ipv4_int(f"10.0.0.{last}") for last in (20, 21, 22)} - {offer.yiaddr for offer in offers.values()}
+    here.edit(leased(left & 255, THREE))
+    assert kinds(here.end()) == [(ONE, MessageType.ACK)]
+    assert here.hear(make_packet(MessageType.DISCOVER, "00:14:4f:00:00:04")) == []
+    assert kinds(here.end()) == [(TWO, MessageType.ACK)]
+
+
+def test_after_a_failed_commit_a_lease_is_promised_by_what_is_stored_then(site: Callable[..., Site]) -> None:
+    here = site(leased(21, TWO))
+    here.hear(renewal(TWO, 21))
+    here.edit(leased(21, THREE, flags=MANUAL)._replace(signature=77))
+    here.commits.results = [Result(Outcome.UNAVAILABLE, None, "as the test asked")]
+    here.commits.changes = None
+    here.sent.clear()
+    here.service.proceed()
+    assert here.sent == []
+
+
 def test_an_address_that_is_about_to_be_stored_is_offered_to_nobody(site: Callable[..., Site]) -> None:
     here = site(free(20))
     offer = here.offer(ONE)
