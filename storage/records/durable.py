@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple
 
-from storage.records.leftovers import Leftovers
+from storage.records import leftovers
 from storage.records.port import Outcome, RecordsError
 
 TEMP_PREFIX = ".twinboot1_new."
@@ -82,6 +82,15 @@ def stage(directory: str, name: str, pieces: Sequence[bytes], like: os.stat_resu
 
     Hand the result to `settle`, in any case.
     """
+    try:
+        return _staged(directory, name, pieces, like)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT} or not leftovers.are_gone():
+            raise
+    return _staged(directory, name, pieces, like)  # there is room again
+
+
+def _staged(directory: str, name: str, pieces: Sequence[bytes], like: os.stat_result | None) -> Staged:
     host = socket.gethostname().partition(".")[0]
     path = os.path.join(directory, f"{TEMP_PREFIX}{name}.{host}.{os.getpid()}.{secrets.token_hex(4)}")
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -103,9 +112,9 @@ def settle(staged: Sequence[Staged]) -> list[tuple[int, int] | OSError]:
     are in one directory.
     """
     synced = [_synced(staged[0])] if len(staged) == 1 else list(_together().map(_synced, staged))
-    leftovers = Leftovers()
+    replaced = leftovers.Leftovers()
     found = [
-        one if isinstance(one, OSError) else _renamed(file, one, leftovers)
+        one if isinstance(one, OSError) else _renamed(file, one, replaced)
         for file, one in zip(staged, synced, strict=True)
     ]
     try:
@@ -114,7 +123,7 @@ def settle(staged: Sequence[Staged]) -> list[tuple[int, int] | OSError]:
     except OSError as error:
         return [one if isinstance(one, OSError) else _unsure(error) for one in found]
     finally:
-        leftovers.let_go()
+        replaced.let_go()
     return found
 
 
@@ -143,10 +152,10 @@ def _synced(staged: Staged) -> tuple[int, int] | OSError:
         return error
 
 
-def _renamed(staged: Staged, identity: tuple[int, int], leftovers: Leftovers) -> tuple[int, int] | OSError:
+def _renamed(staged: Staged, identity: tuple[int, int], replaced: leftovers.Leftovers) -> tuple[int, int] | OSError:
     path = os.path.join(staged.directory, staged.name)
     if identity[1]:  # NFS tells no generation
-        leftovers.hold(path)
+        replaced.hold(path)
     try:
         os.rename(staged.temp, path)
     except OSError as error:

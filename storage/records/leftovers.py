@@ -33,6 +33,11 @@ class Leftovers:
             _closer().take(held)
 
 
+def are_gone() -> bool:
+    """Wait until all that was let go is closed; False: nothing was waited for. For who finds the disk full."""
+    return _closer().wait()
+
+
 class _Closer:
     """The thread that closes."""
 
@@ -41,9 +46,14 @@ class _Closer:
         self._last: Future[None] | None = None
 
     def take(self, held: Iterable[int]) -> None:
-        if self._last is not None:
-            self._last.result()
+        self.wait()
         self._last = self._pool.submit(_close, held)
+
+    def wait(self) -> bool:
+        last, self._last = self._last, None
+        if last is not None:
+            last.result()
+        return last is not None
 
 
 def _close(held: Iterable[int]) -> None:

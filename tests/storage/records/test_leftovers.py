@@ -52,7 +52,7 @@ def test_a_replaced_file_is_closed_by_another_thread(tmp_path, closing):
     one.let_go()
     assert len(held(tmp_path / "one")) == 1
     closing.set()
-    leftovers._closer()._last.result(30)
+    assert leftovers.are_gone()
     assert held(tmp_path / "one") == []
 
 
@@ -73,7 +73,7 @@ def test_where_nothing_was_there_nothing_is_held(tmp_path, closing):
     one = Leftovers()
     one.hold(str(tmp_path / "absent"))
     one.let_go()
-    assert leftovers._closer()._last is None
+    assert not leftovers.are_gone()
 
 
 def test_a_forked_child_has_a_thread_of_its_own(tmp_path, closing):
@@ -82,6 +82,6 @@ def test_a_forked_child_has_a_thread_of_its_own(tmp_path, closing):
     if child == 0:
         closing.set()
         replaced(tmp_path / "two").let_go()
-        leftovers._closer()._last.result(30)
+        leftovers.are_gone()
         os._exit(0 if not held(tmp_path / "two") else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from storage.records import Change, Outcome, RecordsError, SunwFiles, TabEntry, ipv4_int
+from storage.records import Change, Outcome, RecordsError, SunwFiles, TabEntry, ipv4_int, leftovers
 from storage.records import durable as durable_module
 
 NET = "192.168.76.0"
@@ -178,9 +178,35 @@ def test_what_is_replaced_is_held_where_the_file_system_is_local(
 ):
     held = []
     monkeypatch.setattr(durable_module, "generation", lambda _: generation)  # NFS tells none
-    monkeypatch.setattr(durable_module.Leftovers, "hold", lambda _, path: held.append(path))
+    monkeypatch.setattr(leftovers.Leftovers, "hold", lambda _, path: held.append(path))
     assert one(records, None, binding(20)).outcome is Outcome.STORED
     assert held == ([str(network_file)] if is_held else [])
+
+
+@pytest.mark.parametrize(
+    ("code", "lets_go", "outcome"),
+    [
+        (errno.ENOSPC, True, Outcome.STORED),
+        (errno.ENOSPC, False, Outcome.FULL),
+        (errno.EIO, True, Outcome.UNAVAILABLE),
+    ],
+)
+def test_room_that_a_replaced_file_still_takes_is_waited_for(records, binding, monkeypatch, code, lets_go, outcome):
+    writev, full = os.writev, [True]
+
+    def write(fd, pieces):
+        if full[0]:
+            raise OSError(code, os.strerror(code))
+        return writev(fd, pieces)
+
+    def are_gone():
+        full[0] = False
+        return lets_go
+
+    monkeypatch.setattr(os, "writev", write)
+    monkeypatch.setattr(leftovers, "are_gone", are_gone)
+    assert one(records, None, binding(20)).outcome is outcome
+    assert (binding(20).address in {row.address for row in records.read(NET).rows}) == (outcome is Outcome.STORED)
 
 
 @pytest.mark.root
