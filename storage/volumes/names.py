@@ -230,5 +230,6 @@ def _word(text: str, what: str) -> str:
 
 
 def _shown(text: str) -> str:
-    cut = text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "..."
-    return cut if cut.isprintable() else ascii(cut)
+    start = text[: SHOWN_CHARS_MAX + 1]
+    shown = start if start.isprintable() else ascii(start)  # up to ten characters for one
+    return shown if len(shown) <= SHOWN_CHARS_MAX else shown[:SHOWN_CHARS_MAX] + "..."

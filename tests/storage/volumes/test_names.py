@@ -1,7 +1,7 @@
 """Names: what is legal comes back unchanged, everything else is refused in one line that helps."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from storage.volumes.names import (
@@ -50,6 +50,7 @@ def test_every_legal_name_survives_every_form(project, volume, snapshot):
 
 
 @given(st.text(max_size=300))
+@example("0/0\b" + "\U00010000" * 80)
 @settings(max_examples=200)
 def test_whatever_is_typed_is_a_name_or_one_printable_line(text):
     for parse in PARSERS:
