@@ -44,6 +44,7 @@ MANY_IN_USE: Final = (
     "so many addresses answer an echo that none is set aside for now: find the machine that answers for others"
 )
 COUNTED: Final = frozenset({"dhcp.silent", "dhcp.dropped"})  # kinds that strangers can cause at any rate
+PARTINGS: Final = frozenset({"dhcp.release", "dhcp.decline"})
 LOST_RACE: Final = frozenset({Outcome.COLLISION, Outcome.NOT_FOUND, Outcome.EXISTS})
 
 
@@ -215,8 +216,14 @@ class Service:
             self._replies = []
 
     def _store(self) -> None:
-        """Begin the commit of what is gathered."""
-        self._underway.begin()
+        """Begin the commit of what is gathered, but for partings that have waited too long to be true still."""
+        late_came, underway = self._clock.monotonic() - PARTING_MAX_S, self._underway
+        late = [one for one in underway.gathered if one.came < late_came and one.decision.kind in PARTINGS]
+        if late:
+            underway.gathered = [one for one in underway.gathered if one not in late]
+            for one in late:
+                self._refuse(one.decision, "stale", "a RELEASE or DECLINE that waited too long to be true still")
+        underway.begin()
 
     def _settle(self, ended: Sequence[tuple[Work, Result]]) -> None:
         """Carry out what was stored, and decide anew about what lost a race against somebody else, or waited."""

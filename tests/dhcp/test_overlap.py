@@ -317,6 +317,17 @@ def test_a_release_that_waited_too_long_for_a_commit_does_not_count(site: Callab
     assert here.events.of("dhcp.dropped")[-1]["reason"] == "stale"
 
 
+def test_a_release_that_gathered_too_long_for_the_next_commit_does_not_count(site: Callable[..., Site]) -> None:
+    here = site(free(20), leased(21, TWO))
+    here.hear(request(ONE, here.offer(ONE)))
+    here.hear(make_packet(MessageType.RELEASE, TWO, ciaddr="10.0.0.21"))
+    here.clock.now_s += 1.5
+    here.end()
+    here.service.finish()
+    assert here.row(ipv4_int("10.0.0.21")).client_id == leased(21, TWO).client_id
+    assert here.events.of("dhcp.silent")[-1]["reason"] == "stale"
+
+
 def test_what_waits_is_bounded(site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> None:
     here = site()
     offers = {mac: here.offer(mac) for mac in (ONE, TWO, THREE)}
