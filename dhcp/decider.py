@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import Final
 
-from dhcp import engine, wire
+from dhcp import engine, parting, wire
 from dhcp.asking import view_of
 from dhcp.decision import PEER_FIRST, Arrival, Decision, Networks, World
 from dhcp.mirror import Mirror
@@ -28,8 +28,6 @@ from dhcp.wire import WireError
 from storage.records import Records
 
 HEX_MAX_BYTES: Final = 300  # of a poison packet, in its event
-PARTING_MAX_S: Final = 1.0
-PARTING: Final = frozenset({MessageType.RELEASE, MessageType.DECLINE})
 
 
 class Decider:
@@ -104,8 +102,8 @@ class Decider:
         """Read one packet and decide about it."""
         try:
             request = wire.decode(data)
-            if request.message_type in PARTING and self._clock.monotonic() - self.came > PARTING_MAX_S:
-                raise WireError("stale", "a RELEASE or DECLINE that waited too long to be true still")
+            if request.message_type in parting.MESSAGES and self._clock.monotonic() - self.came > parting.MAX_S:
+                raise WireError("stale", parting.STALE)
             view = view_of(request, self._arrival, self._world.networks)
             if request.message_type is MessageType.LEASEQUERY:
                 for one in self.mirror.views:  # it may be about any

@@ -1,8 +1,24 @@
-"""RELEASE and DECLINE: what becomes of a binding whose client gives it up. Neither is answered."""
+"""RELEASE and DECLINE: what becomes of a binding whose client gives it up. Neither is answered.
+
+Both count only while they are young, when they are decided about and when their commit begins: their sender may hold
+the address anew, by the other server's word.
+"""
+
+from typing import Final
 
 from dhcp import options as o
 from dhcp.decision import Asked, Decision, noted, silent
+from dhcp.options import MessageType
 from storage.records import FREE_ID, MANUAL, UNUSABLE
+
+MAX_S: Final = 1.0
+"""How old they may be."""
+
+MESSAGES: Final = frozenset({MessageType.RELEASE, MessageType.DECLINE})
+KINDS: Final = frozenset({"dhcp.release", "dhcp.decline"})
+"""Of the decisions that carry them out."""
+
+STALE: Final = "a RELEASE or DECLINE that waited too long to be true still"
 
 
 def release(asked: Asked) -> Decision:

@@ -10,7 +10,7 @@ Rules of the room:
   the commit will judge; all else waits.
 * Replies that promise nothing new (offers, most of all) do not wait for a commit.
 * What cannot be stored is not promised: a client whose lease runs is told what is left of it, others hear nothing.
-* A RELEASE or DECLINE counts only while it is young (`PARTING_MAX_S`) and is never decided again: its sender may hold
+* A RELEASE or DECLINE counts only while it is young (`dhcp.parting`) and is never decided again: its sender may hold
   the address anew, by the other server's word. One that is lost costs nothing but time.
 * An answer that waited longer than that for its commit, or while which the store's clock ran on, is made anew, for what
   is left of the lease by then.
@@ -26,8 +26,9 @@ What it needs of the world comes in from outside (`dhcp.outside`). A simulator h
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from dhcp import parting
 from dhcp.clocks import LAG_MAX_S
-from dhcp.decider import PARTING_MAX_S, Decider, machine_of
+from dhcp.decider import Decider, machine_of
 from dhcp.decision import BINDS, Decision, Reply
 from dhcp.networks import Network
 from dhcp.outside import AtOnce, Clock, Commits, Wires
@@ -44,7 +45,6 @@ MANY_IN_USE: Final = (
     "so many addresses answer an echo that none is set aside for now: find the machine that answers for others"
 )
 COUNTED: Final = frozenset({"dhcp.silent", "dhcp.dropped"})  # kinds that strangers can cause at any rate
-PARTINGS: Final = frozenset({"dhcp.release", "dhcp.decline"})
 LOST_RACE: Final = frozenset({Outcome.COLLISION, Outcome.NOT_FOUND, Outcome.EXISTS})
 
 
@@ -217,13 +217,14 @@ class Service:
 
     def _store(self) -> None:
         """Begin the commit of what is gathered, but for partings that have waited too long to be true still."""
-        late_came, underway = self._clock.monotonic() - PARTING_MAX_S, self._underway
-        late = [one for one in underway.gathered if one.came < late_came and one.decision.kind in PARTINGS]
-        if late:
-            underway.gathered = [one for one in underway.gathered if one not in late]
-            for one in late:
-                self._refuse(one.decision, "stale", "a RELEASE or DECLINE that waited too long to be true still")
-        underway.begin()
+        late_came, gathered = self._clock.monotonic() - parting.MAX_S, self._underway.gathered
+        late = (work for work in gathered if work.came < late_came and work.decision.kind in parting.KINDS)
+        stale = dict.fromkeys(late)  # in the order in which they came
+        if stale:
+            self._underway.leave_out(stale)
+            for work in stale:
+                self._refuse(work.decision, "stale", parting.STALE)
+        self._underway.begin()
 
     def _settle(self, ended: Sequence[tuple[Work, Result]]) -> None:
         """Carry out what was stored, and decide anew about what lost a race against somebody else, or waited."""
@@ -253,7 +254,7 @@ class Service:
     def _carry_out(self, ended: Sequence[tuple[Work, Result]]) -> list[Work]:
         """Finish what was stored or cannot be, and return what lost a race."""
         lost, stored = [], Outcome.STORED
-        late_came, late_s = self._clock.monotonic() - PARTING_MAX_S, self._decider.watch.latest_s() - LAG_MAX_S
+        late_came, late_s = self._clock.monotonic() - parting.MAX_S, self._decider.watch.latest_s() - LAG_MAX_S
         for work, (outcome, row, detail) in ended:
             if work.port is not self._port:
                 self._turn_to(work.port, work.came)

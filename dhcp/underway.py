@@ -8,6 +8,7 @@ Rules of the room:
 * All this is bounded: when it `is_full`, nothing may be added before the commit has ended.
 """
 
+from collections.abc import Container
 from typing import Final
 
 from dhcp.decision import Decision
@@ -66,6 +67,10 @@ class Underway:
         self.gathered.append(work)
         self._next.add(address)
         self._next.add(machine)
+
+    def leave_out(self, works: Container[Work]) -> None:
+        """Take changes out of the next commit. What they touch stays touched until it ends."""
+        self.gathered = [work for work in self.gathered if work not in works]
 
     def hold(self, work: Work, machine: bytes) -> None:
         """Let a packet wait for a commit: for that under way, else for the next one."""
