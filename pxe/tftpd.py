@@ -96,8 +96,8 @@ class TftpServer:
     def stop(self) -> None:
         """End `serve` soon. For signal handlers and other threads."""
         if not self._stopping:
+            os.eventfd_write(self._wake, 1)  # first: from the flag on `serve` may close the descriptor at any time
             self._stopping = True
-            os.eventfd_write(self._wake, 1)
 
     def _turn(self) -> None:
         ready = self._patience.look() if self._sessions else []

@@ -661,6 +661,21 @@ def test_other_peoples_clients(rig, tmp_path, which, size):
     assert out.read_bytes() == PAYLOAD[:size]
 
 
+def test_a_packet_that_comes_between_the_two_steps_of_stopping_harms_nothing(rig, monkeypatch):
+    wake = os.eventfd_write
+
+    def late(fd, value):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as somebody:
+            somebody.sendto(b"no request", rig.address)
+        rig.thread.join(0.2)  # ends by then if it looks at the flag alone
+        wake(fd, value)
+
+    monkeypatch.setattr(os, "eventfd_write", late)
+    rig.server.stop()
+    rig.thread.join(5)
+    assert not rig.thread.is_alive()
+
+
 def test_tftpy_reads_from_us(rig, tmp_path):
     tftpy = pytest.importorskip("tftpy")
     out = tmp_path / "out"

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], st
     if not os.access("/dev/net/tun", os.W_OK):
         pytest.skip("no access to /dev/net/tun: the machines of the lab have no cable (README, Tests)")
     result = tmp_path_factory.mktemp("demo") / "proof.json"
+    before = labs()
     run = subprocess.run(
         [sys.executable, "-m", "twinboot", "lab", "demo", "--result", str(result)],
         capture_output=True,
@@ -27,7 +29,12 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], st
     )
     assert result.exists(), run.stdout + run.stderr
     print(run.stdout)  # pytest shows it when a test below fails
-    return json.loads(result.read_text()), run.stdout
+    return {**json.loads(result.read_text()), "left": labs() - before}, run.stdout
+
+
+def labs() -> set[Path]:
+    """The places of labs that are on this machine: of one that runs, or that was killed."""
+    return set(Path(tempfile.gettempdir()).glob("twinboot-lab-*"))
 
 
 def test_both_machines_come_up_in_xen_with_their_own_dom0_mem(played: tuple[dict[str, Any], str]) -> None:
@@ -51,7 +58,7 @@ def test_explain_tells_the_story_and_its_end(played: tuple[dict[str, Any], str])
 def test_the_lab_leaves_nothing_behind(played: tuple[dict[str, Any], str]) -> None:
     links = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True).stdout
     assert "hv1-fe" not in links
-    assert not [place for place in Path("/tmp").glob("twinboot-lab-*") if (place / "hv1.serial").exists()]
+    assert not played[0]["left"]
     commands = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())
     assert not [command for command in commands if b"hv1-fe" in command]
 
