@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from storage.records import durable
+from storage.records import descriptors, durable
 from storage.records.changelog import ChangeLog
 from storage.records.image import Image, apply, read_image
 from storage.records.port import Change, Delta, Fault, Outcome, RecordsError, Result
@@ -159,7 +159,7 @@ class Container:
                 raise identity
             fd = os.open(self.path, os.O_RDONLY)
             try:
-                self._saw(os.fstat(fd), durable.generation(fd))
+                self._saw(os.fstat(fd), descriptors.generation(fd))
             finally:
                 os.close(fd)
         except OSError as error:
@@ -183,7 +183,7 @@ class Container:
         fd = os.open(self.path, os.O_RDONLY)
         try:
             status = os.fstat(fd)
-            stamp = Stamp.of(status, durable.generation(fd))
+            stamp = Stamp.of(status, descriptors.generation(fd))
             final = time.monotonic() - self._seen_s >= stamp.tick_s
             if self._image is not None and stamp == self._stamp and (self._trusted or (self._agrees and not final)):
                 return self._image

@@ -10,17 +10,15 @@ time, so that 25 files take little longer than one (measured on ext4: 10 ms inst
 
 import contextlib
 import errno
-import fcntl
 import os
 import secrets
 import socket
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple
 
-from storage.records import leftovers
+from storage.records import descriptors, leftovers
 from storage.records.port import Outcome, RecordsError
 
 TEMP_PREFIX = ".twinboot1_new."
@@ -29,12 +27,7 @@ TEMP_PREFIX = ".twinboot1_new."
 TEMP_KEPT_S = 3600
 """Age from which a temporary file cannot be a write in progress (a hung share included) and may be removed."""
 
-CREATED_MODE = 0o644
 SYNCS_AT_ONCE = 8
-PIECES_MAX = 1024
-"""IOV_MAX of Linux, pieces for one write."""
-
-_FS_IOC_GETVERSION = 0x80087601
 
 _OUTCOMES = {
     errno.EEXIST: (Outcome.EXISTS, "it is there already"),
@@ -65,7 +58,7 @@ def create(directory: str, name: str, data: bytes) -> None:
         os.link(staged.temp, os.path.join(directory, name))
     finally:
         _discard(staged.temp)
-    _sync_directory(directory)
+    descriptors.sync_directory(directory)
 
 
 class Staged(NamedTuple):
@@ -95,9 +88,8 @@ def _staged(directory: str, name: str, pieces: Sequence[bytes], like: os.stat_re
     path = os.path.join(directory, f"{TEMP_PREFIX}{name}.{host}.{os.getpid()}.{secrets.token_hex(4)}")
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
-        _dress(fd, like)
-        for at in range(0, len(pieces), PIECES_MAX):
-            _write(fd, pieces[at : at + PIECES_MAX])
+        descriptors.dress(fd, like)
+        descriptors.write(fd, pieces)
     except BaseException:
         os.close(fd)
         _discard(path)
@@ -119,7 +111,7 @@ def settle(staged: Sequence[Staged]) -> list[tuple[int, int] | OSError]:
     ]
     try:
         if staged:
-            _sync_directory(staged[0].directory)
+            descriptors.sync_directory(staged[0].directory)
     except OSError as error:
         return [one if isinstance(one, OSError) else _unsure(error) for one in found]
     finally:
@@ -144,7 +136,7 @@ def _synced(staged: Staged) -> tuple[int, int] | OSError:
     try:
         try:
             os.fsync(staged.fd)
-            return os.fstat(staged.fd).st_ino, generation(staged.fd)
+            return os.fstat(staged.fd).st_ino, descriptors.generation(staged.fd)
         finally:
             os.close(staged.fd)  # NFS reports a full disk here at the latest
     except OSError as error:
@@ -165,18 +157,10 @@ def _renamed(staged: Staged, identity: tuple[int, int], replaced: leftovers.Left
     return identity
 
 
-def generation(fd: int) -> int:
-    """Which of all the files that had this inode number it is, ioctl_fs(4); 0 where the file system does not tell."""
-    try:
-        return int.from_bytes(fcntl.ioctl(fd, _FS_IOC_GETVERSION, bytes(8))[:4], sys.byteorder)
-    except OSError:
-        return 0
-
-
 def remove(directory: str, name: str) -> None:
     """Remove a file durably; OSError."""
     os.unlink(os.path.join(directory, name))
-    _sync_directory(directory)
+    descriptors.sync_directory(directory)
 
 
 def sweep(directory: str, now_s: float) -> None:
@@ -188,29 +172,6 @@ def sweep(directory: str, now_s: float) -> None:
                     os.unlink(entry.path)
 
 
-def _write(fd: int, pieces: Sequence[bytes]) -> None:
-    written = os.writev(fd, pieces)
-    if written < sum(map(len, pieces)):  # a nearly full disk, or a signal
-        view = memoryview(b"".join(pieces))[written:]
-        while view:
-            view = view[os.write(fd, view) :]
-
-
-def _dress(fd: int, like: os.stat_result | None) -> None:
-    os.fchmod(fd, CREATED_MODE if like is None else like.st_mode & 0o7777)
-    if like is not None and os.geteuid() == 0:
-        with contextlib.suppress(PermissionError):  # an export that squashes root: it owns our files anyway
-            os.fchown(fd, like.st_uid, like.st_gid)
-
-
 def _discard(path: str) -> None:
     with contextlib.suppress(OSError):  # the first error is the one to report; sweep gets what stays
         os.unlink(path)
-
-
-def _sync_directory(directory: str) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -14,24 +14,18 @@ that hang, and simulated ones that lose, tear and delay on purpose.
 
 import contextlib
 import errno
-import fcntl
 import os
-import sys
 from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
+
+from storage.records import descriptors
 
 FILE_MAX_BYTES = 256 * 2**20
 """Two million rows; a larger file is a mistake (or an attack on our memory) rather than one of ours."""
 
 READ_TRIES = 3
 """Looks at a file that was replaced meanwhile, or seems damaged, before that is believed."""
-
-CREATED_MODE = 0o644
-PIECES_MAX = 1024
-"""IOV_MAX of Linux: pieces for one write."""
-
-_FS_IOC_GETVERSION = 0x80087601
 
 
 T = TypeVar("T")
@@ -182,8 +176,8 @@ class LocalFiles:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             try:
-                _dress(fd, status)
-                _write(fd, pieces)
+                descriptors.dress(fd, status)
+                descriptors.write(fd, list(pieces))
                 os.fsync(fd)
             finally:
                 os.close(fd)  # NFS reports a full disk here at the latest
@@ -210,23 +204,19 @@ class LocalFiles:
         os.mkdir(path, 0o700)
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            _dress(fd, os.stat(self.location))
+            descriptors.dress(fd, os.stat(self.location))
         finally:
             os.close(fd)
 
     def sync(self, folder: str = "") -> None:
         """Put names on the disk."""
-        fd = os.open(self._path(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        descriptors.sync_directory(self._path(folder))
 
     def stat(self, name: str) -> Stamp:
         """The stamp."""
         fd = os.open(self._path(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            return Stamp.of(os.fstat(fd), _generation(fd))
+            return Stamp.of(os.fstat(fd), descriptors.generation(fd))
         finally:
             os.close(fd)
 
@@ -265,36 +255,3 @@ def _contents(fd: int, name: str) -> bytes:
         if total > FILE_MAX_BYTES:
             raise OSError(errno.EFBIG, f"grows beyond {FILE_MAX_BYTES} bytes", name)
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _write(fd: int, pieces: Iterable[bytes]) -> None:
-    waiting: list[bytes] = []
-    for piece in pieces:
-        waiting.append(piece)
-        if len(waiting) == PIECES_MAX:
-            _write_all(fd, waiting)
-            waiting = []
-    if waiting:
-        _write_all(fd, waiting)
-
-
-def _write_all(fd: int, pieces: list[bytes]) -> None:
-    written = os.writev(fd, pieces)
-    if written < sum(map(len, pieces)):  # a nearly full disk, or a signal
-        view = memoryview(b"".join(pieces))[written:]
-        while view:
-            view = view[os.write(fd, view) :]
-
-
-def _dress(fd: int, like: os.stat_result | None) -> None:
-    os.fchmod(fd, CREATED_MODE if like is None else like.st_mode & 0o7777)
-    if like is not None and os.geteuid() == 0:
-        with contextlib.suppress(PermissionError):  # an export that squashes root: it owns our files anyway
-            os.fchown(fd, like.st_uid, like.st_gid)
-
-
-def _generation(fd: int) -> int:
-    try:
-        return int.from_bytes(fcntl.ioctl(fd, _FS_IOC_GETVERSION, bytes(8))[:4], sys.byteorder)
-    except OSError:
-        return 0

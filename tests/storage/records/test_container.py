@@ -103,7 +103,7 @@ def test_our_own_write_needs_no_parsing(records, binding, monkeypatch):
 
 
 def test_our_own_write_is_believed_for_a_tick_and_then_read_once(records, binding, reads, clock, monkeypatch):
-    monkeypatch.setattr(container.durable, "generation", lambda fd: os.fstat(fd).st_ino)
+    monkeypatch.setattr(container.descriptors, "generation", lambda fd: os.fstat(fd).st_ino)
     records.read(NET)
     records.commit([Change(NET, None, binding(20))])
     before = len(reads)
@@ -128,7 +128,7 @@ def test_a_file_put_in_place_of_our_own_is_seen_within_the_tick(records, network
 
 
 def test_where_no_generation_is_told_our_own_write_is_read_again(records, binding, reads, monkeypatch):
-    monkeypatch.setattr(container.durable, "generation", lambda _: 0)
+    monkeypatch.setattr(container.descriptors, "generation", lambda _: 0)
     records.commit([Change(NET, None, binding(20))])
     before = len(reads)
     records.read(NET)

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from storage.records import Change, Outcome, RecordsError, SunwFiles, TabEntry, ipv4_int, leftovers
+from storage.records import Change, Outcome, RecordsError, SunwFiles, TabEntry, descriptors, ipv4_int, leftovers
 from storage.records import durable as durable_module
 
 NET = "192.168.76.0"
@@ -166,7 +166,7 @@ def test_after_a_failed_directory_sync_the_file_is_believed(records, monkeypatch
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(durable_module, "_sync_directory", fail)
+        patch.setattr(descriptors, "sync_directory", fail)
         result = one(records, None, binding(20))
     assert (result.outcome, result.row) == (Outcome.UNAVAILABLE, None)
     assert [row.address for row in records.read(NET, version).rows] == [binding(20).address]
@@ -177,7 +177,7 @@ def test_what_is_replaced_is_held_where_the_file_system_is_local(
     records, network_file, binding, monkeypatch, generation, is_held
 ):
     held = []
-    monkeypatch.setattr(durable_module, "generation", lambda _: generation)  # NFS tells none
+    monkeypatch.setattr(descriptors, "generation", lambda _: generation)  # NFS tells none
     monkeypatch.setattr(leftovers.Leftovers, "hold", lambda _, path: held.append(path))
     assert one(records, None, binding(20)).outcome is Outcome.STORED
     assert held == ([str(network_file)] if is_held else [])
