@@ -1,8 +1,9 @@
-"""The journal service: keeps what the others report."""
+"""The journal service: keeps what the others report. Nobody waits for it, so it yields to whoever serves (nice)."""
 
 from __future__ import annotations
 
 import importlib.metadata  # noqa: F401 - sqlite-utils loads it when the first database is opened
+import os
 import threading
 
 from twinboot.config import Config
@@ -12,6 +13,8 @@ from twinboot.privileges import account
 from twinboot.services.port import Bound, Ready, on_stop
 
 __all__ = ["bind"]
+
+NICE = 10
 
 
 def bind(config: Config, emit: Emitter) -> Bound:
@@ -27,6 +30,7 @@ def bind(config: Config, emit: Emitter) -> Bound:
         if kind := on_network_file_system(config.state):
             reason = f"{config.state} is on {kind}: the journal may be lost or stall; use a local directory"
             emit("config.fault", file=str(config.path), reason=f"server.state: {reason}")
+        os.nice(NICE)
         ready()
         write_forever(receiver, kept, stopping.is_set)
         kept.close()
