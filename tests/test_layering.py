@@ -24,9 +24,9 @@ MAY_IMPORT = {
 
 PURE = {
     "dhcp": (
-        *("packet", "wire", "options", "symbols", "macros", "macrotext", "names", "networks", "view", "heard"),
-        *("decision", "asking", "engine", "answers", "bootp", "leasequery", "reply", "route", "frame", "probes"),
-        "relay",
+        *("packet", "wire", "options", "option_text", "symbols", "macros", "macrotext", "names", "networks", "view"),
+        *("heard", "decision", "asking", "engine", "answers", "bootp", "leasequery", "reply", "route", "frame"),
+        *("probes", "relay"),
     ),
     "pxe": ("content", "tftp_wire", "tftp_transfer", "tftp_options", "firmware", "bootplan", "ranges"),
     "jumpstart": (

@@ -30,6 +30,7 @@ from dhcp.asking import view_of
 from dhcp.decision import SILENCE, Arrival, Decision, Networks, World
 from dhcp.macros import MacroTable
 from dhcp.networks import network
+from dhcp.option_text import describe
 from dhcp.options import MessageType
 from dhcp.packet import Packet
 from dhcp.reply import Plans
@@ -183,7 +184,7 @@ class Stage:
                 f"    yiaddr {ipv4_text(reply.yiaddr)} ciaddr {ipv4_text(reply.ciaddr)}"
                 f" siaddr {ipv4_text(reply.siaddr)} file {reply.file.decode()!r} sname {reply.sname.decode()!r}"
             )
-            lines += [f"    {o.describe(code, value)}" for code, value in reply.options.items()]
+            lines += [f"    {describe(code, value)}" for code, value in reply.options.items()]
         if decision.probe:
             lines.append(f"  unless {ipv4_text(decision.probe)} answers an echo")
         if decision.remember is not None:

@@ -17,6 +17,7 @@ from dhcp import options as o
 from dhcp import wire
 from dhcp.echo import reply_payload
 from dhcp.networks import network
+from dhcp.option_text import describe
 from dhcp.options import MessageType, Route
 from dhcp.packet import Packet
 from dhcp.svcconf import ConfError, check
@@ -242,7 +243,7 @@ def test_row_28_routes_with_a_prefix_over_32(start: Start) -> None:
     lab = start(store())
     send(lab, [discover(options={o.CLASSLESS_ROUTES: bytes((prefix,)) * 40}) for prefix in (33, 128, 255)])
     assert_serving(lab)
-    assert "malformed" in o.describe(o.CLASSLESS_ROUTES, b"\x21" + bytes(9))
+    assert "malformed" in describe(o.CLASSLESS_ROUTES, b"\x21" + bytes(9))
     for prefix in (33, -1):
         with pytest.raises(ValueError, match="prefix of 0 to 32"):
             o.encode_routes([Route(0, prefix, 1)])

@@ -22,7 +22,7 @@ from dnslib import DNSRecord
 from dhcp import relay, svcconf
 from dhcp.cli import config_pairs, exchange
 from dhcp.macros import MacroTable
-from dhcp.options import DESCRIBE_MAX_CHARS, describe
+from dhcp.option_text import DESCRIBE_MAX_CHARS, describe
 from dhcp.wire import BOOTREPLY, BOOTREQUEST, WireError, decode, encode
 from jumpstart.hostfile import HostError, from_toml, to_toml
 from jumpstart.language.encode import EncodeError, encode_rules, encode_sysidcfg
