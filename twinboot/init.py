@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from dhcp import svcconf
+from dhcp import svcconf_file
 from storage.records import Binding, Records, open_records
 from twinboot import sitefiles, stores
 from twinboot.answers import Answers, Plan, Wire, check
@@ -51,7 +51,7 @@ def perform(answers: Answers) -> Done:
     ):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            svcconf.write(path, content)
+            svcconf_file.write(path, content)
         except OSError as error:
             raise Stop(f"{path}: {error.strerror}: run this as root, or name another place") from error
     return done

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import TypeVar
 
-from dhcp import svcconf
+from dhcp import svcconf, svcconf_file
 from dhcp.sockets import Interface, SocketError, choose, list_interfaces
 from storage.volumes.port import VolumesError
 from twinboot.config import Config
@@ -110,7 +110,7 @@ def _network_faults(config: Config, service: str) -> list[str]:
     if not (service in SHARELESS and _relays(config)) and (fault := share_fault(config)):
         faults.append(str(fault))
     try:
-        served(config, svcconf.load(config.dhcpsvc))
+        served(config, svcconf_file.load(config.dhcpsvc))
     except svcconf.ConfError as error:
         faults += [str(one) for one in error.faults]
     except SocketError as error:
@@ -120,7 +120,7 @@ def _network_faults(config: Config, service: str) -> list[str]:
 
 def _relays(config: Config) -> bool:
     try:
-        return bool(svcconf.load(config.dhcpsvc).relay_destinations)
+        return bool(svcconf_file.load(config.dhcpsvc).relay_destinations)
     except svcconf.ConfError:
         return False  # its faults are told elsewhere
 

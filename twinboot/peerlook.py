@@ -14,7 +14,7 @@ from datetime import datetime
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from dhcp import svcconf
+from dhcp import svcconf, svcconf_file, svcconf_keys
 from dhcp.sockets import SocketError
 from dhcp.svcconf import ServiceConf
 from storage.records import Binding, Key, Records, RecordsError, Row, TabEntry
@@ -59,7 +59,7 @@ class Look:
         """Use `records` where they are open already."""
         self.life = secrets.token_hex(8)
         self._config = config
-        self._conf = svcconf.load(config.dhcpsvc)
+        self._conf = svcconf_file.load(config.dhcpsvc)
         self._records = records
         self._tables: dict[str, _Table] = {}
         self._digest = ""
@@ -87,7 +87,7 @@ class Look:
             at_s=time.time(),
             stopped=False,
             resource=conf.resource,
-            path=svcconf.shown(conf.path),
+            path=svcconf_keys.shown(conf.path),
             inode=_inode(conf.path),
             owner_ip=tuple(str(IPv4Address(one)) for one in conf.owner_ip),
             keys=_keys(config, conf),
@@ -107,7 +107,7 @@ class Look:
     def _settings(self) -> ServiceConf:
         """What dhcpsvc.conf says now, or while it is faulty what it said last."""
         with contextlib.suppress(svcconf.ConfError):  # the DHCP service and `twinboot status` tell its faults
-            self._conf = svcconf.load(self._config.dhcpsvc)
+            self._conf = svcconf_file.load(self._config.dhcpsvc)
         return self._conf
 
     def _addresses(self, conf: ServiceConf) -> tuple[str, ...]:

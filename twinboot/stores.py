@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address
 from typing import TypeVar
 
-from dhcp import svcconf
+from dhcp import svcconf, svcconf_file
 from jumpstart.hosts import Hosts, load_hosts
 from storage.records import (
     FREE_ID,
@@ -52,7 +52,7 @@ R = TypeVar("R", bound=Row)
 
 def dhcp_records(config: Config) -> Records:
     """Bindings and macros, where dhcpsvc.conf says. ConfError, RecordsError; Stop where only a relay runs."""
-    conf = svcconf.load(config.dhcpsvc)
+    conf = svcconf_file.load(config.dhcpsvc)
     if not conf.resource:
         raise Stop(f"{config.dhcpsvc}: RUN_MODE=relay: bindings and macros are on the servers; use the command there")
     return open_records(conf.resource, conf.path)
@@ -95,7 +95,7 @@ def state_records(config: Config) -> Records:
     Only Sun's containers stay by themselves in their directory, and ours are beside it in `state`; also where there
     are no bindings, because this server relays. ConfError; RecordsError when the share is not there.
     """
-    conf = svcconf.load(config.dhcpsvc)
+    conf = svcconf_file.load(config.dhcpsvc)
     if conf.resource in ("", STATE_RESOURCE):
         return open_records(STATE_RESOURCE, config.share / "state")
     return open_records(conf.resource, conf.path)
@@ -103,7 +103,7 @@ def state_records(config: Config) -> Records:
 
 def state_beside(config: Config, dhcp: Records) -> Records:
     """The same as `state_records`, where the bindings are open already as `dhcp`."""
-    is_apart = svcconf.load(config.dhcpsvc).resource == STATE_RESOURCE
+    is_apart = svcconf_file.load(config.dhcpsvc).resource == STATE_RESOURCE
     return open_records(STATE_RESOURCE, config.share / "state") if is_apart else dhcp
 
 

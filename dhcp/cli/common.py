@@ -21,7 +21,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from dhcp import svcconf
+from dhcp import svcconf, svcconf_file
 from storage.records import Outcome, Records, RecordsError, open_records
 
 CONF_VARIABLE = "DHCPSVC_CONF"
@@ -134,7 +134,7 @@ def conf_path(options: Options) -> Path:
 def conf_key(options: Options, name: str) -> str:
     """One key of dhcpsvc.conf as written; "" if there is no such key, or no such file (-r and -p do without it)."""
     try:
-        return svcconf.get(svcconf.read_text(conf_path(options)), name) or ""
+        return svcconf.get(svcconf_file.read_text(conf_path(options)), name) or ""
     except svcconf.ConfError:
         return ""
 
@@ -151,7 +151,7 @@ def find_place(options: Options) -> Place:
     resource, path = options.get("r"), options.get("p")
     if resource is None or path is None:
         file = conf_path(options)
-        text = svcconf.read_text(file)
+        text = svcconf_file.read_text(file)
         version = svcconf.get(text, "CONVER")
         if version not in (None, "1"):
             raise CommandError(

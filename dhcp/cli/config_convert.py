@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dhcp import svcconf
+from dhcp import svcconf, svcconf_file, svcconf_keys
 from dhcp.cli import service
 from dhcp.cli.common import CommandError, Options, Place, Session, find_place
 from dhcp.cli.config_file import configured, confirm, edit, explained, warn
@@ -63,7 +63,7 @@ def convert(options: Options, session: Session) -> int:
 @contextmanager
 def _stopped(path: Path) -> Iterator[dict[str, str | None]]:
     """Keep the service stopped for a while; what the block puts into the dict becomes dhcpsvc.conf before the start."""
-    text = svcconf.read_text(path)
+    text = svcconf_file.read_text(path)
     changes = {"DAEMON_ENABLED": svcconf.get(text, "DAEMON_ENABLED")}
     edit(path, lambda now: svcconf.set_pairs(now, {"DAEMON_ENABLED": "FALSE"}))
     ran = False
@@ -84,7 +84,7 @@ def _in_directory(place: Place) -> bool:
 def _check(session: Session, old: Place, new: Place) -> None:
     for name, value in (("RESOURCE", new.resource), ("PATH", new.path)):
         try:
-            svcconf.check_value(name, value)
+            svcconf_keys.check_value(name, value)
         except ValueError as error:
             raise CommandError(f"{name}: {error}") from None
         if not value.isprintable():
@@ -92,10 +92,10 @@ def _check(session: Session, old: Place, new: Place) -> None:
     if new.resource not in ADAPTERS:
         raise CommandError(f"{new.resource} is not a valid resource here: use {', '.join(sorted(ADAPTERS))}")
     if new.resource != DATABASE and not _in_directory(new):
-        raise CommandError(f"-p {svcconf.shown(new.path)}: {new.resource} needs an absolute directory")
+        raise CommandError(f"-p {svcconf_keys.shown(new.path)}: {new.resource} needs an absolute directory")
     if _is_one(session, old, new):
         raise CommandError("the source data store is the same as destination data store: give another -p")
-    if svcconf.shown(new.path) != new.path:
+    if svcconf_keys.shown(new.path) != new.path:
         warn("the password in PATH may be read by all users of this host: use passfile=FILE instead")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dhcp import svcconf
+from dhcp import svcconf_file
 from dhcp.cli.common import CommandError, Options, complain, conf_path
 
 PROGRAM = "dhcpconfig"
@@ -24,10 +24,10 @@ def configured(options: Options) -> Path:
 def edit(path: Path, change: Callable[[str], str]) -> str:
     """Replace the file's text by what `change` makes of it; return the new text. CommandError, ConfError."""
     with explained(path), locked(path):
-        old = svcconf.read_text(path)
+        old = svcconf_file.read_text(path)
         new = change(old)
         if new != old:
-            svcconf.write(path, new)
+            svcconf_file.write(path, new)
     return new
 
 

@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from dhcp import svcconf
-from dhcp.svcconf import BY_NAME, Show
+from dhcp import svcconf, svcconf_keys
+from dhcp.svcconf_keys import BY_NAME, Show
 
 LISTS = frozenset({"OWNER_IP", "INTERFACES", "RELAY_DESTINATIONS"})
 """Parameters with several values: read with commas or blanks, written with commas."""
@@ -90,7 +90,7 @@ def _fault(wish: Wish, written: set[str]) -> str | None:
     if not wish.value:
         return None
     try:
-        svcconf.check_value(wish.name, wish.value)
+        svcconf_keys.check_value(wish.name, wish.value)
     except ValueError as error:
         return f"the value is unacceptable for DHCP server parameter {wish.name}: {error}"
     if not wish.value.isprintable():
@@ -110,4 +110,4 @@ def changes(wishes: Iterable[Wish]) -> dict[str, str | None]:
 def listing(text: str) -> Mapping[str, str]:
     """What plain -P shows: every parameter of the file but the hidden ones, in the order of the file."""
     hidden = {name for name, key in BY_NAME.items() if key.show is Show.HIDDEN}
-    return {name: svcconf.shown(value) for name, value in svcconf.parse_pairs(text) if name not in hidden}
+    return {name: svcconf_keys.shown(value) for name, value in svcconf.parse_pairs(text) if name not in hidden}

@@ -4,7 +4,7 @@ As in Sun's command, names are looked up when they are typed and dhcpsvc.conf ge
 before the name service does must not depend on it. A name written there by hand is looked up at the start.
 """
 
-from dhcp import svcconf
+from dhcp import svcconf, svcconf_file, svcconf_keys
 from dhcp.cli.common import CommandError, Options, Session, conf_path
 from dhcp.cli.config_file import explained, locked
 from dhcp.cli.config_setup import announce_start
@@ -20,7 +20,7 @@ def configure_relay(options: Options, session: Session) -> int:
     path = conf_path(options)
     if path.exists():
         what = "server is already configured as a BOOTP relay agent"
-        if not is_relay(svcconf.read_text(path)):
+        if not is_relay(svcconf_file.read_text(path)):
             what = "DHCP service is already configured on this server"
         raise CommandError(f"{what} ({path}): -U unconfigures it")
     pairs = {
@@ -31,7 +31,7 @@ def configure_relay(options: Options, session: Session) -> int:
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(path):
-            svcconf.write(path, svcconf.set_pairs("", pairs))
+            svcconf_file.write(path, svcconf.set_pairs("", pairs))
     print("Created DHCP configuration file.")
     announce_start(path)
     return 0
@@ -60,7 +60,7 @@ def _destinations(text: str) -> str:
         raise CommandError("\n".join(faults))
     value = ",".join(found)
     try:
-        svcconf.check_value("RELAY_DESTINATIONS", value)
+        svcconf_keys.check_value("RELAY_DESTINATIONS", value)
     except ValueError as error:
         raise CommandError(f"-R: {error}") from None
     return value

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dhcp import svcconf
+from dhcp import svcconf, svcconf_file
 from dhcp.cli import hostsfile, service
 from dhcp.cli.common import CommandError, Options, Session
 from dhcp.cli.config_file import configured, confirm, edit, explained, warn
@@ -16,7 +16,7 @@ from storage.records import FREE_ID, MACRO, Binding, Change, Records
 def unconfigure(options: Options, session: Session) -> int:
     """-U: stop the service and remove dhcpsvc.conf; with -x the datastore's tables too. CommandError, RecordsError."""
     path = configured(options)
-    if is_relay(svcconf.read_text(path)):
+    if is_relay(svcconf_file.read_text(path)):
         return _end_relay(options, path)
     addresses = _named_addresses(options, session, path)
     if "f" not in options:
@@ -59,7 +59,7 @@ def _named_addresses(options: Options, session: Session, path: Path) -> list[int
     """The addresses whose host names -h deletes; read first, for -x deletes the tables that tell."""
     if "h" not in options:
         return []
-    resource = svcconf.get(svcconf.read_text(path), "HOSTS_RESOURCE")
+    resource = svcconf.get(svcconf_file.read_text(path), "HOSTS_RESOURCE")
     if resource != "files":
         warn(f"-h: names are deleted in {hostsfile.HOSTS_FILE} only, and HOSTS_RESOURCE is {resource or 'not set'}")
         return []
@@ -88,7 +88,7 @@ def _what_goes(records: Records) -> str:
 
 def stop_for_good(path: Path) -> None:
     """Disable the service and stop it if it runs, saying so. CommandError, and all is as before, if it cannot be."""
-    before = svcconf.get(svcconf.read_text(path), "DAEMON_ENABLED")
+    before = svcconf.get(svcconf_file.read_text(path), "DAEMON_ENABLED")
     text = edit(path, lambda old: svcconf.set_pairs(old, {"DAEMON_ENABLED": "FALSE"}))
     try:
         print("DHCP server shutdown." if service.stop(service.port(text)) else "DHCP server not running.")

@@ -7,7 +7,7 @@ first one made stays, and each adds its own macro. The lines printed are Sun's.
 from collections.abc import Sequence
 from pathlib import Path
 
-from dhcp import svcconf
+from dhcp import svcconf, svcconf_file, svcconf_keys
 from dhcp.cli import service
 from dhcp.cli.common import CommandError, Options, Session, conf_path
 from dhcp.cli.config_file import explained, locked, warn
@@ -42,7 +42,7 @@ def configure(options: Options, session: Session) -> int:
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(path):
-            svcconf.write(path, svcconf.set_pairs("", pairs))
+            svcconf_file.write(path, svcconf.set_pairs("", pairs))
     print("Created DHCP configuration file.")
     try:
         _fill(options, session, entries)
@@ -70,7 +70,7 @@ def _conf_pairs(options: Options) -> dict[str, str | None]:
         if value is None:
             continue
         try:
-            svcconf.check_value(name, value)
+            svcconf_keys.check_value(name, value)
         except ValueError as error:
             faults.append(f"{name}: {error}")
         if not value.isprintable():
@@ -152,7 +152,7 @@ def _fill(options: Options, session: Session, entries: Sequence[TabEntry]) -> No
 
 def announce_start(path: Path) -> None:
     """Start the service and say so, or say who starts it."""
-    if service.start(service.port(svcconf.read_text(path))):
+    if service.start(service.port(svcconf_file.read_text(path))):
         print("DHCP server started.")
     else:
         print("DHCP server enabled: `twinboot serve` starts it.")

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from dhcp import svcconf
+from dhcp import svcconf, svcconf_file, svcconf_keys
 from dhcp.cli import service
 from dhcp.cli.common import (
     PLACE_LETTERS,
@@ -75,7 +75,7 @@ def _parameters(options: Options, session: Session) -> int:
     """-P: print, set and delete parameters; all are checked before any is changed."""
     del session
     path = configured(options)
-    text = svcconf.read_text(path)
+    text = svcconf_file.read_text(path)
     if not options.operands:
         _print_all(listing(text), as_document="json" in options)
         return 0
@@ -90,7 +90,7 @@ def _parameters(options: Options, session: Session) -> int:
     if wanted:
         text = edit(path, lambda old: svcconf.set_pairs(old, wanted))
         _tell_consequences(text, set(wanted))
-    asked = {wish.name: svcconf.shown(svcconf.get(text, wish.name) or "") for wish in wishes if wish.value is None}
+    asked = {wish.name: svcconf_keys.shown(svcconf.get(text, wish.name) or "") for wish in wishes if wish.value is None}
     if "json" in options:
         _print_all(asked, as_document=True)
     else:
@@ -126,7 +126,7 @@ def _service(options: Options, session: Session) -> int:
         raise UsageError("-S: give one of -e -d -r -q")
     path = configured(options)
     if asked == ["q"]:
-        return _query(svcconf.read_text(path), as_document="json" in options)
+        return _query(svcconf_file.read_text(path), as_document="json" in options)
     if "json" in options:
         raise UsageError("--json does not go with -S but for -q")
     enabled = asked != ["d"]
@@ -176,7 +176,7 @@ def execute(argv: Sequence[str], session: Session) -> int:
     choose(options, {found[0]: function})
     code = RUN[found[0]](options, session)
     if "g" in options:
-        service.reload(service.port(svcconf.read_text(configured(options))))
+        service.reload(service.port(svcconf_file.read_text(configured(options))))
     return code
 
 

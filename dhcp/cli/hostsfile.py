@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from dhcp import svcconf
+from dhcp import svcconf_file
 from storage.records import ipv4_text
 
 HOSTS_FILE = Path("/etc/hosts")
@@ -75,6 +75,6 @@ def _rewrite(edit: Callable[[list[str]], list[str]]) -> None:
         lines = _lines()
         edited = edit(list(lines))
         if edited != lines:
-            svcconf.write(HOSTS_FILE.resolve(), "".join(line + "\n" for line in edited))
+            svcconf_file.write(HOSTS_FILE.resolve(), "".join(line + "\n" for line in edited))
     finally:
         os.close(directory)

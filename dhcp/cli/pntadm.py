@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from dhcp import svcconf
+from dhcp import svcconf_keys
 from dhcp.cli import hostsfile
 from dhcp.cli.batch import run_batch
 from dhcp.cli.common import (
@@ -259,7 +259,7 @@ def _absent(address: int, network: str) -> str:
 
 def _owners(options: Options) -> tuple[int, ...]:
     owners = conf_key(options, "OWNER_IP")
-    return tuple(svcconf.check_value("OWNER_IP", owners)) if owners else ()
+    return tuple(svcconf_keys.check_value("OWNER_IP", owners)) if owners else ()
 
 
 def _naming(options: Options, new: int, old: int) -> After | None:

@@ -32,7 +32,7 @@ import json, os, sys
 from dhcp.daemon import serve
 from dhcp.networks import network
 from dhcp.sockets import open_sockets
-from dhcp.svcconf import load
+from dhcp.svcconf_file import load
 from storage.records import open_records
 
 conf = load(sys.argv[1])

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.root
 OURS = """
 import sys
 from dhcp.relayd import open_relay, resolve, serve
-from dhcp.svcconf import load
+from dhcp.svcconf_file import load
 
 conf = load(sys.argv[1])
 ports, plan = open_relay(conf, resolve(conf.relay_destinations))

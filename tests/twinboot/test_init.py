@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dhcp import svcconf
+from dhcp import svcconf_file
 from dhcp.sockets import Interface
 from storage.records import FREE_ID, Binding, ipv4_int, ipv4_text, open_records
 from tests.twinboot.conftest import Site
@@ -39,7 +39,7 @@ def written(site: Site) -> tuple[list[str], list[tuple[str, str, str]], str]:
     """INTERFACES, the networks, and our address, as the programs read them from the two files."""
     config = load(site.config)
     nets = [(net.name, str(net.subnet), net.link) for net in config.networks]
-    return list(svcconf.load(site.dhcpsvc).interfaces), nets, str(config.address)
+    return list(svcconf_file.load(site.dhcpsvc).interfaces), nets, str(config.address)
 
 
 NETS = [("public", PUBLIC, "fe"), ("backend", BACKEND, "be")]

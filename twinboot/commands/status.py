@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dhcp import svcconf
+from dhcp import svcconf_file
 from dhcp.svcconf import ConfError
 from pxe.installs import LIVE, TABLE
 from storage.records import Binding, Install, Records, RecordsError
@@ -116,7 +116,7 @@ def _share_facts(config: Config, facts: dict[str, Any]) -> list[str]:
     facts["hosts"] = len(known.by_name)
     faults += [str(fault) for fault in known.faults]
     try:
-        conf = svcconf.load(config.dhcpsvc)
+        conf = svcconf_file.load(config.dhcpsvc)
         faults += conf.warnings
         rows = stores.rows(stores.state_records(config), TABLE, Install)
         facts["installs"] = {row.host: row.state for row in rows if row.state in LIVE}

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from dhcp import svcconf
+from dhcp import svcconf_file
 from storage.records.files import LocalFiles
 from storage.records.twinlog import open_twinlog
 from storage.records.twinlog_mend import Mender
@@ -55,7 +55,7 @@ def _place(app: App, path: Path | None) -> Iterator[Path]:
         yield path
         return
     config = app.config
-    conf = svcconf.load(config.dhcpsvc)
+    conf = svcconf_file.load(config.dhcpsvc)
     if conf.resource != RESOURCE:
         raise Stop(
             f"{config.dhcpsvc}: RESOURCE={conf.resource}: this command is for {RESOURCE}; --path names another place"

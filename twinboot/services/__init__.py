@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
-from dhcp import svcconf
+from dhcp import svcconf_file
 from twinboot.config import Config
 from twinboot.events import Emitter
 from twinboot.services.port import Bound
@@ -42,7 +42,7 @@ def why_off(config: Config, name: str) -> str:
     """Why dhcpsvc.conf keeps a service from running, in one line; empty if it does not. ConfError."""
     if name not in ("dhcp", "dns", "peers"):
         return ""
-    conf = svcconf.load(config.dhcpsvc)
+    conf = svcconf_file.load(config.dhcpsvc)
     if name == "dhcp" and not conf.daemon_enabled:
         return "DAEMON_ENABLED=FALSE: DHCP is not served; `dhcpconfig -S -e` enables it"
     if name == "dns" and conf.relay_destinations:

@@ -6,7 +6,7 @@ import encodings.unicode_escape  # noqa: F401 - jinja2 loads it when it compiles
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 
-from dhcp import svcconf
+from dhcp import svcconf_file
 from dhcp.sockets import list_interfaces
 from jumpstart.hosts import HostsCache
 from jumpstart.targets import Net
@@ -29,7 +29,7 @@ OTHERS_MAX = 7
 def open_catalog(config: Config, emit: Emitter) -> Catalog:
     """Open the records and the boot tree. RecordsError, OSError."""
     records = stores.site_records(config)
-    conf = svcconf.load(config.dhcpsvc)
+    conf = svcconf_file.load(config.dhcpsvc)
     settings = Settings(
         str(config.address),
         config.segment,

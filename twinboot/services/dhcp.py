@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dhcp import daemon, relayd, svcconf
+from dhcp import daemon, relayd, svcconf_file
 from dhcp.sockets import SERVER_PORT, SocketError, open_sockets
 from dhcp.svcconf import ServiceConf
 from storage.records import Outcome, Records, RecordsError
@@ -23,7 +23,7 @@ LOST_RACE = frozenset({Outcome.COLLISION, Outcome.EXISTS, Outcome.NOT_FOUND})
 
 def bind(config: Config, emit: Emitter) -> Bound:
     """Give out addresses."""
-    conf = svcconf.load(config.dhcpsvc)
+    conf = svcconf_file.load(config.dhcpsvc)
     if conf.relay_destinations:
         return _bind_relay(config, conf, emit)
     try:

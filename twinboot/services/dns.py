@@ -8,7 +8,7 @@ import errno
 import signal
 from ipaddress import IPv4Network
 
-from dhcp import svcconf
+from dhcp import svcconf_file
 from dhcp.sockets import SocketError
 from jumpstart.hosts import HostsCache
 from twinboot import dnsd, machine, stores
@@ -37,7 +37,7 @@ def bind(config: Config, emit: Emitter) -> Bound:
     if not config.names or config.domain is None:
         raise Stop(f"dns: {config.path}: names are off: set site.domain, and names.enable if it is there")
     try:
-        where = machine.addresses(config, svcconf.load(config.dhcpsvc))
+        where = machine.addresses(config, svcconf_file.load(config.dhcpsvc))
     except SocketError as error:
         raise Stop(f"dns: {error}") from error
     domain = config.domain

@@ -7,7 +7,7 @@ import concurrent.futures.thread  # noqa: F401 - loaded at first use otherwise
 import encodings.idna  # noqa: F401 - loaded at the first look-up of a name otherwise
 import signal
 
-from dhcp import svcconf
+from dhcp import svcconf_file
 from dhcp.sockets import SocketError
 from pxe import httpd
 from twinboot import machine
@@ -23,7 +23,7 @@ __all__ = ["bind"]
 def bind(config: Config, emit: Emitter) -> Bound:
     """Hand out boot files and menus by HTTP, and take reports."""
     try:
-        where = machine.addresses(config, svcconf.load(config.dhcpsvc))
+        where = machine.addresses(config, svcconf_file.load(config.dhcpsvc))
         sockets = [httpd.bind(address, config.http_port) for address in where]
     except (httpd.HttpError, SocketError) as error:
         raise Stop(f"http: {error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dhcp import svcconf
+from dhcp import svcconf_file
 from dhcp.sockets import SocketError
 from pxe.catalog import Catalog
 from pxe.content import Content
@@ -27,7 +27,7 @@ def bind(config: Config, emit: Emitter) -> Bound:
 
     server = TftpServer(resolve, emit)
     try:
-        server.bind(machine.addresses(config, svcconf.load(config.dhcpsvc)), config.tftp_port)
+        server.bind(machine.addresses(config, svcconf_file.load(config.dhcpsvc)), config.tftp_port)
     except (ListenError, SocketError) as error:
         raise Stop(f"tftp: {error}") from error
 

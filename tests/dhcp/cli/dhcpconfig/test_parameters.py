@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dhcp import svcconf
+from dhcp import svcconf, svcconf_file
 from dhcp.cli.config_pairs import Wish, check_wishes, read_wishes
 from dhcp.cli.service import Daemon
 from storage.records import ipv4_text
@@ -122,14 +122,14 @@ def test_the_reference_site_s_line_works_as_typed(cluster, typed: str) -> None:
     assert cluster.ok(f"-P {typed}") == ""
     assert cluster.ok("-P OWNER_IP") == "192.168.78.14,192.168.78.16,192.168.76.25\n"
     cluster.ok("-P RESCAN_INTERVAL=1")
-    conf = svcconf.load(cluster.conf)
+    conf = svcconf_file.load(cluster.conf)
     assert (len(conf.owner_ip), conf.rescan_interval_min) == (3, 1)
 
 
 def test_the_line_with_a_duplicate_warns_and_works(cluster) -> None:
     assert cluster("-P OWNER_IP=192.168.78.14,192.168.78.16,192.168.76.25,192.168.76.25") == 0
     assert cluster.err == "dhcpconfig: warning: dhcpsvc.conf: OWNER_IP: an address is listed twice\n"
-    assert len(svcconf.load(cluster.conf).owner_ip) == 3
+    assert len(svcconf_file.load(cluster.conf).owner_ip) == 3
     assert cluster.ok("-P RESCAN_INTERVAL=5") == ""  # it warns of what it has set, not of what was there
 
 
@@ -222,5 +222,5 @@ def test_a_file_that_cannot_be_written_is_told_in_one_line(cluster, monkeypatch:
     def refuse(path: object, text: str) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(svcconf, "write", refuse)
+    monkeypatch.setattr(svcconf_file, "write", refuse)
     assert cluster.refused("-P RESCAN_INTERVAL=2") == "@/etc/dhcpsvc.conf: Permission denied: run this as root"

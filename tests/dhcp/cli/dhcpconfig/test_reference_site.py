@@ -5,7 +5,7 @@ The two lines with -P are those that its operators typed, duplicate and all.
 
 import shlex
 
-from dhcp import svcconf
+from dhcp import svcconf_file
 from dhcp.cli import dhtadm, pntadm
 from dhcp.macros import MacroTable
 from storage.records import MANUAL, SunwFiles, ipv4_int
@@ -43,11 +43,11 @@ def play(server, script: str) -> None:
 
 def test_two_servers_on_one_store(server) -> None:
     play(server, ODD)
-    odd = svcconf.load(server.conf)
+    odd = svcconf_file.load(server.conf)
     server.conf.unlink()  # the other server has a file of its own
     server.machine = server.machine._replace(name="install-even", address=ipv4_int("192.168.78.16"))
     play(server, EVEN)
-    even = svcconf.load(server.conf)
+    even = svcconf_file.load(server.conf)
 
     assert odd.owner_ip == even.owner_ip == tuple(map(ipv4_int, ("192.168.78.14", "192.168.78.16", "192.168.76.25")))
     assert (odd.rescan_interval_min, even.path) == (1, odd.path)

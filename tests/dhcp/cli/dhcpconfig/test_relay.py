@@ -2,7 +2,7 @@
 
 import pytest
 
-from dhcp import svcconf
+from dhcp import svcconf_file
 from dhcp.cli.service import Daemon
 
 LISTED = "DAEMON_ENABLED TRUE\nRUN_MODE relay\nRELAY_DESTINATIONS 120.30.33.7,120.30.42.132\n"
@@ -17,7 +17,7 @@ def relay(server):
 
 def test_r_writes_what_a_relay_needs_and_p_lists_it(relay) -> None:
     assert relay.ok("-P") == LISTED
-    conf = svcconf.load(relay.conf)
+    conf = svcconf_file.load(relay.conf)
     assert conf.relay_destinations == ("120.30.33.7", "120.30.42.132")
     assert not relay.store.exists()
 
@@ -44,7 +44,7 @@ def test_a_server_is_not_turned_into_a_relay(server) -> None:
 def test_destinations_are_changed_as_a_list(relay) -> None:
     relay.ok("-P RELAY_DESTINATIONS=120.30.33.9,boston,RELAY_HOPS=2")
     assert relay.ok("-P RELAY_DESTINATIONS,RELAY_HOPS") == "120.30.33.9,boston\n2\n"
-    assert svcconf.load(relay.conf).relay_hops == 2
+    assert svcconf_file.load(relay.conf).relay_hops == 2
 
 
 def test_a_relay_is_disabled_and_removed_without_a_datastore(relay) -> None:
