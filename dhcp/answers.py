@@ -9,10 +9,11 @@ from typing import Final
 
 from dhcp import names, reply, wire
 from dhcp import options as o
-from dhcp.decision import Asked, Decision, answered
+from dhcp.decision import Decision, answered
 from dhcp.macros import Selected
 from dhcp.options import MessageType
 from dhcp.reply import Plan
+from dhcp.world import Asked
 from storage.records import MANUAL, Binding
 
 PXE_CLASSES: Final = (b"PXEClient", b"HTTPClient")  # firmware compares the answer with the bare word

@@ -13,11 +13,12 @@ from typing import Final
 
 from dhcp import answers, reply, wire
 from dhcp import options as o
-from dhcp.decision import Asked, Decision, answered, silent
+from dhcp.decision import Decision, answered, silent
 from dhcp.macros import Selected
 from dhcp.options import MessageType
 from dhcp.verify import probe
 from dhcp.view import Offer
+from dhcp.world import Asked
 from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, UNUSABLE, Binding, Change
 
 AUTOMATIC: Final = "automatic"

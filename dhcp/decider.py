@@ -12,7 +12,7 @@ from typing import Final
 
 from dhcp import engine, parting, wire
 from dhcp.asking import view_of
-from dhcp.decision import PEER_FIRST, Arrival, Decision, Networks, World
+from dhcp.decision import PEER_FIRST, Decision
 from dhcp.mirror import Mirror
 from dhcp.networks import Network
 from dhcp.options import MessageType
@@ -25,6 +25,7 @@ from dhcp.underway import Underway
 from dhcp.view import NetworkView
 from dhcp.watch import Watch
 from dhcp.wire import WireError
+from dhcp.world import Arrival, Networks, World
 from storage.records import Records
 
 HEX_MAX_BYTES: Final = 300  # of a poison packet, in its event

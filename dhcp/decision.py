@@ -1,24 +1,21 @@
-"""The values that decisions are made of: what the engine sees, and what it answers.
+"""What the engine answers.
 
 Every result is built here, so that each carries its event: which client, which address, and why, also for silence.
 `SILENCE` is the table of all reasons for not answering, with the sentence that people read.
 """
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final
 
-from dhcp import names, reply
+from dhcp import names
 from dhcp import options as o
 from dhcp.heard import Hearing
-from dhcp.macros import MacroTable
 from dhcp.packet import Packet
 from dhcp.route import Destination, destination, to_relay
-from dhcp.svcconf import ServiceConf
 from dhcp.view import NetworkView, Offer
-from storage.records import BOOTP, Binding, Change, ipv4_text
+from dhcp.world import Asked
+from storage.records import Binding, Change, ipv4_text
 
-ADDRESS_BYTES: Final = 4
 CLIENT_ID_MAX_BYTES: Final = 64  # what a container's field holds
 
 SILENCE: Final[Mapping[str, str]] = {
@@ -55,78 +52,6 @@ GIVES: Final = BINDS | {"dhcp.offer"}  # kinds of answer that give an address
 CLASS_SHOWN_MAX: Final = 64  # characters of option 60 in an event
 NO_MORE: Final[Mapping[str, object]] = {}
 CLONE: Final = "another machine sends the same client id: served under its hardware address"
-
-
-class Arrival:
-    """Where a packet came in: the interface, and the server's own address there."""
-
-    __slots__ = ("interface", "server")
-
-    def __init__(self, interface: str, server: int) -> None:
-        self.interface = interface
-        self.server = server
-
-
-class Networks:
-    """The views of all networks, found by any address inside one."""
-
-    def __init__(self, views: Iterable[NetworkView]) -> None:
-        self.views = tuple(views)
-        masks = sorted({view.network.mask for view in self.views}, reverse=True)
-        self._by_mask = tuple(
-            (mask, {view.network.number: view for view in self.views if view.network.mask == mask}) for mask in masks
-        )
-
-    def find(self, address: int) -> NetworkView | None:
-        """Return the view of the network that an address is in."""
-        for mask, views in self._by_mask:
-            view = views.get(address & mask)
-            if view is not None:
-                return view
-        return None
-
-
-class World:
-    """What decisions are made from, besides the packet. `own` are this server's addresses on all its interfaces.
-
-    `frozen`: nothing can be stored now, so nothing may be promised beyond what is stored. `skew_s`: how far back from
-    now a lease must have ended to be over by the store's clock, too; `unsure_s`: by how much it may be later than we
-    know; see `dhcp.clocks` for both. `finishing`: a request to another server of ours is decided as if it were to us,
-    see `dhcp.repeats`. `forgetful`: offers were forgotten so lately that clients may still ask for what they were
-    offered.
-    """
-
-    __slots__ = ("conf", "finishing", "forgetful", "frozen", "macros", "networks", "own", "plans", "skew_s", "unsure_s")
-
-    def __init__(  # noqa: PLR0913, PLR0917 - a value: one for each field
-        self,
-        conf: ServiceConf,
-        own: frozenset[int],
-        macros: MacroTable,
-        plans: reply.Plans,
-        networks: Networks,
-        frozen: bool = False,
-        skew_s: int = 0,
-        finishing: bool = False,
-        unsure_s: float = 0.0,
-        forgetful: bool = False,
-    ) -> None:
-        self.conf = conf
-        self.own = own
-        self.macros = macros
-        self.plans = plans
-        self.networks = networks
-        self.frozen = frozen
-        self.skew_s = skew_s
-        self.finishing = finishing
-        self.unsure_s = unsure_s
-        self.forgetful = forgetful
-
-    def but(self, *, frozen: bool = False, finishing: bool = False) -> "World":
-        """The same world, seen in one of these ways for once."""
-        frozen, finishing = frozen or self.frozen, finishing or self.finishing
-        known = self.conf, self.own, self.macros, self.plans, self.networks
-        return World(*known, frozen, self.skew_s, finishing, self.unsure_s, self.forgetful)
 
 
 class Reply:
@@ -168,7 +93,7 @@ class Decision:
         forget: bytes | None = None,
         heard: Hearing | None = None,
         probe: int = 0,
-        asked: "Asked | None" = None,
+        asked: Asked | None = None,
         address: int = 0,
         lease_s: int | None = None,
         state: str = "",
@@ -202,84 +127,6 @@ class Decision:
         if self.kind in BINDS and (name := names.sent_by(self.asked.request)):
             fields["client_name"] = name
         return fields
-
-
-class Asked:
-    """One request with all that was found out about it before its message type is looked at.
-
-    `client_id` is the one under which the client is served, `mac` htype + chaddr, `wanted` option 50, `server_id` the
-    address that the client is to know the server by: its relay's, where the relay asks for that. `over_s` is the time
-    by which a lease must have ended to be over by all clocks.
-    """
-
-    __slots__ = (
-        *("request", "arrival", "world", "view", "now_s", "client_id", "mac", "is_clone", "wanted", "server_id"),
-        *("server", "over_s"),
-    )
-
-    def __init__(  # noqa: PLR0913, PLR0917 - a value: one for each field
-        self,
-        request: Packet,
-        arrival: Arrival,
-        world: World,
-        view: NetworkView,
-        now_s: int,
-        client_id: bytes,
-        is_clone: bool,
-        wanted: int | None,
-        server_id: int,
-    ) -> None:
-        self.request = request
-        self.arrival = arrival
-        self.world = world
-        self.view = view
-        self.now_s = now_s
-        self.client_id = client_id
-        self.mac = request.mac_id
-        self.is_clone = is_clone
-        self.wanted = wanted
-        self.server_id = server_id
-        self.over_s = now_s - world.skew_s
-
-    def owns(self, row: Binding) -> bool:
-        """Tell whether a binding is this client's and of use to a DHCP client."""
-        return row.client_id == self.client_id and not row.flags & BOOTP
-
-    def is_to_us(self, server_id: bytes) -> bool:
-        """Tell whether option 54 names this server, by its own address or by the relay's in its place."""
-        address = int.from_bytes(server_id, "big")
-        return address == self.server_id or address in self.world.own
-
-
-class Said(NamedTuple):
-    """What a relay wrote into option 82 for us, as addresses; 0: nothing."""
-
-    link: int  # RFC 3527
-    server_id: int  # RFC 5107
-
-
-NOTHING_SAID: Final = Said(0, 0)
-
-
-def relay_says(request: Packet) -> Said:
-    """Return what option 82 of a relay says."""
-    data = request.options.get(o.RELAY_INFO)
-    if not data or not request.giaddr or not (o.RELAY_LINK_SELECTION in data or o.RELAY_SERVER_ID in data):
-        return NOTHING_SAID  # as mostly: the bytes are not there that would announce it
-    return _said(data)
-
-
-@lru_cache(maxsize=4096)  # a relay writes one value for each of its ports
-def _said(data: bytes) -> Said:
-    try:
-        found = o.suboptions(data)
-    except ValueError:
-        return NOTHING_SAID  # a relay's slip in another sub-option is echoed, not punished
-    values = (found.get(code, b"") for code in (o.RELAY_LINK_SELECTION, o.RELAY_SERVER_ID))
-    return Said._make(int.from_bytes(value, "big") if len(value) == ADDRESS_BYTES else 0 for value in values)
-
-
-# -- results
 
 
 def silent(

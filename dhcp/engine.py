@@ -30,23 +30,14 @@ from dhcp import bootp, leasequery, names, parting
 from dhcp import options as o
 from dhcp.answers import answer, nak, plan_for
 from dhcp.asking import ask, is_fixed, runs
-from dhcp.decision import (
-    CLIENT_ID_MAX_BYTES,
-    PEER_FIRST,
-    Arrival,
-    Asked,
-    Decision,
-    World,
-    answered,
-    silent,
-    unheard,
-)
+from dhcp.decision import CLIENT_ID_MAX_BYTES, PEER_FIRST, Decision, answered, silent, unheard
 from dhcp.options import ACK, DISCOVER, LEASEQUERY, OFFER, REQUEST, MessageType
 from dhcp.packet import Packet
 from dhcp.reply import Plan
 from dhcp.verify import probe
 from dhcp.view import NetworkView, Offer
 from dhcp.wire import WireError
+from dhcp.world import Arrival, Asked, World
 from storage.records import (
     BOOTP,
     FOREVER_S,

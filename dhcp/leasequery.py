@@ -16,12 +16,13 @@ from typing import Final, NamedTuple
 
 from dhcp import options as o
 from dhcp import wire
-from dhcp.decision import Arrival, Decision, Reply, World, unheard
+from dhcp.decision import Decision, Reply, unheard
 from dhcp.macros import MacroTable
 from dhcp.options import MessageType
 from dhcp.packet import ETHERNET, Packet
 from dhcp.route import destination
 from dhcp.view import NetworkView
+from dhcp.world import Arrival, World
 from storage.records import FOREVER_S, FREE_ID, UNUSABLE, Binding, ipv4_text
 
 LEASES_MAX: Final = 32  # told in one answer (option 92)

@@ -7,8 +7,9 @@ the address anew, by the other server's word.
 from typing import Final
 
 from dhcp import options as o
-from dhcp.decision import Asked, Decision, noted, silent
+from dhcp.decision import Decision, noted, silent
 from dhcp.options import MessageType
+from dhcp.world import Asked
 from storage.records import FREE_ID, MANUAL, UNUSABLE
 
 MAX_S: Final = 1.0

@@ -6,7 +6,8 @@ How long an offer waits is the business of `dhcp.probes`, how to ask that of `dh
 from typing import Final
 
 from dhcp.asking import runs
-from dhcp.decision import Asked, Decision
+from dhcp.decision import Decision
+from dhcp.world import Asked
 from storage.records import UNUSABLE, Binding, Change
 
 SET_ASIDE_MAX = 32

@@ -1,9 +1,9 @@
 """The service's look at both clocks, its own and the store's: `dhcp.clocks` says what to make of them."""
 
 from dhcp.clocks import Herald, judge
-from dhcp.decision import World
 from dhcp.outside import Clock
 from dhcp.tally import Emit
+from dhcp.world import World
 from storage.records import Records
 
 

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from dhcp import engine, wire
 from dhcp import options as o
 from dhcp.asking import view_of
-from dhcp.decision import SILENCE, Arrival, Decision, Networks, World
+from dhcp.decision import SILENCE, Decision
 from dhcp.macros import MacroTable
 from dhcp.networks import network
 from dhcp.option_text import describe
@@ -36,6 +36,7 @@ from dhcp.packet import Packet
 from dhcp.reply import Plans
 from dhcp.svcconf import ServiceConf
 from dhcp.view import NetworkView
+from dhcp.world import Arrival, Networks, World
 from storage.records import FREE_ID, Binding, Delta, TabEntry, ipv4_int, ipv4_text
 from tests.dhcp.conftest import make_packet
 
