@@ -5,8 +5,8 @@ Rules of the room:
 * The view is a copy of the network's container, kept current by `apply` with what `Records.read(since)` reports. It
   is never the truth: only a commit decides, and a collision there means that this copy was old.
 * Each question the engine asks is answered without a walk over the rows: by address, by client id (one client may
-  hold several bindings), the next free address, the binding whose lease ended first. For the last there is a queue,
-  which a network makes when it first runs out of free addresses: most never do.
+  hold several bindings), the next free address (`dhcp.freeset`), the binding whose lease ended first. For the last
+  there is a queue (`dhcp.leasequeue`), made when a network first runs out of free addresses: most never do.
 * A number or text that several indexes hold is one object in all of them, the row's own: there are hundreds of
   thousands of rows, and each copy is one more place in memory to fetch for a packet.
 * The search for a free address starts at a place derived from the client's id, so two servers that do not talk to
@@ -16,21 +16,19 @@ Rules of the room:
   seconds.
 """
 
-import heapq
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from operator import is_
 from typing import Any, Final
 
+from dhcp.freeset import FreeSet
 from dhcp.heard import Heard
+from dhcp.leasequeue import LeaseQueue
 from dhcp.networks import Network
 from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, Delta, Row
 
 OFFERS_MAX = 65536  # for each network, the oldest goes first; more than the largest network of a site has
-HEAP_SLACK: Final = 1024  # stale entries tolerated in the heap of leases before it is rebuilt
-
-CHUNK_BITS: Final = 10  # of a free set: see there
 NOT_FREE: Final = MANUAL | UNUSABLE
 NOT_RECLAIMED: Final = NOT_FREE | BOOTP | PERMANENT
 
@@ -51,70 +49,6 @@ class Offer:
         self.expires = 0.0
 
 
-class FreeSet:
-    """A set of addresses of one network that finds the next member at or after a place, in constant time.
-
-    Two levels of bits: chunks of 1024 addresses, and one bit for each chunk that is not empty.
-    """
-
-    def __init__(self, network: Network) -> None:
-        self._base = network.number
-        self._chunks: dict[int, int] = {}
-        self._filled = 0
-        self._low, self._high = network.size, 0  # range of offsets where searches start
-
-    def cover(self, address: int) -> None:
-        """Let searches start at this address too, whether or not it is a member now.
-
-        Servers that know the same rows thus start at the same place, whatever they have offered or seen taken.
-        """
-        offset = address - self._base
-        self._low = min(self._low, offset)
-        self._high = max(self._high, offset)
-
-    def add(self, address: int) -> None:
-        """Put an address in; it must be covered."""
-        offset = address - self._base
-        chunk, bit = offset >> CHUNK_BITS, 1 << (offset & 1023)
-        self._chunks[chunk] = self._chunks.get(chunk, 0) | bit
-        self._filled |= 1 << chunk
-
-    def discard(self, address: int) -> None:
-        """Take an address out, if it is there."""
-        offset = address - self._base
-        chunk, place = offset >> CHUNK_BITS, offset & 1023
-        bits = self._chunks.get(chunk, 0)
-        if not bits >> place & 1:
-            return
-        bits ^= 1 << place
-        if bits:
-            self._chunks[chunk] = bits
-        else:
-            del self._chunks[chunk]
-            self._filled ^= 1 << chunk
-
-    def __contains__(self, address: int) -> bool:
-        offset = address - self._base
-        return bool(self._chunks.get(offset >> CHUNK_BITS, 0) >> (offset & 1023) & 1)
-
-    def pick(self, seed: int) -> int | None:
-        """Return the first member at or after a place given by `seed`, going round at the end; None when empty."""
-        if not self._filled:
-            return None
-        offset = self._low + seed % (self._high - self._low + 1)
-        chunk = offset >> CHUNK_BITS
-        bits = self._chunks.get(chunk, 0) >> (offset & 1023)
-        if bits:
-            return self._base + offset + _lowest(bits)
-        later = self._filled >> (chunk + 1)
-        chunk = chunk + 1 + _lowest(later) if later else _lowest(self._filled)
-        return self._base + (chunk << CHUNK_BITS) + _lowest(self._chunks[chunk])
-
-
-def _lowest(bits: int) -> int:
-    return (bits & -bits).bit_length() - 1
-
-
 class NetworkView:
     """One network's bindings and offers. The daemon changes it; the engine only asks."""
 
@@ -132,8 +66,7 @@ class NetworkView:
         self._named: dict[str, set[int]] = {}  # comment in small letters -> addresses
         self._free = FreeSet(network)
         self._free_bootp = FreeSet(network)
-        self._ended: list[tuple[int, int]] | None = None  # heap of (lease end or earlier, address), once it is asked
-        self._queued: dict[int, int] = {}  # address -> its entry there, if it has one
+        self._leases: LeaseQueue | None = None  # of ours that can end, once it is asked for
         self._offered: dict[int, bytes] = {}  # address -> client id of the offer that holds it
         self._settled: list[Row] = []  # rows taken over since the last `apply`
 
@@ -148,8 +81,7 @@ class NetworkView:
         if delta.whole:
             self.rows.clear()
             self._clients.clear()
-            self._ended = None
-            self._queued.clear()
+            self._leases = None
             self._named.clear()
             self._free = FreeSet(self.network)
             self._free_bootp = FreeSet(self.network)
@@ -182,8 +114,8 @@ class NetworkView:
             _, was_id, was_flags, was_owner, _, _, _, was_comment = old
             if was_id == client_id != FREE_ID and was_flags == flags and was_owner == owner and was_comment == comment:
                 self.rows[address] = row  # renewed, as nearly always: it is where it is to be found already
-                if self._ended is not None and address not in self._offered and self._can_end(row):
-                    self._queue(lease_s, address)
+                if self._leases is not None and address not in self._offered and self._can_end(row):
+                    self._leases.put(address, lease_s)
                 return
         self.rows[address] = row
         if (was_flags ^ flags) & BOOTP and old is not None:
@@ -235,29 +167,8 @@ class NetworkView:
         if client_id == FREE_ID:
             if not flags & NOT_FREE:
                 pool.add(address)
-        elif not flags & NOT_RECLAIMED and lease_s != FOREVER_S:
-            self._queue(lease_s, address)
-
-    def _queue(self, lease_s: Any, address: Any) -> None:
-        """See to it that an address is looked at when its lease ends, or earlier: then it is put off."""
-        heap = self._ended
-        if heap is None:
-            return
-        known = self._queued.get(address)
-        if known is not None and known <= lease_s:
-            return
-        self._queued[address] = lease_s
-        if len(heap) > 2 * len(self.rows) + HEAP_SLACK:
-            self._line_up()
-        else:
-            heapq.heappush(heap, (lease_s, address))
-
-    def _line_up(self) -> list[tuple[int, int]]:
-        """Make the heap anew of what is queued."""
-        heap = [(entry_s, one) for one, entry_s in self._queued.items()]
-        heapq.heapify(heap)
-        self._ended = heap
-        return heap
+        elif self._leases is not None and not flags & NOT_RECLAIMED and lease_s != FOREVER_S:
+            self._leases.put(address, lease_s)
 
     def _pool(self, row: Binding) -> FreeSet:
         return self._free_bootp if row.flags & BOOTP else self._free
@@ -313,21 +224,17 @@ class NetworkView:
 
     def ended_before(self, limit_s: int) -> Binding | None:
         """Return the binding of ours whose lease ended first, if that was by `limit_s` and nobody was offered it."""
-        heap = self._ended
-        if heap is None:
-            self._queued = {row.address: row.lease_s for row in self.rows.values() if self._can_end(row)}
-            heap = self._line_up()
-        while heap and heap[0][0] <= limit_s:
-            entry_s, address = heap[0]
+        leases = self._leases
+        if leases is None:
+            leases = LeaseQueue({row.address: row.lease_s for row in self.rows.values() if self._can_end(row)})
+            self._leases = leases
+        while (first := leases.first(limit_s)) is not None:
+            entry_s, address = first
             row = self.rows.get(address)
-            if self._queued.get(address) != entry_s:
-                heapq.heappop(heap)  # it has an earlier one, too
-            elif row is None or not self._can_end(row):
-                heapq.heappop(heap)
-                del self._queued[address]
+            if row is None or not self._can_end(row):
+                leases.drop()
             elif row.lease_s > entry_s:  # renewed since
-                heapq.heapreplace(heap, (row.lease_s, address))
-                self._queued[address] = row.lease_s
+                leases.put_off(row.lease_s)
             else:
                 return row
         return None

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dhcp import view as view_module
 from dhcp.networks import network
-from dhcp.view import FreeSet, NetworkView, Offer
+from dhcp.view import NetworkView, Offer
 from storage.records import BOOTP, FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, Delta, Key, ipv4_int
 
 NET = network("10.0.0.0/16")
@@ -26,25 +26,6 @@ def view_of(*rows: Binding) -> NetworkView:
     view = NetworkView(NET, frozenset({OURS}))
     change(view, *rows, whole=True)
     return view
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.sets(st.integers(1, 65534), max_size=40), st.sets(st.integers(1, 65534)), st.integers(0, 2**32))
-def test_the_free_set_picks_the_next_member_and_goes_round(hosts: set[int], removed: set[int], seed: int) -> None:
-    free = FreeSet(NET)
-    for host in hosts:
-        free.cover(NET.number + host)
-        free.add(NET.number + host)
-    for host in removed:
-        free.discard(NET.number + host)
-    left = sorted(hosts - removed)
-    picked = free.pick(seed)
-    if not left:
-        assert picked is None
-        return
-    start = min(hosts) + seed % (max(hosts) - min(hosts) + 1)
-    assert picked == NET.number + next((host for host in left if host >= start), left[0])
-    assert all((NET.number + host in free) == (host in left) for host in hosts | removed)
 
 
 rows_of_any_kind = st.lists(
@@ -169,16 +150,6 @@ def test_a_whole_delta_replaces_everything_but_offers() -> None:
 def test_rows_that_are_no_hosts_of_the_network_are_left_out() -> None:
     view = view_of(binding(0), binding(65535), binding(65536), binding(5))
     assert list(view.rows) == [NET.number + 5]
-
-
-def test_the_heap_of_leases_does_not_grow_with_renewals() -> None:
-    view = view_of(binding(10, b"\1a"))
-    assert view.ended_before(0) == binding(10, b"\1a")  # asked for once, it is kept up from now on
-    for lease_s in (*range(5000), *range(5000, 2500, -1), 4999):
-        change(view, binding(10, b"\1a", lease_s=lease_s))
-    assert view._ended is not None
-    assert len(view._ended) <= view_module.HEAP_SLACK + 3
-    assert view.ended_before(9999) == binding(10, b"\1a", lease_s=4999)
 
 
 def test_free_addresses_of_bootp_and_dhcp_are_apart_whatever_becomes_of_a_binding() -> None:
