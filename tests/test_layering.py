@@ -72,6 +72,7 @@ PURE = {
         "peerfacts",
         "peerjudge",
         "peermounts",
+        "peerstory",
         "volumetext",
     ),
 }

@@ -2,6 +2,8 @@
 
 Theory of operation:
 
+- Events come from the journals of all servers; `seen_by` names whose. Two servers answer one machine, and a boot that
+  one of them began may end at the other.
 - `story` picks the machine's events. An event that names only an address counts while the latest acknowledgement of
   that address went to this machine; addresses change hands.
 - The last boot begins with the latest request of boot firmware (option 60 says PXEClient or HTTPClient) after
@@ -17,7 +19,7 @@ from typing import Any, NamedTuple
 
 from twinboot.sentences import Fields, sentence
 
-__all__ = ["PATTERNS", "Explanation", "Known", "explain", "story"]
+__all__ = ["BOOT_CLASSES", "PATTERNS", "Explanation", "Known", "explain", "story"]
 
 Event = dict[str, Any]
 BOOT_GAP_S = 120.0
@@ -41,11 +43,20 @@ class Known(NamedTuple):
     faults: tuple[str, ...] = ()
 
 
+class Moment(NamedTuple):
+    """One event of a boot, `seconds` since it began."""
+
+    seconds: float
+    kind: str
+    words: str
+    seen_by: str
+
+
 class Explanation(NamedTuple):
-    """`timeline` of (seconds since the boot began, kind, words); `pattern` is the row that fitted."""
+    """`pattern` is the row that fitted."""
 
     began: float
-    timeline: tuple[tuple[float, str, str], ...]
+    timeline: tuple[Moment, ...]
     pattern: str
     verdict: str
     fix: str
@@ -244,7 +255,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "nothing",
         lambda boot: True,  # noqa: ARG005 - the row that always fits
         (),
-        "nothing was ever heard from it on this server",
+        "nothing was ever heard from it",
         "check power, cable, VLAN and boot order; watch with: twinboot events -f --kind dhcp",
     ),
 )
@@ -257,7 +268,10 @@ def explain(events: Iterable[Event], known: Known) -> Explanation:
     words = boot.words(*row.kinds)
     began = boot.events[0]["at"] if boot.events else 0.0
     shown = [event for number, event in enumerate(boot.events) if not _is_folded(boot.events, number)]
-    timeline = tuple((event["at"] - began, event["kind"], sentence(event)) for event in shown[:SHOWN_MAX])
+    timeline = tuple(
+        Moment(event["at"] - began, event["kind"], sentence(event), str(event.get("seen_by", "")))
+        for event in shown[:SHOWN_MAX]
+    )
     fix = row.fix.format_map(words)
     words["fault"] = known.faults[0] if known.faults else ""
     return Explanation(began, timeline, row.name, row.verdict.format_map(words), fix)

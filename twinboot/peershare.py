@@ -1,7 +1,7 @@
-"""The descriptions of all servers on the share: one written, all read. On a hung share each of these calls hangs.
+"""What the servers say on the share, of themselves and of boots: one writes, all read. On a hung share each call hangs.
 
-A description is replaced by a rename and read by opening it anew, so it is whole and current on NFS as well. Its stamp
-is when the share wrote it down, which is why a write that took long is repeated: its stamp would say little.
+A file is replaced by a rename and read by opening it anew, so it is whole and current on NFS as well. A description's
+stamp is when the share wrote it down, which is why a write that took long is repeated: its stamp would say little.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from storage.records.files import Files, LocalFiles
+from twinboot import peerstory
 from twinboot.config import Config
 from twinboot.peerfacts import Description, Sighting, decode, encode
 
-__all__ = ["Found", "Unreadable", "files_of", "find", "forget", "publish"]
+__all__ = ["Found", "Unreadable", "files_of", "find", "forget", "publish", "stories", "tell"]
 
 FOLDER = "servers"
 SUFFIX = ".json"
+STORY_SUFFIX = ".events"
 SERVERS_MAX = 64
 SLOW_S = 1.0
 TRIES = 3
@@ -47,23 +49,28 @@ def files_of(config: Config) -> LocalFiles:
 
 def publish(files: Files, describe: Callable[[], Description]) -> None:
     """Put a description in place of the last one; OSError. `describe` is asked again after a slow write."""
-    if FOLDER not in files.names():
-        with contextlib.suppress(FileExistsError):
-            files.make(FOLDER)
     for _ in range(TRIES):
         said = describe()
         began = time.monotonic()
-        _replace(files, said)
+        _replace(files, said.name + SUFFIX, said.life, encode(said))
         if time.monotonic() - began < SLOW_S:
             return
 
 
-def _replace(files: Files, said: Description) -> None:
-    new = f"{FOLDER}/.{said.name}.{said.life}"
+def tell(files: Files, name: str, life: str, story: bytes) -> None:
+    """Put what this server saw of boots in place of what it told last; OSError. `life` is its process's id."""
+    _replace(files, name + STORY_SUFFIX, life, story)
+
+
+def _replace(files: Files, name: str, life: str, data: bytes) -> None:
+    if FOLDER not in files.names():
+        with contextlib.suppress(FileExistsError):
+            files.make(FOLDER)
+    new = f"{FOLDER}/.{name}.{life}"
     with contextlib.suppress(FileNotFoundError):
         files.remove(new)
-    files.write(new, [encode(said)])
-    files.rename(new, _name(said.name))
+    files.write(new, [data])
+    files.rename(new, f"{FOLDER}/{name}")
 
 
 def find(files: Files, own_name: str) -> Found:
@@ -71,17 +78,15 @@ def find(files: Files, own_name: str) -> Found:
     own: Sighting | None = None
     peers: list[Sighting] = []
     unreadable: list[Unreadable] = []
-    names = files.names(FOLDER) if FOLDER in files.names() else []
-    for name in sorted(name for name in names if name.endswith(SUFFIX) and not name.startswith("."))[:SERVERS_MAX]:
-        server = name.removesuffix(SUFFIX)
+    for server in _servers(files, SUFFIX):
         try:
-            sighting = _read(files, _name(server))
+            sighting = _read(files, server)
         except FileNotFoundError:
             continue  # it was forgotten meanwhile
         except (ValueError, OSError) as error:
             why = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
             unreadable.append(
-                Unreadable(server, f"{files.location}/{FOLDER}/{name} {why}: remove it if nobody writes it")
+                Unreadable(server, f"{files.location}/{_name(server)} {why}: remove it if nobody writes it")
             )
             continue
         if server == own_name:
@@ -91,8 +96,32 @@ def find(files: Files, own_name: str) -> Found:
     return Found(own, tuple(peers), tuple(unreadable))
 
 
-def _read(files: Files, name: str) -> Sighting:
+def stories(files: Files, own_name: str) -> dict[str, list[dict[str, Any]]]:
+    """What the other servers saw of boots, by their names, in this server's time; OSError if the share itself fails.
+
+    A server whose file cannot be read is left out.
+    """
+    found = find(files, own_name)
+    ahead_s = {peer.said.name: peer.offset_s - found.own.offset_s for peer in found.peers} if found.own else {}
+    told: dict[str, list[dict[str, Any]]] = {}
+    for server in _servers(files, STORY_SUFFIX):
+        if server == own_name:
+            continue
+        with contextlib.suppress(OSError, ValueError):
+            events = peerstory.decode(files.read(f"{FOLDER}/{server}{STORY_SUFFIX}"))
+            told[server] = [{**event, "at": event["at"] - ahead_s.get(server, 0.0)} for event in events]
+    return told
+
+
+def _servers(files: Files, suffix: str) -> list[str]:
+    names = files.names(FOLDER) if FOLDER in files.names() else []
+    found = (name.removesuffix(suffix) for name in names if name.endswith(suffix) and not name.startswith("."))
+    return sorted(found)[:SERVERS_MAX]
+
+
+def _read(files: Files, server: str) -> Sighting:
     """One description with its stamp: the same before and after, or it was replaced in between and is read again."""
+    name = _name(server)
     for _ in range(TRIES):
         before = files.stat(name)
         said = decode(files.read(name))
@@ -104,10 +133,13 @@ def _read(files: Files, name: str) -> Sighting:
 
 
 def forget(share: Path, name: str) -> None:
-    """Remove the description of a server that is gone for good; FileNotFoundError, OSError."""
+    """Remove what a server that is gone for good said; FileNotFoundError, OSError."""
     if "/" in name:
         raise FileNotFoundError(name)
-    LocalFiles(share / "state").remove(_name(name))
+    files = LocalFiles(share / "state")
+    files.remove(_name(name))
+    with contextlib.suppress(FileNotFoundError):
+        files.remove(f"{FOLDER}/{name}{STORY_SUFFIX}")
 
 
 def _name(server: str) -> str:

@@ -7,6 +7,7 @@ meanwhile: its loader waits for the dead server until it gives up, and goes on w
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -46,6 +47,8 @@ class Proof:
     acks: dict[str, int] = field(default_factory=dict)
     clients: int = 0
     doubled: int = 0
+    witnesses: list[str] = field(default_factory=list)
+    """Servers whose journals tell the boot's story on the one that survived."""
     faults: list[str] = field(default_factory=list)
 
 
@@ -138,6 +141,12 @@ def run(directory: Path, boot_files: Path, out: Console, accel: str = "") -> Pro
         survivor = next(server for server in pair.servers.values() if server.name != proof.killed)
         out.print(f"[bold]4. twinboot status on {survivor.name}[/bold]")
         out.print(survivor.status(), highlight=False, markup=False, soft_wrap=True)
+        out.print(f"[bold]5. twinboot explain hv1 on {survivor.name}[/bold]  (both saw it boot; one of them is dead)")
+        out.print(survivor.twinboot("explain", "hv1"), highlight=False, markup=False, soft_wrap=True)
+        story = json.loads(survivor.twinboot("explain", "hv1", "--json"))
+        proof.witnesses = sorted({moment["seen_by"] for moment in story["timeline"]})
+        if proof.killed not in proof.witnesses:
+            proof.faults.append(f"`twinboot explain hv1` on {survivor.name} does not know what {proof.killed} saw")
     return proof
 
 

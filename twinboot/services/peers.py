@@ -1,4 +1,5 @@
-"""The peers service: says on the share what this server is, looks at what the others say, and tells what is wrong.
+"""The peers service: says on the share what this server is and what it saw of boots, looks at what the others say of
+themselves, and tells what is wrong.
 
 Rules of this room:
 
@@ -10,9 +11,11 @@ Rules of this room:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import select
+import sqlite3
 import time
 from collections.abc import Callable, Iterable
 
@@ -22,16 +25,23 @@ from storage.records.files import Files
 from twinboot import peershare
 from twinboot.config import Config
 from twinboot.events import Emitter
-from twinboot.faults import Stop
+from twinboot.faults import JournalError, Stop
+from twinboot.journal import Query, newest_id, open_reader, read
 from twinboot.peerfacts import Description, Sighting
 from twinboot.peerjudge import BEAT_S, Warned, judge
 from twinboot.peerlook import Look
+from twinboot.peerstory import Digest
 from twinboot.services import why_off
 from twinboot.services.port import Bound, Ready, on_stop
 
-__all__ = ["Beat", "Told", "bind"]
+__all__ = ["Beat", "Teller", "Told", "bind"]
 
 NICE = 10
+TELL_S = 2.0
+"""At most so much of a boot's story dies with this server."""
+
+LOOK_BACK = 20_000
+"""Events of the journal that are gone through at the start."""
 
 
 def bind(config: Config, emit: Emitter) -> Bound:
@@ -44,10 +54,15 @@ def bind(config: Config, emit: Emitter) -> Bound:
         on_stop(lambda: os.write(waker, b"!"))
         os.nice(NICE)
         ready()
-        beat = Beat(peershare.files_of(config), Look(config), emit)
+        files, look, due_s = peershare.files_of(config), Look(config), 0.0
+        beat, teller = Beat(files, look, emit), Teller(files, config, look.life)
         while not select.select([wake], [], [], 0)[0]:
-            beat.once()
-            select.select([wake], [], [], BEAT_S)
+            if time.monotonic() >= due_s:
+                due_s = time.monotonic() + BEAT_S
+                beat.once()
+            teller.once()
+            select.select([wake], [], [], TELL_S)
+        teller.once()
         beat.last()
 
     return Bound("peers", serve)
@@ -123,3 +138,36 @@ class Beat:
             return []
         text = f"another server calls itself {own.said.name} as well: let server.name in twinboot.toml be unique"
         return [Warned("name", own.said.name, text)]
+
+
+class Teller:
+    """Takes from this server's journal what the other servers may be asked about, and puts it on the share."""
+
+    def __init__(self, files: Files, config: Config, life: str) -> None:
+        self._files = files
+        self._config = config
+        self._life = life
+        self._digest = Digest()
+        self._last_id = 0
+        self._is_new = False
+
+    def once(self) -> None:
+        """Tell what is new. On a share that takes nothing, or without a journal, it waits for the next time."""
+        with contextlib.suppress(JournalError, sqlite3.Error):
+            self._look()
+        if self._is_new:
+            with contextlib.suppress(OSError):  # the beat says so
+                peershare.tell(self._files, self._config.server, self._life, self._digest.encode())
+                self._is_new = False
+
+    def _look(self) -> None:
+        db = open_reader(self._config.journal_path)
+        try:
+            if newest_id(db) < self._last_id:
+                self._last_id = 0  # another file: the old one was corrupt
+            news = read(db, Query(after_id=self._last_id), LOOK_BACK)
+        finally:
+            db.conn.close()
+        if news:
+            self._last_id = news[-1]["id"]
+            self._is_new |= self._digest.take(news)
