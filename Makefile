@@ -67,6 +67,7 @@ lint: test-deps ## ruff, mypy --strict, shellcheck
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+	@.venv/bin/mypy benchmarks
 	@git ls-files -z | xargs -0 grep -lZE '^#!(/usr)?/bin/(env )?(ba)?sh' | xargs -0r shellcheck
 
 test: test-deps ## everything: lint, fast tests, real clients, machines that boot

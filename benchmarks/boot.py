@@ -42,7 +42,11 @@ class Bench:
 
     def boot(self, chain: str, plan: Plan) -> float:
         """Boot `plan` through `chain` once and return the seconds from power-on to dom0."""
-        server = self._start_dnsmasq() if chain == "dnsmasq" else self._start_twinboot(chain, plan)
+        server: subprocess.Popen[bytes] | None = None
+        if chain == "dnsmasq":
+            server = self._start_dnsmasq()
+        else:
+            self._start_twinboot(chain, plan)
         machine = self.rack.machines[plan.name]
         began = time.monotonic()
         machine.power_on()

@@ -47,7 +47,7 @@ def race(folder: str, name: str, half: int, batch: int, seconds: float) -> dict[
         else:
             cpu_s = time.process_time()
         for offset, result in enumerate(results):
-            if result.outcome is Outcome.STORED:
+            if isinstance(result.row, Binding) and result.outcome is Outcome.STORED:
                 mine[at + offset] = result.row
             else:
                 collisions += 1

@@ -115,7 +115,7 @@ def summary(took: Sequence[Took]) -> dict[str, object]:
 
 if __name__ == "__main__":
     WatchedLog.out = Path(sys.argv[1])
-    twinlog.TwinLog = WatchedLog  # type: ignore[misc]
+    twinlog.TwinLog = WatchedLog  # type: ignore[assignment, misc]
     sys.path.pop(0)  # beside this file stands dhcp.py, which is not the package
     sys.argv[:2] = ["twinboot"]
     from twinboot.cli import main

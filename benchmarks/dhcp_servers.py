@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from wire import run, two_namespaces
 
@@ -258,9 +258,15 @@ def serving(name: str, layout: Layout, disk: Path, names: tuple[str, str], cpus:
         *helpers, last = SERVERS[name](layout, place)
         os.sync()
         prefix = ["ip", "netns", "exec", names[0], "taskset", "-c", cpus[0], *PRIORITY]
-        options = {"env": environment, "stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+
+        def start(command: Command, errors: BinaryIO | None = None) -> None:
+            words, null = [*prefix, *command.argv], subprocess.DEVNULL
+            processes.append(
+                subprocess.Popen(words, env=environment, stdin=null, stdout=null, stderr=errors, cwd=place)
+            )
+
         for helper in helpers:
-            processes.append(subprocess.Popen([*prefix, *helper.argv], **options, cwd=place))
+            start(helper)
             _wait_for(helper.waits)
         probe = subprocess.Popen(
             [*load_command(names[1], cpus[1], layout, layout.rows), "phases=wait", f"first={_probe_client(layout)}"],
@@ -269,7 +275,7 @@ def serving(name: str, layout: Layout, disk: Path, names: tuple[str, str], cpus:
         time.sleep(0.2)
         began = time.time()
         with (place / "stderr").open("wb") as errors:
-            processes.append(subprocess.Popen([*prefix, *last.argv], **options, cwd=place, stderr=errors))
+            start(last, errors)
         answer = json.loads(probe.communicate(timeout=90)[0])
         if not answer["answered"] or processes[-1].poll() is not None:
             raise RuntimeError(f"{name} does not answer: {(place / 'stderr').read_text()[-500:]}")
