@@ -20,6 +20,7 @@ from typing import Final
 
 from dhcp import options as o
 from dhcp import wire
+from dhcp.form import Form, fill_in
 from dhcp.macros import Selected
 from dhcp.networks import Network
 from dhcp.options import ACK, OFFER, MessageType
@@ -70,14 +71,14 @@ class Plan:
         self.offer_form = self._form(OFFER, server)
         self.ack_form = self._form(ACK, server)
 
-    def _form(self, kind: MessageType, server: int) -> wire.Form:
+    def _form(self, kind: MessageType, server: int) -> Form:
         codes = list(self.leased)
         place = codes.index(o.LEASE_TIME)
         before = {o.MESSAGE_TYPE: _TYPE[kind], o.SERVER_ID: server.to_bytes(4, "big")}
         before |= {code: self.leased[code] for code in codes[:place]}
         after = {code: self.leased[code] for code in codes[place + 1 :]}
         head = wire.text_areas(self.sname, self.file) + wire.option_run(before) + _LEASE_HEAD
-        return wire.Form(self.siaddr, head, wire.option_run(after))
+        return Form(self.siaddr, head, wire.option_run(after))
 
 
 PlanKey = tuple[bytes, bytes, bytes, str, bytes, int, str]
@@ -131,9 +132,9 @@ def quick(request: Packet, kind: MessageType, plan: Plan, address: int, lease_s:
     if len(client_id) + len(relay) > SHORT_BYTES or (request.file and plan.wants_file):
         return None
     if kind is OFFER:
-        data = wire.fill_in(plan.offer_form, request, 0, address, lease_s, client_id, relay)
+        data = fill_in(plan.offer_form, request, 0, address, lease_s, client_id, relay)
     else:
-        data = wire.fill_in(plan.ack_form, request, request.ciaddr, address, lease_s, client_id, relay)
+        data = fill_in(plan.ack_form, request, request.ciaddr, address, lease_s, client_id, relay)
     return data if len(data) <= LIMIT_MIN_BYTES or len(data) <= limit_bytes(request) else None
 
 

@@ -40,16 +40,11 @@ FIXED_SIZES: Final[dict[int, int]] = {50: 4, 51: 4, 52: 1, 53: 1, 54: 4, 57: 2, 
 _SIZES: Final = bytes(FIXED_SIZES.get(code, 0) for code in range(256))
 """By code, 0 for options of any size."""
 _QUERIES: Final = frozenset(kind for kind in MessageType if kind >= MessageType.LEASEQUERY)
-_HEAD: Final = Struct(">BBBBIHHIIII16s")  # up to the hardware address
+HEAD: Final = Struct(">BBBBIHHIIII16s")  # up to the hardware address
 _COOKIE_BYTES: Final = b"\x63\x82\x53\x63"
 _BARE_AREAS: Final = bytes(SNAME_BYTES + FILE_BYTES) + _COOKIE_BYTES  # between hardware address and options, mostly
 _NOBODY: Final = tuple(bytes(size) for size in range(CHADDR_BYTES + 1))
-_END_MARK: Final = b"\xff"
-_ENDS: Final = tuple(_END_MARK + bytes(size) for size in range(MIN_PACKET_BYTES))
-"""The end mark, and what fills a packet up, by how many bytes that are."""
-_ID_HEADS: Final = (b"", *(bytes((CLIENT_ID, size)) for size in range(1, 256)))
-_RELAY_HEADS: Final = (b"", *(bytes((RELAY_INFO, size)) for size in range(1, 256)))
-"""What stands before the values of these two, by size; nothing before an empty one, which is left out."""
+END_MARK: Final = b"\xff"
 
 
 class WireError(Exception):
@@ -69,7 +64,7 @@ def decode(data: bytes, op: int = BOOTREQUEST) -> Packet:
     """Parse one datagram whose first octet must be `op`; raise WireError for anything malformed."""
     if not HEADER_BYTES <= len(data) <= MAX_PACKET_BYTES:
         raise WireError("short" if len(data) < HEADER_BYTES else "long", f"packet of {len(data)} bytes")
-    first, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr = _HEAD.unpack_from(data)
+    first, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr = HEAD.unpack_from(data)
     sname = file = b""
     cookie = True
     if data[44:HEADER_BYTES] != _BARE_AREAS:
@@ -193,7 +188,7 @@ def encode(packet: Packet, limit_bytes: int = MAX_PACKET_BYTES) -> bytes:
     if RELAY_INFO in options:
         options = {**options}
         options[RELAY_INFO] = options.pop(RELAY_INFO)
-    data = b"".join((_head(packet, packet.sname, packet.file), option_run(options), _END_MARK))
+    data = b"".join((_head(packet, packet.sname, packet.file), option_run(options), END_MARK))
     if len(data) > limit_bytes:
         return _encode_overloaded(packet, options, limit_bytes)
     return data.ljust(MIN_PACKET_BYTES, b"\0")
@@ -203,7 +198,7 @@ def _head(packet: Packet, sname: bytes, file: bytes) -> bytes:
     """The fixed part, cookie and all."""
     one = packet
     numbers = (one.op, one.htype, one.hlen, one.hops, one.xid, one.secs, one.flags)
-    head = _HEAD.pack(*numbers, one.ciaddr, one.yiaddr, one.siaddr, one.giaddr, one.raw_chaddr)
+    head = HEAD.pack(*numbers, one.ciaddr, one.yiaddr, one.siaddr, one.giaddr, one.raw_chaddr)
     return head + text_areas(sname, file)
 
 
@@ -222,49 +217,6 @@ def option_run(options: Mapping[int, bytes]) -> bytes:
 def text_areas(sname: bytes, file: bytes) -> bytes:
     """What stands between the hardware address and the options: server name, boot file, cookie."""
     return sname.ljust(SNAME_BYTES, b"\0") + file.ljust(FILE_BYTES, b"\0") + _COOKIE_BYTES
-
-
-class Form:
-    """What replies of one kind have in common, encoded: `text_areas` and the options up to the lease's value, and the
-    options after it. `pack` of the layout takes the fixed part, the first of them and the lease."""
-
-    __slots__ = ("after", "before", "layout", "siaddr")
-
-    def __init__(self, siaddr: int, before: bytes, after: bytes) -> None:
-        self.layout = Struct(f"{_HEAD.format}{len(before)}sI")
-        self.siaddr = siaddr
-        self.before = before
-        self.after = after
-
-
-def fill_in(
-    form: Form, request: Packet, ciaddr: int, yiaddr: int, lease_s: int, client_id: bytes, relay: bytes
-) -> bytes:
-    """Write the reply to one request; options 61 and 82 follow those of the form unless they are empty.
-
-    The same bytes as `encode` makes, without looking at each option. The length is the caller's business.
-    """
-    one = request
-    packed = form.layout.pack(
-        BOOTREPLY,
-        one.htype,
-        one.hlen,
-        0,
-        one.xid,
-        0,
-        one.flags,
-        ciaddr,
-        yiaddr,
-        form.siaddr,
-        one.giaddr,
-        one.raw_chaddr,
-        form.before,
-        lease_s,
-    )
-    id_head, relay_head = _ID_HEADS[len(client_id)], _RELAY_HEADS[len(relay)]
-    size = len(packed) + len(form.after) + len(id_head) + len(client_id) + len(relay_head) + len(relay) + 1
-    end = _ENDS[max(MIN_PACKET_BYTES - size, 0)]
-    return b"".join((packed, form.after, id_head, client_id, relay_head, relay, end))
 
 
 def _triple(code: int, value: bytes) -> bytes:
