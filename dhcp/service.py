@@ -23,7 +23,7 @@ Rules of the room:
 What it needs of the world comes in from outside (`dhcp.outside`). A simulator hands in its own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from dhcp import parting
@@ -36,15 +36,11 @@ from dhcp.probes import Answer, Probes
 from dhcp.sockets import Port
 from dhcp.svcconf import ServiceConf
 from dhcp.tally import Emit, Tally
-from dhcp.underway import Underway, Work
-from dhcp.verify import Allowance, conflict
+from dhcp.underway import Underway, Work, address_of
+from dhcp.verify import MANY_IN_USE, Allowance, conflict
 from dhcp.view import NetworkView
-from storage.records import Change, Outcome, Records, Result, Row
+from storage.records import Outcome, Records, Result, Row
 
-MANY_IN_USE: Final = (
-    "so many addresses answer an echo that none is set aside for now: find the machine that answers for others"
-)
-COUNTED: Final = frozenset({"dhcp.silent", "dhcp.dropped"})  # kinds that strangers can cause at any rate
 LOST_RACE: Final = frozenset({Outcome.COLLISION, Outcome.NOT_FOUND, Outcome.EXISTS})
 
 
@@ -69,7 +65,6 @@ class Service:
         self._underway = Underway(commits or AtOnce(records))
         self._decider = Decider(conf, own, records, networks, emit, clock, self._underway)
         self._conf = conf
-        self._emit = emit
         self._wires = wires
         self._clock = clock
         self._port: Port  # where what is at hand came in
@@ -143,7 +138,7 @@ class Service:
             if self._allowance.take(self._clock.monotonic()):
                 self._accept(work.data, decision)
             else:
-                self._refuse(work.decision, "answers-for-all", MANY_IN_USE)
+                self.tally.refuse(work.decision, "answers-for-all", MANY_IN_USE)
         self.finish()
         for view in {work.decision.view for work in held if work.decision.view is not None}:
             self._decider.mirror.refresh(view)  # another server may have leased it since, and its client answered
@@ -179,7 +174,7 @@ class Service:
         """Tell whether a decision may be another one when a commit has ended."""
         change, offer = decision.change, decision.remember
         if change is not None:
-            return self._underway.touches(_key(change))
+            return self._underway.touches(address_of(change))
         if offer is not None:
             return self._underway.touches(offer.address)
         return self._underway.is_busy and decision.kind != "dhcp.dropped"
@@ -195,7 +190,7 @@ class Service:
             self._finish(decision, None)
         else:
             work = Work(self._port, data, self._decider.came, decision, self._decider.watch.now_s, lost)
-            self._underway.add(work, _key(change), machine_of(data))
+            self._underway.add(work, address_of(change), machine_of(data))
 
     def _waits(self, data: bytes, decision: Decision) -> bool:
         """Hold a decision back while its address is asked; False: it need not wait, or nobody can be asked."""
@@ -223,7 +218,7 @@ class Service:
         if stale:
             self._underway.leave_out(stale)
             for work in stale:
-                self._refuse(work.decision, "stale", parting.STALE)
+                self.tally.refuse(work.decision, "stale", parting.STALE)
         self._underway.begin()
 
     def _settle(self, ended: Sequence[tuple[Work, Result]]) -> None:
@@ -240,12 +235,12 @@ class Service:
             self._turn_to(work.port, work.came)
             if work.lost:
                 text = "another server or an operator was first, twice; the client will try again"
-                self._refuse(work.decision, "collision", text)
+                self.tally.refuse(work.decision, "collision", text)
             elif work.decision.kind in BINDS:
                 self._take(work.data, lost=True)
             else:
                 text = "the binding was changed by another server or an operator"
-                self._refuse(work.decision, "collision", text)
+                self.tally.refuse(work.decision, "collision", text)
         for work in waited:
             self._turn_to(work.port, work.came)
             self._take(work.data, work.lost)
@@ -274,7 +269,7 @@ class Service:
         if decision.needs_store:
             again = self._decider.decide_frozen(data) if decision.kind in BINDS else decision
             if again.kind not in BINDS or again.change is not None:
-                self._refuse(decision, f"store-{outcome.name.lower()}", detail)
+                self.tally.refuse(decision, f"store-{outcome.name.lower()}", detail)
                 return
             decision = again
         self._finish(decision, None, unstored=detail)
@@ -287,17 +282,9 @@ class Service:
         if again.kind in BINDS and again.change is None and again.reply is not None:
             self._replies.append(again.reply)
 
-    def _refuse(self, decision: Decision, reason: str, detail: str) -> None:
-        fields = {**decision.fields, "state": decision.kind, "reason": reason, "detail": detail}
-        self._count("dhcp.silent", fields)
-
-    def _count(self, kind: str, fields: Mapping[str, object]) -> None:
-        rest = dict(fields)
-        self.tally.note(kind, str(rest.pop("reason")), **rest)
-
     def _finish(self, decision: Decision, row: Row | None, unstored: str = "") -> None:
         """Do what a decision allows once its change is stored as `row`: remember, tell, send."""
-        kind, view, reply = decision.kind, decision.view, decision.reply
+        view, reply = decision.view, decision.reply
         if view is not None:
             if row is not None:
                 view.settle(decision.forget, row)
@@ -306,16 +293,6 @@ class Service:
             heard = decision.heard
             if heard is not None and decision.forget is not None:
                 view.heard.note(decision.forget, heard)
-        if kind in COUNTED:
-            self._count(kind, decision.fields)
-        elif unstored:
-            self._emit(kind, **{**decision.fields, "detail": f"not stored: {unstored}"})
-        elif self.tally.tells(kind):
-            self._emit(kind, **decision.fields)
+        self.tally.tell(decision, unstored)
         if reply is not None:
             self._replies.append(reply)
-
-
-def _key(change: Change) -> object:
-    """Name the binding that a change is about: its address, which is in one network only."""
-    return None if change.old is None else change.old[0]

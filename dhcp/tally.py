@@ -11,10 +11,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from dhcp.decision import Decision
+
 EVENTS_PER_S: Final = 10  # for each reason; reasons are a small fixed set
 BURST_MAX: Final = 250  # for each kind; an event costs more than the answer it tells of
 ROUTINE_PER_S: Final = 50
 TOTALS_EVERY_S: Final = 60
+COUNTED: Final = frozenset({"dhcp.silent", "dhcp.dropped"})  # kinds that strangers can cause at any rate
 REASONS_SHOWN: Final = 8  # the most frequent ones, in the event of the totals
 
 MORE: Final = "more of the same in one second"
@@ -35,6 +38,25 @@ class Tally:
         self._totals: Counter[str] = Counter()
         self._totals_s = 0
         self._totals_changed = False
+
+    def tell(self, decision: Decision, unstored: str = "") -> None:
+        """Count a decision that was carried out, though for the reason `unstored` without its change where that is
+        given, and tell of it as its kind may be told of.
+        """
+        kind = decision.kind
+        if kind in COUNTED:
+            fields = dict(decision.fields)
+            self.note(kind, str(fields.pop("reason")), **fields)
+        elif unstored:
+            self._emit(kind, **{**decision.fields, "detail": f"not stored: {unstored}"})
+        elif self.tells(kind):
+            self._emit(kind, **decision.fields)
+
+    def refuse(self, decision: Decision, reason: str, detail: str) -> None:
+        """Count a decision that came to nothing in the end: its packet gets silence, for a reason found since."""
+        fields = {**decision.fields, "state": decision.kind, "detail": detail}
+        fields.pop("reason", None)
+        self.note("dhcp.silent", reason, **fields)
 
     def note(self, kind: str, reason: str, **fields: object) -> None:
         """Count one packet and tell of it, unless this second has heard enough of that reason."""

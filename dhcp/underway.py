@@ -14,7 +14,7 @@ from typing import Final
 from dhcp.decision import Decision
 from dhcp.outside import Commits
 from dhcp.sockets import Port
-from storage.records import Result
+from storage.records import Change, Result
 
 FULL = 1024  # packets beside those of the commit under way: as many as two batches of the daemon's
 UNDECIDED: Final = Decision("", {})
@@ -102,3 +102,8 @@ class Underway:
         """Return who has waited for the commit that ended, in the order in which they came."""
         waiting, self._waiting = self._waiting, []
         return waiting
+
+
+def address_of(change: Change) -> object:
+    """Return what names the binding that a change is about: its address, which is in one network only."""
+    return None if change.old is None else change.old[0]

@@ -12,6 +12,9 @@ from storage.records import UNUSABLE, Binding, Change
 
 SET_ASIDE_MAX = 32
 PERIOD_S: Final = 60.0
+MANY_IN_USE: Final = (
+    "so many addresses answer an echo that none is set aside for now: find the machine that answers for others"
+)
 
 
 class Allowance:

@@ -1,5 +1,6 @@
 """Counting without end, telling within bounds."""
 
+from dhcp.decision import Decision
 from dhcp.tally import BURST_MAX, EVENTS_PER_S, MORE, ROUTINE_PER_S, Tally
 from tests.dhcp.conftest import Events
 
@@ -62,3 +63,20 @@ def test_once_a_minute_the_totals_are_told_if_anything_is_new() -> None:
     tally.tells("dhcp.offer")
     tally.turn(1300)
     assert events.of("dhcp.totals")[-1]["offer"] == 1
+
+
+def test_a_decision_is_told_with_what_became_of_it() -> None:
+    events = Events()
+    tally = Tally(events)
+    facts = {"mac": "02:00:00:00:00:0a", "reason": "full", "detail": "no free address"}
+    tally.tell(Decision("dhcp.silent", facts))
+    tally.tell(Decision("dhcp.ack", {"address": "10.0.0.9"}))
+    tally.tell(Decision("dhcp.ack", {"address": "10.0.0.9"}), unstored="the share is gone")
+    tally.refuse(Decision("dhcp.conflict", facts), "collision", "another was first")
+    assert events.told == [
+        ("dhcp.silent", facts),
+        ("dhcp.ack", {"address": "10.0.0.9"}),
+        ("dhcp.ack", {"address": "10.0.0.9", "detail": "not stored: the share is gone"}),
+        ("dhcp.silent", {**facts, "state": "dhcp.conflict", "reason": "collision", "detail": "another was first"}),
+    ]
+    assert tally.counts == {("dhcp.silent", "full"): 1, ("dhcp.silent", "collision"): 1}
