@@ -1,4 +1,4 @@
-"""From a binding to the packet that offers, gives or refuses it: macros looked up, reply filled in.
+"""From a binding to the packet that offers, gives or refuses it: macros looked up, lease measured, reply filled in.
 
 What a reply holds besides the plan of its macros (see `dhcp.reply`) is added here, because it depends on the client or
 its binding: option 12 by the macro flag Hostname, option 81 for clients that send one (RFC 4702), option 118 given
@@ -14,9 +14,10 @@ from dhcp.macros import Selected
 from dhcp.options import MessageType
 from dhcp.reply import Plan
 from dhcp.world import Asked
-from storage.records import MANUAL, Binding
+from storage.records import FOREVER_S, MANUAL, PERMANENT, Binding
 
 PXE_CLASSES: Final = (b"PXEClient", b"HTTPClient")  # firmware compares the answer with the bare word
+LEASE_FLOOR_S: Final = 60  # a client that asks for less would renew without end
 
 
 def plan_for(asked: Asked, macro: str) -> Plan:
@@ -46,6 +47,23 @@ def _plan(asked: Asked, macro: str) -> Plan:
         asked.client_id,
     )
     return reply.make_plan(selected, asked.view.network, asked.arrival.server, found.get(o.PARAMETER_LIST, b""))
+
+
+def lease_for(asked: Asked, row: Binding, plan: Plan, *, negotiable: bool) -> int:
+    """Return the lease to grant, seconds: the macro's, what is left of the old one, the client's wish (option 51)."""
+    if row.flags & PERMANENT:
+        return FOREVER_S
+    left_s = 0
+    if row.lease_s > asked.now_s and row.client_id == asked.client_id:
+        left_s = FOREVER_S if row.lease_s == FOREVER_S else row.lease_s - asked.now_s
+    macro_s = plan.lease_s
+    if not negotiable:
+        return left_s or macro_s
+    longest_s = max(macro_s, left_s)
+    wish = asked.request.options.get(o.LEASE_TIME)
+    if wish is None:
+        return longest_s
+    return min(longest_s, max(int.from_bytes(wish, "big"), LEASE_FLOOR_S))
 
 
 def answer(asked: Asked, kind: MessageType, plan: Plan, row: Binding | None, lease_s: int | None) -> bytes:

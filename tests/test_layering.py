@@ -26,7 +26,8 @@ PURE = {
     "dhcp": (
         *("packet", "wire", "options", "option_text", "symbols", "macros", "macrotext", "names", "networks", "view"),
         *("heard", "decision", "asking", "engine", "answers", "bootp", "leasequery", "reply", "route", "frame"),
-        *("probes", "relay", "world", "form", "freeset", "leasequeue", "svcconf", "svcconf_keys"),
+        *("probes", "relay", "world", "form", "freeset", "leasequeue", "available", "offering", "granting"),
+        *("svcconf", "svcconf_keys"),
     ),
     "pxe": ("content", "tftp_wire", "tftp_transfer", "tftp_options", "firmware", "bootplan", "ranges"),
     "jumpstart": (
