@@ -25,10 +25,11 @@ from storage.records.port import Change, Delta, Epoch, Fault, Outcome, RecordsEr
 from storage.records.twinlog_clock import Clock, SystemClock
 from storage.records.twinlog_commit import Commit
 from storage.records.twinlog_copies import Copies, Edited
+from storage.records.twinlog_draft import Draft, Generations, settle, slept
 from storage.records.twinlog_epoch import ShareClock
 from storage.records.twinlog_house import tidy, write_snapshot
 from storage.records.twinlog_log import LOOK_S, Log, Peer
-from storage.records.twinlog_state import Draft, Frozen, Generations
+from storage.records.twinlog_state import Frozen
 from storage.records.twinlog_text import FOLDER, Head, log_name
 from storage.records.twinlog_turns import PUBLISH_EVERY_S, QUIET_S, snapshot_due
 
@@ -123,7 +124,7 @@ class TwinLog:
             commit = Commit(
                 self._log,
                 lambda: Draft(self._log.state).change(changes, generations),
-                lambda draft: _settle(draft, changes),
+                lambda draft: settle(draft, changes),
                 waits,
             )
             error = commit.run()
@@ -236,7 +237,7 @@ class TwinLog:
         if error is not None:
             raise error
         if not commit.done:
-            raise RecordsError(Outcome.UNAVAILABLE, _slept("the table"))
+            raise RecordsError(Outcome.UNAVAILABLE, slept("the table"))
         self._committed(began)
 
     def _committed(self, began: float) -> None:
@@ -282,27 +283,3 @@ class TwinLog:
 def open_twinlog(path: str | Path) -> TwinLog:
     """The twinlog in a directory; RecordsError if the directory is not there or holds no sound log."""
     return TwinLog(LocalFiles(path))
-
-
-def _slept(what: str) -> str:
-    return f"{what}: the log was compacted while this server slept, so what became of the change is unknown: look again"
-
-
-def _settle(draft: Draft, changes: Sequence[Change]) -> list[Result] | None:
-    """Our number may have been a reused one: what a snapshot at or above it holds is stored.
-
-    A row that is there as it was before shows that the batch did not count: signatures never come back. Of a row that
-    is neither as before nor as wished nobody can tell.
-    """
-    wishes = [
-        (index, change)
-        for index, (change, result) in enumerate(zip(changes, draft.results, strict=True))
-        if result.outcome is Outcome.STORED
-    ]
-    if all(draft.is_untouched(change) for _, change in wishes):
-        return None
-    results = draft.results.copy()
-    for index, change in wishes:
-        if not draft.is_held(change, results[index]):
-            results[index] = Result(Outcome.UNAVAILABLE, None, _slept(change.table))
-    return results

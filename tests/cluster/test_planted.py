@@ -13,7 +13,7 @@ from dhcp.decision import Decision
 from dhcp.service import Service
 from storage.records import Epoch, Row, twinlog_epoch, twinlog_turns
 from storage.records.twinlog_commit import Commit
-from storage.records.twinlog_state import Draft
+from storage.records.twinlog_draft import Draft
 from twinboot.lab.simulate import cluster, faults
 from twinboot.lab.simulate.cluster import Cluster, Parts
 from twinboot.lab.simulate.scenario import Scenario, draw
