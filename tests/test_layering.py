@@ -59,7 +59,7 @@ PURE = {
         *("volumes/names", "volumes/port", "volumes/judge", "volumes/masking", "volumes/forecast", "volumes/settings"),
         *("volumes/command", "volumes/zfs_datasets", "volumes/zfs_lio", "volumes/zfs_comstar", "volumes/zfssa_model"),
         *("volumes/zfssa_script", "volumes/zfssa_answer"),
-        *("records/twinlog_text", "records/twinlog_state", "records/twinlog_draft"),
+        *("records/twinlog_names", "records/twinlog_text", "records/twinlog_state", "records/twinlog_draft"),
         *("records/twinlog_turns", "records/twinlog_publish"),
     ),
     "twinboot": (

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeVar
 
 from dhcp.sockets import Interface, list_interfaces
 from storage.records.remote import remote_kind
-from storage.records.twinlog_text import FOLDER
+from storage.records.twinlog_names import FOLDER
 from twinboot import sitefiles, values
 from twinboot.config import Network
 from twinboot.faults import Stop

@@ -18,8 +18,8 @@ from dhcp import svcconf, svcconf_file, svcconf_keys
 from dhcp.sockets import SocketError
 from dhcp.svcconf import ServiceConf
 from storage.records import Binding, Key, Records, RecordsError, Row, TabEntry
-from storage.records.twinlog_text import FOLDER as LOG_FOLDER
-from storage.records.twinlog_text import numbered
+from storage.records.twinlog_names import FOLDER as LOG_FOLDER
+from storage.records.twinlog_names import numbered
 from twinboot import __version__, leases, machine, stores
 from twinboot.config import Config
 from twinboot.peerfacts import Description, Mount

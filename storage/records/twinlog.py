@@ -29,8 +29,9 @@ from storage.records.twinlog_draft import Draft, Generations, settle, slept
 from storage.records.twinlog_epoch import ShareClock
 from storage.records.twinlog_house import tidy, write_snapshot
 from storage.records.twinlog_log import LOOK_S, Log, Peer
+from storage.records.twinlog_names import FOLDER, log_name
 from storage.records.twinlog_state import Frozen
-from storage.records.twinlog_text import FOLDER, Head, log_name
+from storage.records.twinlog_text import Head
 from storage.records.twinlog_turns import PUBLISH_EVERY_S, QUIET_S, snapshot_due
 
 _KNOWN_FATES = frozenset({Outcome.STORED, Outcome.INVALID, Outcome.COLLISION, Outcome.EXISTS, Outcome.NOT_FOUND})

@@ -23,7 +23,7 @@ from storage.records.files import again
 from storage.records.port import Outcome, RecordsError, Result, nothing
 from storage.records.twinlog_draft import Draft
 from storage.records.twinlog_log import Log
-from storage.records.twinlog_text import FOLDER, log_name
+from storage.records.twinlog_names import FOLDER, log_name
 from storage.records.twinlog_turns import GIVE_WAY_STEP_S
 
 ATTEMPTS_MAX = 1000

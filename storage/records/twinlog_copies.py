@@ -14,10 +14,10 @@ from storage.records.files import Files, fetch
 from storage.records.image import Image
 from storage.records.port import Change
 from storage.records.rows import Key, Row
+from storage.records.twinlog_names import FOLDER, NUMBER_DIGITS, TMP_PREFIX, numbered
 from storage.records.twinlog_publish import copy_text, edits, read_container, read_copy, rows_crc, table_of
 from storage.records.twinlog_replay import state_at
 from storage.records.twinlog_state import Frozen
-from storage.records.twinlog_text import FOLDER, NUMBER_DIGITS, TMP_PREFIX, numbered
 
 EDITED_PREFIX = "edited."
 

@@ -10,20 +10,17 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from storage.records.files import Files, again, fetch
-from storage.records.twinlog_state import Frozen
-from storage.records.twinlog_text import (
+from storage.records.twinlog_names import (
     DAMAGED_SUFFIX,
     FOLDER,
     SNAP_TMP_PREFIX,
     TMP_PREFIX,
-    DamagedError,
-    Head,
-    check_end,
-    encode_snapshot,
     log_name,
     numbered,
     snap_name,
 )
+from storage.records.twinlog_state import Frozen
+from storage.records.twinlog_text import DamagedError, Head, check_end, encode_snapshot
 
 TMP_KEPT_S = 600
 """Age from which a temporary file cannot be a write in progress (if it is one, its writer writes it again)."""

@@ -21,22 +21,16 @@ from storage.records.durable import records_error
 from storage.records.files import READ_TRIES, Files, Stamp, again, fetch
 from storage.records.port import Fault, Outcome, RecordsError
 from storage.records.twinlog_clock import Clock
+from storage.records.twinlog_names import FOLDER, NUMBER_DIGITS, TMP_PREFIX, Listing, log_name, numbered, snap_name
 from storage.records.twinlog_state import State, sections_of
 from storage.records.twinlog_text import (
-    FOLDER,
-    NUMBER_DIGITS,
-    TMP_PREFIX,
     Batch,
     DamagedError,
     ForeignError,
     Head,
-    Listing,
     decode_batch,
     decode_snapshot,
     encode_batch,
-    log_name,
-    numbered,
-    snap_name,
 )
 from storage.records.twinlog_turns import Growth, Turns
 

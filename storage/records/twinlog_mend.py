@@ -13,17 +13,10 @@ from storage.records.files import Files
 from storage.records.port import Outcome, RecordsError
 from storage.records.twinlog_copies import Copies
 from storage.records.twinlog_house import write_snapshot
+from storage.records.twinlog_names import DAMAGED_SUFFIX, FOLDER, TMP_PREFIX, log_name
 from storage.records.twinlog_state import State
 from storage.records.twinlog_survey import Survey
-from storage.records.twinlog_text import (
-    DAMAGED_SUFFIX,
-    FOLDER,
-    TMP_PREFIX,
-    Head,
-    encode_batch,
-    in_pieces,
-    log_name,
-)
+from storage.records.twinlog_text import Head, encode_batch, in_pieces
 
 HOLES_MAX = 100_000
 """Missing batches closed in one go."""

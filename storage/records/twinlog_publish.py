@@ -22,7 +22,8 @@ from storage.records.image import Image, read_image
 from storage.records.judge import key_text
 from storage.records.port import Change
 from storage.records.rows import OWN_TABLES, Key, Row
-from storage.records.twinlog_text import NUMBER_DIGITS, in_pieces
+from storage.records.twinlog_names import NUMBER_DIGITS
+from storage.records.twinlog_text import in_pieces
 
 _NOTE = re.compile(rb"^# twinlog ([0-9]{%d}) crc32 ([0-9a-f]{8}).*\n" % NUMBER_DIGITS, re.MULTILINE)
 _NOTE_WITHIN_BYTES = 4096

@@ -1,17 +1,9 @@
 """The tables as they stood after some batch of the past, put together from what is left of the log."""
 
 from storage.records.files import Files, again, fetch
+from storage.records.twinlog_names import FOLDER, log_name, numbered, snap_name
 from storage.records.twinlog_state import State
-from storage.records.twinlog_text import (
-    FOLDER,
-    DamagedError,
-    ForeignError,
-    decode_batch,
-    decode_snapshot,
-    log_name,
-    numbered,
-    snap_name,
-)
+from storage.records.twinlog_text import DamagedError, ForeignError, decode_batch, decode_snapshot
 
 
 def state_at(files: Files, number: int) -> State | None:

@@ -10,15 +10,7 @@ from storage.records.changelog import ChangeLog
 from storage.records.codec import codec_for, decode_text
 from storage.records.port import Delta, Fault, Outcome, RecordsError
 from storage.records.rows import Key, Row
-from storage.records.twinlog_text import (
-    CREATED,
-    DROPPED,
-    REMOVED,
-    Batch,
-    Entry,
-    Section,
-    Snapshot,
-)
+from storage.records.twinlog_text import CREATED, DROPPED, REMOVED, Batch, Entry, Section, Snapshot
 
 
 class Table:

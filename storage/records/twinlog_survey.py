@@ -11,16 +11,14 @@ from storage.records.files import Files, again, fetch
 from storage.records.judge import key_text
 from storage.records.rows import Key, Row
 from storage.records.twinlog_copies import EDITED_PREFIX
+from storage.records.twinlog_names import DAMAGED_SUFFIX, FOLDER, TMP_PREFIX, log_name, numbered, snap_name
 from storage.records.twinlog_publish import read_copy, rows_crc, table_of
 from storage.records.twinlog_state import State
 from storage.records.twinlog_text import (
     ADDED,
     CREATED,
-    DAMAGED_SUFFIX,
     DROPPED,
-    FOLDER,
     REMOVED,
-    TMP_PREFIX,
     Batch,
     DamagedError,
     ForeignError,
@@ -29,9 +27,6 @@ from storage.records.twinlog_text import (
     Snapshot,
     decode_batch,
     decode_snapshot,
-    log_name,
-    numbered,
-    snap_name,
 )
 
 FINDINGS_MAX = 200

@@ -15,7 +15,8 @@ from storage.records.postgresql_rows import KINDS, escape
 from storage.records.twinlog import TwinLog
 from storage.records.twinlog_clock import SystemClock
 from storage.records.twinlog_log import Log
-from storage.records.twinlog_text import FOLDER, log_name, section_line
+from storage.records.twinlog_names import FOLDER, log_name
+from storage.records.twinlog_text import section_line
 from storage.records.worker import WorkerRecords
 
 

@@ -21,8 +21,9 @@ from storage.records.files import LocalFiles
 from storage.records.twinlog import open_twinlog
 from storage.records.twinlog_mend import Mender
 from storage.records.twinlog_mend import export as export_tables
+from storage.records.twinlog_names import FOLDER
 from storage.records.twinlog_survey import Survey, survey
-from storage.records.twinlog_text import FOLDER, Head
+from storage.records.twinlog_text import Head
 from twinboot.cli import App, pass_app
 from twinboot.faults import Stop
 from twinboot.privileges import acting_as

@@ -17,7 +17,8 @@ from storage.records import (
     twinlog_turns,
 )
 from storage.records.files import Stamp
-from storage.records.twinlog_text import FOLDER, Head, encode_batch, log_name, snap_name
+from storage.records.twinlog_names import FOLDER, log_name, snap_name
+from storage.records.twinlog_text import Head, encode_batch
 
 NET = "192.168.76.0"
 COPY = "SUNWfiles1_192_168_76_0"

@@ -18,7 +18,8 @@ from storage.records import (
     twinlog_turns,
 )
 from storage.records.files import READ_TRIES
-from storage.records.twinlog_text import FOLDER, decode_batch, log_name
+from storage.records.twinlog_names import FOLDER, log_name
+from storage.records.twinlog_text import decode_batch
 
 NET = "192.168.76.0"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from storage.records import Change, Outcome, TabEntry, twinlog_turns
-from storage.records.twinlog_text import FOLDER
+from storage.records.twinlog_names import FOLDER
 
 NET = "192.168.76.0"
 TEARS = {

@@ -11,7 +11,7 @@ from storage.records import Change, MemoryRecords, SunwFiles, TabEntry
 from storage.records.files import LocalFiles, Stamp
 from storage.records.twinlog import TwinLog, open_twinlog
 from storage.records.twinlog_epoch import EVERY_S, OLD_S, WRITE_MAX_S, ShareClock
-from storage.records.twinlog_text import FOLDER
+from storage.records.twinlog_names import FOLDER
 from storage.records.worker import WorkerRecords
 
 AHEAD_S = 3600.0

@@ -7,8 +7,9 @@ import pytest
 from storage.records import Change, RecordsError, SunwFiles, TabEntry, twinlog_turns
 from storage.records.files import LocalFiles
 from storage.records.twinlog_mend import Mender, export
+from storage.records.twinlog_names import FOLDER, log_name, snap_name
 from storage.records.twinlog_survey import survey
-from storage.records.twinlog_text import FOLDER, Head, decode_batch, encode_batch, log_name, snap_name
+from storage.records.twinlog_text import Head, decode_batch, encode_batch
 
 NET = "192.168.76.0"
 

@@ -19,10 +19,7 @@ from storage.records.twinlog_text import (
     decode_snapshot,
     encode_batch,
     encode_snapshot,
-    log_name,
-    numbered,
     section_line,
-    snap_name,
 )
 
 HEAD = Head("odd.5f3a9c2e.17", 1_795_377_600.125)
@@ -146,14 +143,6 @@ def test_a_row_that_looks_like_a_section_is_a_row():
     line = codec_for("dhcptab").render(row)
     snapshot = decode_snapshot(b"".join(encode_snapshot(HEAD, [("dhcptab", [line])])))
     assert list(snapshot.tables["dhcptab"].rows.values()) == [row]
-
-
-def test_names_sort_as_their_numbers_do():
-    assert numbered(log_name(12)) == (12, "log")
-    assert numbered(snap_name(12)) == (12, "snap")
-    assert log_name(9) < log_name(10) < log_name(10**11)
-    assert numbered("12.log") is None
-    assert numbered("tmp.a.b.1") is None
 
 
 def test_a_snapshot_is_written_in_pieces():
