@@ -27,6 +27,7 @@ from storage.records.twinlog_commit import Commit
 from storage.records.twinlog_copies import Copies, Edited
 from storage.records.twinlog_draft import Draft, Generations, settle, slept
 from storage.records.twinlog_epoch import ShareClock
+from storage.records.twinlog_folder import LogFolder
 from storage.records.twinlog_house import tidy, write_snapshot
 from storage.records.twinlog_log import LOOK_S, Log, Peer
 from storage.records.twinlog_names import FOLDER, log_name
@@ -75,8 +76,9 @@ class TwinLog:
         self._published = 0
         self._committed_s = float("-inf")
         host = _NOT_IN_NAMES.sub("-", server or socket.gethostname().partition(".")[0])[:64] or "server"
-        self._log = Log(files, self._clock, f"{host}.{secrets.token_hex(4)}", look_s)
-        self._copies = Copies(files, self._log.next_writer)
+        self._folder = LogFolder(files, self._clock, f"{host}.{secrets.token_hex(4)}")
+        self._log = Log(self._folder, look_s)
+        self._copies = Copies(files, self._folder.next_writer)
         self._share_clock = ShareClock(files, self._clock)
         try:
             if FOLDER in files.names():
@@ -216,11 +218,11 @@ class TwinLog:
             return
         began = self._clock.now()
         try:
-            tmp, _ = self._log.write(b"")
+            tmp, _ = self._folder.write(b"")
         except OSError:  # read-only, full: it goes on to be as it was seen last
             return
         self._share_clock.observe(f"{FOLDER}/{tmp}", began)
-        self._log.discard(tmp)
+        self._folder.discard(tmp)
 
     def _make_folder(self) -> None:
         try:
@@ -259,23 +261,23 @@ class TwinLog:
                 job(frozen)
                 self._trouble = ""
             except OSError as error:
-                self._trouble = str(records_error(error, self._log.place()))
+                self._trouble = str(records_error(error, self._folder.place()))
             finally:
                 self._is_busy = False
 
         self._background(run)
 
     def _keep_house(self, frozen: Frozen) -> None:
-        head = Head(self._log.next_writer(), self._clock.today())
+        head = Head(self._folder.next_writer(), self._clock.today())
         write_snapshot(self._files, head, frozen)
-        self._publish(frozen, tidy(self._files, self._log.damage))
+        self._publish(frozen, tidy(self._files, self._folder.damage))
 
     def _publish(self, frozen: Frozen, kept: str) -> None:
         self._copies.publish(frozen, kept)
         self._published, self._published_s = frozen.number, self._clock.now()
 
     def _faults(self, table: str) -> list[Fault]:
-        found = self._log.faults(table)
+        found = self._folder.faults(table)
         if self._trouble:
             found.append(Fault(table, 0, FOLDER, f"neither snapshot nor copies could be written: {self._trouble}"))
         return found

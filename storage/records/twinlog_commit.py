@@ -23,7 +23,6 @@ from storage.records.files import again
 from storage.records.port import Outcome, RecordsError, Result, nothing
 from storage.records.twinlog_draft import Draft
 from storage.records.twinlog_log import Log
-from storage.records.twinlog_names import FOLDER, log_name
 from storage.records.twinlog_turns import GIVE_WAY_STEP_S
 
 ATTEMPTS_MAX = 1000
@@ -72,7 +71,7 @@ class Commit:
         except OSError as error:
             self._undo()
             log.is_doubtful = True
-            return log.error(error)
+            return log.folder.error(error)
         finally:
             self._drop_tmp()
         return None
@@ -88,7 +87,7 @@ class Commit:
 
     def _drop_tmp(self) -> None:
         if self._tmp:
-            self.log.discard(self._tmp)
+            self.log.folder.discard(self._tmp)
             self._tmp = ""
 
     def _race(self) -> None:
@@ -97,7 +96,8 @@ class Commit:
             if not body or self._try(body):
                 return
         raise RecordsError(
-            Outcome.BUSY, f"{self.log.place()}: other servers were first {ATTEMPTS_MAX} times in a row: try again"
+            Outcome.BUSY,
+            f"{self.log.folder.place()}: other servers were first {ATTEMPTS_MAX} times in a row: try again",
         )
 
     def _try(self, body: bytes) -> bool:
@@ -106,7 +106,7 @@ class Commit:
             self._drop_tmp()
         if not self._tmp:
             self.waits()
-            self._tmp, writer = self.log.write(body)
+            self._tmp, writer = self.log.folder.write(body)
             self._body = body
             self._ids.add(writer)
         if self.log.turns.gives_way and self._gave_way():
@@ -114,7 +114,7 @@ class Commit:
         number = self.log.state.number + 1
         self._tried = True
         try:
-            self.log.files.link(f"{FOLDER}/{self._tmp}", f"{FOLDER}/{log_name(number)}")
+            self.log.folder.link(self._tmp, number)
         except FileExistsError:
             return self._lost()
         except FileNotFoundError:  # swept, for we slept; or the folder is gone, which writing will tell
@@ -130,11 +130,11 @@ class Commit:
         """Let those go first who waited when we committed last; True if there is a new batch."""
         log = self.log
         while True:
-            names = log.names()
-            log.turns.look(log.clock.now(), names)
+            names = log.folder.names()
+            log.turns.look(log.folder.clock.now(), names)
             if not log.turns.gives_way:
                 return bool(names.logs_from(log.state.number + 1))
-            log.clock.sleep(GIVE_WAY_STEP_S)
+            log.folder.clock.sleep(GIVE_WAY_STEP_S)
 
     def _lost(self) -> bool:
         log = self.log
@@ -144,7 +144,7 @@ class Commit:
         if any(batch is not None and batch.head.writer in self._ids for _, batch in news):
             self._undo()  # it is ours, the reply was lost: it is made with the others, in their order
             log.apply(news)
-            again(lambda: log.files.sync(FOLDER))
+            again(log.folder.sync)
             self.done = True
             return True
         if any(batch is not None and self.draft.meets(batch) for _, batch in news):
@@ -157,14 +157,14 @@ class Commit:
 
     def _linked(self, number: int) -> bool:
         log = self.log
-        began = log.clock.now()
-        names = log.names()
+        began = log.folder.clock.now()
+        names = log.folder.names()
         if names.has_snapshot(number):
             return self._slept()
         self._drop_tmp()
-        again(lambda: log.files.sync(FOLDER))
+        again(log.folder.sync)
         log.committed(number, len(self._body), began, names)
-        log.turns.committed(log.clock.now(), names.waiting(log.writer))
+        log.turns.committed(log.folder.clock.now(), names.waiting(log.folder.writer))
         self.draft.keep()
         self.done = True
         return True

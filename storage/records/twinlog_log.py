@@ -2,36 +2,24 @@
 
 Rules, each with its reason (the other half is `twinlog_commit`):
 
-1. Names are listed, never tried: an NFS client remembers for half a minute that a name was not there. Files are opened
-   anew, because that makes the client ask the server.
-2. Compaction removes batches at or below the *previous* snapshot. Such a number is free again, and a process that
+1. Compaction removes batches at or below the *previous* snapshot. Such a number is free again, and a process that
    slept through two snapshots may take it. So what was read counts only if a listing made after the reading shows
    that its number cannot have been removed before: fewer than two snapshots stand at or above it. Else the newest
    snapshot is loaded.
-3. A file that stays unreadable is skipped, kept and named. A batch that is missing is closed by an empty one, so that
+2. A file that stays unreadable is skipped, kept and named. A batch that is missing is closed by an empty one, so that
    nobody can take its number. If neither mends the order, reading fails and says so: a state that may be wrong would
    give addresses out twice.
 """
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from storage.records.durable import records_error
-from storage.records.files import READ_TRIES, Files, Stamp, again, fetch
-from storage.records.port import Fault, Outcome, RecordsError
-from storage.records.twinlog_clock import Clock
-from storage.records.twinlog_names import FOLDER, NUMBER_DIGITS, TMP_PREFIX, Listing, log_name, numbered, snap_name
+from storage.records.files import Stamp
+from storage.records.port import Outcome, RecordsError
+from storage.records.twinlog_folder import LogFolder
+from storage.records.twinlog_names import FOLDER, NUMBER_DIGITS, Listing, log_name, numbered, snap_name
 from storage.records.twinlog_state import State, sections_of
-from storage.records.twinlog_text import (
-    Batch,
-    DamagedError,
-    ForeignError,
-    Head,
-    decode_batch,
-    decode_snapshot,
-    encode_batch,
-)
+from storage.records.twinlog_text import Batch, Head
 from storage.records.twinlog_turns import Growth, Turns
 
 RELOADS_MAX = 8
@@ -64,17 +52,12 @@ class Peer:
 class Log:
     """One process's view of the log in `.twinlog`. Callers lock."""
 
-    files: Files
-    clock: Clock
-    writer: str
-    """`server.process`, unique: every batch id begins with it."""
+    folder: LogFolder
     look_s: float = LOOK_S
     state: State = field(default_factory=State)
     turns: Turns = field(default_factory=Turns)
     peers: dict[str, Peer] = field(default_factory=dict)
     """By server name; the others' and our own other processes'."""
-    damage: dict[str, str] = field(default_factory=dict)
-    """Files that could not be read, and why: kept, skipped and named."""
     base: int = 0
     """Number of the newest snapshot seen."""
     grown_bytes: int = 0
@@ -82,7 +65,6 @@ class Log:
     """Size of the last batch of our own."""
     is_doubtful: bool = False
     """Whether a commit of ours failed, so that its name may be there without being on the disk."""
-    _counts: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _looked_s: float = float("-inf")
     _stamp: Stamp | None = None
     _seen_s: float = 0.0
@@ -96,13 +78,13 @@ class Log:
         Where a stat is current, an unchanged stamp tells that nothing was added, provided that the last listing
         began a tick after the stamp was first seen. Elsewhere only a listing tells.
         """
-        now = self.clock.now()
+        now = self.folder.clock.now()
         if now - self._looked_s < self.look_s:
             return
         try:
             sure = False
-            if self.files.stat_is_current:
-                stamp = self.files.stat(FOLDER)
+            if self.folder.files.stat_is_current:
+                stamp = self.folder.files.stat(FOLDER)
                 if stamp == self._stamp and self._sure:
                     return
                 if stamp != self._stamp:
@@ -113,15 +95,15 @@ class Log:
         except FileNotFoundError:
             self._absent()
         except OSError as error:
-            raise self.error(error) from error
+            raise self.folder.error(error) from error
         else:
-            self._looked_s, self._sure = self.clock.now(), sure
+            self._looked_s, self._sure = self.folder.clock.now(), sure
 
     def follow(self) -> None:
         """Apply what others have committed; RecordsError, OSError."""
         try:
             if self.is_doubtful:
-                self.files.sync(FOLDER)
+                self.folder.sync()
                 self.is_doubtful = False
             news = self.news()
         except FileNotFoundError:
@@ -135,7 +117,7 @@ class Log:
     def reload(self, judge: Callable[[], None] | None = None) -> None:
         """Start from the newest readable snapshot; `judge` is called when that is in place. RecordsError, OSError."""
         for _ in range(RELOADS_MAX):
-            names = self.names()
+            names = self.folder.names()
             self.grown_bytes = 0
             try:
                 self._load(names.snapshots)
@@ -147,23 +129,18 @@ class Log:
             if news is not None:
                 self.apply(news)
                 return
-        named = "; ".join(f"{name} {reason}" for name, reason in sorted(self.damage.items()))
+        named = "; ".join(f"{name} {reason}" for name, reason in sorted(self.folder.damage.items()))
         raise RecordsError(
             Outcome.UNAVAILABLE,
-            f"{self.place()}: the log has no beginning that fits its end"
+            f"{self.folder.place()}: the log has no beginning that fits its end"
             f"{' (' + named + ')' if named else ''}: `twinboot store check` tells more",
         )
 
     def _load(self, snapshots: Sequence[str]) -> None:
         for name in reversed(snapshots):
-            try:
-                data = self._read(name)
-                snapshot = decode_snapshot(data)
-            except DamagedError as error:
-                self.damage[name] = str(error)
+            snapshot = self.folder.snapshot(name)
+            if snapshot is None:
                 continue
-            except ForeignError as error:
-                raise RecordsError(Outcome.UNAVAILABLE, f"{self.place()}/{name} {error}") from error
             number = numbered(name)
             assert number is not None
             self.state.load(number[0], sections_of(snapshot))
@@ -176,7 +153,7 @@ class Log:
         RecordsError, OSError.
         """
         for _ in range(HOLES_MAX):
-            names = self.names()
+            names = self.folder.names()
             first = self.state.number + 1
             if self._beyond_reach(first, names):
                 return None
@@ -186,12 +163,12 @@ class Log:
                 for number, name in enumerate(wanted, first):
                     if name != log_name(number):
                         break
-                    read.append((number, self._batch(name)))
+                    read.append((number, self.folder.batch(name)))
             except FileNotFoundError:
                 return None
             if not wanted:
                 return read
-            if self._beyond_reach(first, names, self.names()):
+            if self._beyond_reach(first, names, self.folder.names()):
                 return None
             if read:
                 return read
@@ -207,9 +184,7 @@ class Log:
             newest = int(snapshots[-1][:NUMBER_DIGITS])
             if newest != self.base:
                 self.base, self.grown_bytes = newest, 0
-                self.damage = {
-                    name: reason for name, reason in self.damage.items() if any(name in names for names in listings)
-                }
+                self.folder.forget_damage(listings)
         if len(snapshots) > 1 and snapshots[-2] >= snap_name(first):
             return True
         previous = log_name(first - 1)
@@ -227,26 +202,8 @@ class Log:
                 self._heard(number, batch.head)
 
     def _heard(self, number: int, head: Head) -> None:
-        if not head.writer.startswith(self.writer + "."):
-            self.peers[head.server] = Peer(number, head.at_s, self.clock.today())
-
-    def names(self) -> Listing:
-        """Names in the log's folder; OSError."""
-        return Listing(again(lambda: self.files.names(FOLDER)))
-
-    def _read(self, name: str) -> bytes:
-        return fetch(self.files, f"{FOLDER}/{name}")
-
-    def _batch(self, name: str) -> Batch | None:
-        """Read a batch; None, and a note, if it is damaged for good. FileNotFoundError, RecordsError."""
-        for _ in range(READ_TRIES):
-            try:
-                return decode_batch(self._read(name))
-            except DamagedError as error:
-                self.damage[name] = str(error)
-            except ForeignError as error:
-                raise RecordsError(Outcome.UNAVAILABLE, f"{self.place()}/{name} {error}") from error
-        return None
+        if not head.writer.startswith(self.folder.writer + "."):
+            self.peers[head.server] = Peer(number, head.at_s, self.folder.clock.today())
 
     def _close_hole(self, first: int, next_name: str) -> None:
         """Put an empty batch where one is missing although there are later ones.
@@ -256,26 +213,19 @@ class Log:
         if int(next_name[:NUMBER_DIGITS]) - first > HOLES_MAX:
             raise RecordsError(
                 Outcome.UNAVAILABLE,
-                f"{self.place()}: the batches from {log_name(first)} to below {next_name} are missing: "
+                f"{self.folder.place()}: the batches from {log_name(first)} to below {next_name} are missing: "
                 "restore them, or let `twinboot store repair` go on without",
             )
-        tmp, _ = self.write(b"")
+        tmp, _ = self.folder.write(b"")
         try:
-            self.files.link(f"{FOLDER}/{tmp}", f"{FOLDER}/{log_name(first)}")
-            self.damage[log_name(first)] = "was missing: closed by an empty batch, its changes are lost"
+            self.folder.link(tmp, first)
+            self.folder.damage[log_name(first)] = "was missing: closed by an empty batch, its changes are lost"
         except FileExistsError:
             pass
         finally:
-            self.discard(tmp)
+            self.folder.discard(tmp)
 
     # -- for those who write
-
-    def write(self, body: bytes) -> tuple[str, str]:
-        """Write a batch under a temporary name; that, and its id."""
-        writer = self.next_writer()
-        name = f"{TMP_PREFIX}{writer}"
-        self.files.write(f"{FOLDER}/{name}", [encode_batch(Head(writer, self.clock.today()), body)])
-        return name, writer
 
     def committed(self, number: int, size: int, looked_s: float, names: Listing) -> None:
         """A batch of ours has its number; after that, at `looked_s`, these names were there."""
@@ -285,42 +235,16 @@ class Log:
         if not names.logs_from(number + 1):
             self._looked_s = looked_s
 
-    def next_writer(self) -> str:
-        """A fresh unique id. Any thread may ask for one."""
-        return f"{self.writer}.{next(self._counts)}"
-
     def growth(self) -> Growth:
         """What stands above the newest snapshot seen."""
         rows = sum(len(table.rows) for table in self.state.tables.values())
         return Growth(self.state.number - self.base, self.grown_bytes, rows * ROW_BYTES)
 
-    def faults(self, table: str) -> list[Fault]:
-        """What is wrong with the log, as faults of a table."""
-        return [Fault(table, 0, f"{FOLDER}/{name}", reason) for name, reason in sorted(self.damage.items())]
-
-    def discard(self, tmp: str) -> None:
-        """Remove a temporary file, if it can be had."""
-        try:
-            self.files.remove(f"{FOLDER}/{tmp}")
-        except OSError:
-            return  # harmless, and swept some day
-
     def _absent(self) -> None:
         """The folder is not there: nothing has been made yet, unless we know better."""
         try:
-            self.files.names()
+            self.folder.files.names()
         except OSError as error:
-            raise self.error(error) from error
+            raise self.folder.error(error) from error
         if self.state.number:
-            raise RecordsError(Outcome.UNAVAILABLE, f"{self.place()}: no such directory: mount the share")
-
-    def place(self) -> str:
-        """The log's folder, for people."""
-        return f"{self.files.location}/{FOLDER}"
-
-    def error(self, error: OSError) -> RecordsError:
-        """What a failed operation means to callers."""
-        known = records_error(error, self.place())
-        if known.outcome in (Outcome.EXISTS, Outcome.NOT_FOUND):
-            return RecordsError(Outcome.UNAVAILABLE, str(known))
-        return known
+            raise RecordsError(Outcome.UNAVAILABLE, f"{self.folder.place()}: no such directory: mount the share")

@@ -81,7 +81,7 @@ def test_an_ack_that_leaves_before_its_batch_has_a_number(monkeypatch: pytest.Mo
 def linked_without_a_look(commit: Commit, number: int) -> bool:
     """What Commit does once its link succeeded, but for the look whether the number was one that compaction freed."""
     log = commit.log
-    began, names = log.clock.now(), log.names()
+    began, names = log.folder.clock.now(), log.folder.names()
     log.committed(number, len(commit._body), began, names)
     commit.draft.keep()
     commit.done = True

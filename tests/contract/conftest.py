@@ -14,6 +14,7 @@ from storage.records.files import LocalFiles
 from storage.records.postgresql_rows import KINDS, escape
 from storage.records.twinlog import TwinLog
 from storage.records.twinlog_clock import SystemClock
+from storage.records.twinlog_folder import LogFolder
 from storage.records.twinlog_log import Log
 from storage.records.twinlog_names import FOLDER, log_name
 from storage.records.twinlog_text import section_line
@@ -43,7 +44,7 @@ def _sunwfiles(path: Path) -> Store:
 def _twinlog(path: Path) -> Store:
     def edit(table: str, rows: Iterable[Row]) -> None:
         """Commit a batch as another server would that chose these very signatures."""
-        log = Log(files, SystemClock(), "other.0")
+        log = Log(LogFolder(files, SystemClock(), "other.0"))
         with suppress(FileExistsError):
             files.make(FOLDER)
         log.follow()
@@ -51,7 +52,7 @@ def _twinlog(path: Path) -> Store:
         body = [section_line(table)]
         body += [b"- " + line + b"\n" for line in known.lines.values()] if known else [b"created\n"]
         body += [b"+ " + codec_for(table).render(row) + b"\n" for row in rows]
-        tmp, _ = log.write(b"".join(body))
+        tmp, _ = log.folder.write(b"".join(body))
         files.rename(f"{FOLDER}/{tmp}", f"{FOLDER}/{log_name(log.state.number + 1)}")
 
     files = LocalFiles(path)
