@@ -24,7 +24,9 @@ from typing import Any
 from storage.records.codec import codec_for
 from storage.records.judge import judge, random_generation
 from storage.records.port import Change, Delta, Epoch, Outcome, RecordsError, Result, WithoutCopies, nothing
-from storage.records.postgresql_link import CALL_MAX_S, RETRY_AFTER_S, AgainError, Link, LostError, Statement, retried
+from storage.records.postgresql_connection import CALL_MAX_S, Statement
+from storage.records.postgresql_errors import AgainError, LostError, retried
+from storage.records.postgresql_link import RETRY_AFTER_S, Link
 from storage.records.postgresql_rows import KINDS, SCHEMA, STATEMENTS, Kind, as_parameter
 from storage.records.postgresql_schema import ADVISORY_KEY, FORMAT, ddl
 from storage.records.rows import Key, Row

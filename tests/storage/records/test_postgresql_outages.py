@@ -7,8 +7,9 @@ import time
 import psycopg
 import pytest
 
-from storage.records import Change, Outcome, RecordsError, postgresql_link
+from storage.records import Change, Outcome, RecordsError, postgresql_connection
 from storage.records.postgresql import PostgresRecords
+from storage.records.postgresql_errors import LostError
 from tests.postgresql_server import Server, programs
 from tests.processes import in_child
 
@@ -75,7 +76,7 @@ def test_failures_to_connect_are_not_repeated_at_once(tmp_path, monkeypatch):
     records = PostgresRecords(f"host={tmp_path} dbname=x", retry_after_s=60)
     with pytest.raises(RecordsError) as first:
         records.tables()
-    monkeypatch.setattr(postgresql_link._Connection, "connect", None)
+    monkeypatch.setattr(postgresql_connection.Connection, "connect", None)
     with pytest.raises(RecordsError) as second:
         records.read(NET)
     assert str(first.value) == str(second.value)
@@ -108,7 +109,7 @@ def test_an_answer_lost_after_the_commit_was_sent_is_not_taken_for_failure_or_su
         if heard:
             run(*statements)
         records.close()
-        raise postgresql_link.LostError(Outcome.UNAVAILABLE, "cut")
+        raise LostError(Outcome.UNAVAILABLE, "cut")
 
     monkeypatch.setattr(records._link, "run", cut)
     late = other.row._replace(signature=5)
@@ -123,7 +124,7 @@ def test_an_answer_lost_after_the_commit_was_sent_is_not_taken_for_failure_or_su
 
 def test_a_writer_paused_in_the_middle_lets_go_of_the_lock(mortal, records, binding, monkeypatch):
     """As a daemon that is stopped between its look and its write: the server ends its session."""
-    monkeypatch.setattr(postgresql_link, "_SETTINGS", postgresql_link._SETTINGS.replace("'2s'", "'100ms'"))
+    monkeypatch.setattr(postgresql_connection, "_SETTINGS", postgresql_connection._SETTINGS.replace("'2s'", "'100ms'"))
     paused = PostgresRecords(mortal.conninfo)
     (stored,) = paused.commit([Change(NET, None, binding(10))])
     fetched = paused._fetched
@@ -146,7 +147,7 @@ def test_a_writer_paused_in_the_middle_lets_go_of_the_lock(mortal, records, bind
 
 def test_a_lock_held_elsewhere_is_busy_for_a_while(mortal, records, binding, monkeypatch):
     (stored,) = records.commit([Change(NET, None, binding(10))])
-    monkeypatch.setattr(postgresql_link, "_SETTINGS", postgresql_link._SETTINGS.replace("'4s'", "'50ms'"))
+    monkeypatch.setattr(postgresql_connection, "_SETTINGS", postgresql_connection._SETTINGS.replace("'4s'", "'50ms'"))
     records.close()
     with psycopg.connect(mortal.conninfo) as psql:
         psql.execute("UPDATE twinboot.bindings SET comment = 'mine'")
