@@ -55,7 +55,7 @@ PURE = {
     ),
     "storage": (
         *("records/rows", "records/port", "records/codec"),
-        *("records/postgresql_rows", "records/postgresql_schema"),
+        *("records/postgresql_rows", "records/postgresql_schema", "records/postgresql_batch"),
         *("volumes/names", "volumes/port", "volumes/judge", "volumes/masking", "volumes/forecast", "volumes/settings"),
         *("volumes/command", "volumes/zfs_datasets", "volumes/zfs_lio", "volumes/zfs_comstar", "volumes/zfssa_model"),
         *("volumes/zfssa_script", "volumes/zfssa_answer"),

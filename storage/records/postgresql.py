@@ -17,17 +17,17 @@ Afterwards nobody knows whether the COMMIT was heard: the outcome is UNAVAILABLE
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from storage.records.codec import codec_for
 from storage.records.judge import judge, random_generation
 from storage.records.port import Change, Delta, Epoch, Outcome, RecordsError, Result, WithoutCopies, nothing
-from storage.records.postgresql_connection import CALL_MAX_S, Statement
+from storage.records.postgresql_batch import TableRows, keys_of, kind_of, writes
+from storage.records.postgresql_connection import CALL_MAX_S
 from storage.records.postgresql_errors import AgainError, LostError, retried
 from storage.records.postgresql_link import RETRY_AFTER_S, Link
-from storage.records.postgresql_rows import KINDS, SCHEMA, STATEMENTS, Kind, as_parameter
+from storage.records.postgresql_rows import KINDS, SCHEMA, STATEMENTS, Kind, Statement, as_parameter
 from storage.records.postgresql_schema import ADVISORY_KEY, FORMAT, ddl
 from storage.records.rows import Key, Row
 
@@ -56,8 +56,6 @@ _HAS_FORMAT = (
 _BEGIN: Statement = ("BEGIN", ())
 _SNAPSHOT: Statement = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ())
 _COMMIT: Statement = ("COMMIT", ())
-
-_Rows = dict[str, dict[Key, Row]]
 
 
 class PostgresRecords(WithoutCopies):
@@ -92,7 +90,7 @@ class PostgresRecords(WithoutCopies):
 
     def create(self, table: str) -> None:
         """Make an empty table, and the schema if this is the first one; RecordsError EXISTS, INVALID, DENIED."""
-        _kind_of(table)
+        kind_of(table)
         with self._link.call():
             made = retried(lambda: self._create(table), ATTEMPTS)
         if not made:
@@ -100,7 +98,7 @@ class PostgresRecords(WithoutCopies):
 
     def drop(self, table: str) -> None:
         """Remove a table with its rows; RecordsError NOT_FOUND."""
-        kind = _kind_of(table)
+        kind = kind_of(table)
         gone = f"UPDATE {SCHEMA}.containers SET present = false, version = version + 1 WHERE name = $1 AND present"
         with self._link.call():
             self._check_schema(table)
@@ -119,7 +117,7 @@ class PostgresRecords(WithoutCopies):
 
     def read(self, table: str, since: int = 0) -> Delta:
         """The whole table, or what changed after version `since`."""
-        kind = _kind_of(table)
+        kind = kind_of(table)
         with self._link.call():
             return retried(lambda: self._read(kind, table, since), ATTEMPTS)
 
@@ -224,16 +222,16 @@ class PostgresRecords(WithoutCopies):
             return [failure] * len(changes)
 
     def _try(self, changes: Sequence[Change]) -> list[Result]:
-        keys = _keys(changes)
+        keys = keys_of(changes)
         stored = self._fetched(keys)
-        rows: _Rows = {table: found.copy() for table, found in stored.items()}
+        rows: TableRows = {table: found.copy() for table, found in stored.items()}
         results = [self._judged(change, rows) for change in changes]
-        writes = list(_writes(keys, stored, rows))
-        if not writes:
+        statements = list(writes(keys, stored, rows))
+        if not statements:
             self._link.run(_COMMIT)
             return results
         try:
-            self._link.run(*writes, _COMMIT)
+            self._link.run(*statements, _COMMIT)
         except LostError as error:
             failure = Result(Outcome.UNAVAILABLE, None, f"{error}; whether this was stored is not known: read it again")
             return [failure if result.outcome is Outcome.STORED else result for result in results]
@@ -244,17 +242,17 @@ class PostgresRecords(WithoutCopies):
             return [failure if result.outcome is Outcome.STORED else result for result in results]
         return results
 
-    def _fetched(self, keys: dict[str, set[Key]]) -> _Rows:
+    def _fetched(self, keys: dict[str, set[Key]]) -> TableRows:
         """Lock the containers that are there, and give the stored rows of these keys by container."""
         if not keys or not self._has_schema():
             return {}
         wishes: dict[type[Row], list[dict[str, Any]]] = {}
         for table, wanted in keys.items():
-            kind = _kind_of(table)
+            kind = kind_of(table)
             wishes.setdefault(kind.row_type, []).extend(kind.wish(table, key, None, None) for key in wanted)
         looks = [(STATEMENTS[row_type].look, (as_parameter(asked),)) for row_type, asked in wishes.items()]
         _, locked, *found = self._link.run(_BEGIN, (_LOCK, (_array(sorted(keys)),)), *looks)
-        stored: _Rows = {table: {} for (table,) in locked}
+        stored: TableRows = {table: {} for (table,) in locked}
         for row_type, lines in zip(wishes, found, strict=True):
             for table, *values in lines:
                 row = KINDS[row_type].load(values)
@@ -262,11 +260,11 @@ class PostgresRecords(WithoutCopies):
                     stored[table][row.key] = row
         return stored
 
-    def _judged(self, change: Change, rows: _Rows) -> Result:
+    def _judged(self, change: Change, rows: TableRows) -> Result:
         found = rows.get(change.table)
         if found is None:
             try:
-                _kind_of(change.table)
+                kind_of(change.table)
                 raise self._absent(change.table)
             except RecordsError as error:
                 return Result(error.outcome, None, str(error))
@@ -279,53 +277,6 @@ class PostgresRecords(WithoutCopies):
         return Result(verdict.outcome, verdict.row, verdict.detail)
 
 
-def _kind_of(table: str) -> Kind:
-    try:
-        return KINDS[codec_for(table).row_type]
-    except ValueError as error:
-        raise RecordsError(Outcome.INVALID, str(error)) from error
-
-
 def _array(names: Sequence[str]) -> str:
     """Names of tables, none of which needs quoting, as PostgreSQL writes an array."""
     return "{" + ",".join(names) + "}"
-
-
-def _keys(changes: Sequence[Change]) -> dict[str, set[Key]]:
-    """The keys that well-formed changes touch, by container; the others will be judged INVALID without a look."""
-    keys: dict[str, set[Key]] = {}
-    for change in changes:
-        try:
-            kind = _kind_of(change.table)
-        except RecordsError:
-            continue
-        found = keys.setdefault(change.table, set())
-        for row in (change.old, change.new):
-            if isinstance(row, kind.row_type) and kind.can_hold(row.key):
-                found.add(row.key)
-    return keys
-
-
-def _writes(keys: dict[str, set[Key]], stored: _Rows, rows: _Rows) -> Iterator[Statement]:
-    """The statements that make of `stored` what `rows` holds."""
-    for row_type, kind in KINDS.items():
-        inserts: list[dict[str, Any]] = []
-        updates: list[dict[str, Any]] = []
-        deletes: list[dict[str, Any]] = []
-        for table, after in rows.items():
-            if codec_for(table).row_type is not row_type:
-                continue
-            before = stored[table]
-            for key in keys[table]:
-                old, new = before.get(key), after.get(key)
-                if old is new:
-                    continue
-                wish = kind.wish(table, key, None if old is None else old.signature, new)
-                (inserts if old is None else updates if new is not None else deletes).append(wish)
-        statements = STATEMENTS[row_type]
-        if deletes:
-            yield statements.delete, (as_parameter(deletes), len(deletes))
-        if updates:
-            yield statements.update, (as_parameter(updates), len(updates))
-        if inserts:
-            yield statements.insert, (as_parameter(inserts),)

@@ -26,6 +26,7 @@ from psycopg.adapt import Transformer
 from psycopg.generators import fetch_many, pipeline_communicate
 
 from storage.records.port import Outcome, RecordsError
+from storage.records.postgresql_rows import Statement
 
 CONNECT_MAX_S = 3
 """For each host of the connection string that does not say otherwise."""
@@ -53,7 +54,6 @@ SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('sync
 
 _FACTS = "SELECT current_setting('fsync'), current_setting('server_encoding')"
 
-Statement = tuple[str, Sequence[Any]]
 Rows = list[tuple[Any, ...]]
 
 

@@ -20,7 +20,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from storage.records.port import Outcome, RecordsError
-from storage.records.postgresql_connection import CALL_MAX_S, Connection, Rows, Statement, connect
+from storage.records.postgresql_connection import CALL_MAX_S, Connection, Rows, connect
 from storage.records.postgresql_errors import (
     REFUSED,
     SEE_SERVER,
@@ -31,6 +31,7 @@ from storage.records.postgresql_errors import (
     is_worth_another_try,
     named,
 )
+from storage.records.postgresql_rows import Statement
 
 RETRY_AFTER_S = 1.0
 

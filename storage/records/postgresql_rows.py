@@ -213,6 +213,10 @@ _GUESTS = Kind(
 KINDS: Mapping[type[Row], Kind] = {kind.row_type: kind for kind in (_BINDINGS, _DHCPTAB, _INSTALLS, _GUESTS)}
 
 
+Statement = tuple[str, Sequence[Any]]
+"""A text with `$1`, `$2`, ... in it, and the parameters for them."""
+
+
 class Statements(NamedTuple):
     """The statements over one kind of row. Parameters: the JSON of the wishes, then how many rows must be met."""
 
