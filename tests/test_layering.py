@@ -58,7 +58,7 @@ PURE = {
         *("records/postgresql_rows", "records/postgresql_schema", "records/postgresql_batch"),
         *("volumes/names", "volumes/port", "volumes/judge", "volumes/masking", "volumes/forecast", "volumes/settings"),
         *("volumes/command", "volumes/zfs_datasets", "volumes/zfs_lio", "volumes/zfs_comstar", "volumes/zfssa_model"),
-        *("volumes/zfssa_script", "volumes/zfssa_answer"),
+        *("volumes/zfssa_script", "volumes/zfssa_javascript", "volumes/zfssa_answer"),
         *("records/twinlog_names", "records/twinlog_text", "records/twinlog_state", "records/twinlog_draft"),
         *("records/twinlog_turns", "records/twinlog_publish"),
     ),

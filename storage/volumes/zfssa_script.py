@@ -4,14 +4,7 @@ Documented, in the administration guides from 2009 (820-4167) on: a line `script
 does a command and throws an object with `code` and `message`; `get` and `list` give what the context shows, `choices`
 the values that a property may have, `printf` prints; the contexts `shares`, PROJECT, LUN, `snapshots`, and those of
 iSCSI, with `create`, `select`, `set`, `commit`, `abort`, `confirm destroy`; `snapshot`, `clone PROJECT SHARE`,
-`rename OLD NEW`.
-
-Our reading, where guides differ or are silent: iSCSI is `configuration san iscsi targets` or `configuration san
-targets iscsi` by version, so both are tried; a list is set as words in quotes with commas between; `get` tells sizes
-as numbers of bytes and lists as an array or a text with commas; a snapshot's clones are found by the `origin` of
-every LUN, whose text ends in PROJECT/SHARE@SNAPSHOT; a head without the pool does not offer it as a choice. Messages
-of errors are nowhere listed, so a program looks for itself whether a name is there before it makes, selects or
-destroys it.
+`rename OLD NEW`. Where guides differ or are silent, `zfssa_javascript` says how we read them.
 
 `confirm destroy` asks nothing more, and takes with it what is inside. So the program looks first whether something
 is.
@@ -25,149 +18,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from storage.volumes import zfssa_javascript as javascript
 from storage.volumes import zfssa_model
 from storage.volumes.names import Name, Project, Snapshot, Volume
 from storage.volumes.port import Access, Outcome, VolumesError
 
 BLOCK = "8k"
 _SAFE = re.compile(r"[A-Za-z0-9_.:/-]{1,255}", re.ASCII)
-
-HELPERS = r"""
-function line() {
-  var text = 'twinboot', i, value;
-  for (i = 0; i < arguments.length; i++) {
-    value = arguments[i];
-    if (value !== null && typeof value == 'object' && typeof value.join == 'function') value = value.join(',');
-    text += '\t' + encodeURIComponent('' + value);
-  }
-  printf('%s\n', text);
-}
-function fail(code, message) { throw {code: code, message: message}; }
-function has(names, name) {
-  for (var i = 0; i < names.length; i++) if (names[i] == name) return true;
-  return false;
-}
-function maybe(name) { try { return get(name); } catch (error) { return ''; } }
-function into(name) {
-  if (!has(list(), name)) fail('NOT_FOUND', name + ': it is not there');
-  run('select ' + name);
-}
-function fresh(name) { if (has(list(), name)) fail('EXISTS', name + ': it is there already'); }
-function put(name, values) { run('set ' + name + '="' + values.join('","') + '"'); }
-function pool() {
-  var there = true;
-  run('cd /');
-  run('shares');
-  try { there = has(choices('pool'), POOL); } catch (error) { there = true; }
-  if (there) try { put('pool', [POOL]); } catch (error) { there = false; }
-  return there;
-}
-function san(kind, more) {
-  run('cd /');
-  try { run('configuration san iscsi ' + kind); }
-  catch (error) { run('cd /'); run('configuration san ' + kind + ' iscsi'); }
-  if (more) run(more);
-}
-function pick(name, value) {
-  var names = list(), i;
-  for (i = 0; i < names.length; i++) {
-    run('select ' + names[i]);
-    if (get(name) == value) return names[i];
-    run('cd ..');
-  }
-  return '';
-}
-function drop(name, value) {
-  if (!pick(name, value)) fail('NOT_FOUND', value + ': it is not there');
-  run('confirm destroy');
-}
-function once(name, value) { if (pick(name, value)) fail('EXISTS', value + ': it is there already'); }
-function eachLun(act) {
-  var projects, shares, i, j, lun;
-  if (!pool()) fail('MOVED', POOL);
-  projects = list();
-  for (i = 0; i < projects.length; i++) {
-    run('select ' + projects[i]);
-    act(projects[i]);
-    shares = list();
-    for (j = 0; j < shares.length; j++) {
-      run('select ' + shares[j]);
-      lun = true;
-      try { get('volsize'); } catch (error) { lun = false; }
-      if (lun) act(projects[i], shares[j]);
-      run('cd ..');
-    }
-    run('cd ..');
-  }
-}
-function snapshots() {
-  run('snapshots');
-  var names = list();
-  run('cd ..');
-  return names;
-}
-function symbol(code) {
-  try { if (code == EAKSH_ENTITY_NOTFOUND) return 'EAKSH_ENTITY_NOTFOUND'; } catch (error) {}
-  return code;
-}
-"""
-
-FRAME = """script
-/* {what} */
-var POOL = "{pool}";
-{helpers}
-try {{
-  if (!pool()) fail('MOVED', POOL);
-{body}
-}} catch (problem) {{
-  try {{ run('abort'); }} catch (error) {{}}
-  var stays = false;
-  try {{ stays = pool(); }} catch (error) {{}}
-  if (stays) line('ERROR', symbol(problem.code), problem.message || problem);
-  else line('ERROR', 'MOVED', POOL);
-}}
-line('END');
-.
-"""
-
-FACTS = """
-eachLun(function (project, share) {
-  if (!share) {
-    line('PROJECT', project, maybe('space_total'), maybe('space_available'));
-    return;
-  }
-  line('LUN', project, share, get('volsize'), maybe('space_data'), maybe('space_snapshots'), maybe('origin'),
-    get('targetgroup'), get('initiatorgroup'));
-  var names = snapshots(), i;
-  for (i = 0; i < names.length; i++) line('SNAPSHOT', project, share, names[i]);
-});
-function each(word, properties) {
-  var names = list(), i, j, values;
-  for (i = 0; i < names.length; i++) {
-    run('select ' + names[i]);
-    values = [];
-    for (j = 0; j < properties.length; j++) values.push(maybe(properties[j]));
-    line(word, values[0], values[1], values[2]);
-    run('cd ..');
-  }
-}
-san('targets'); each('TARGET', ['iqn', 'alias', 'auth']);
-san('targets', 'groups'); each('target', ['name', 'targets']);
-san('initiators'); each('INITIATOR', ['initiator', 'chapuser']);
-san('initiators', 'groups'); each('initiator', ['name', 'initiators']);
-"""
-
-NO_CLONES = """
-var wanted = {origin};
-eachLun(function (project, share) {{
-  if (!share) return;
-  var origin = '' + maybe('origin'), start = origin.length - wanted.length;
-  var edge = start <= 0 || origin.charAt(start - 1) == '/' || origin.charAt(start - 1) == ' ';
-  if (start < 0 || origin.substring(start) != wanted || !edge) return;
-  fail('IN_USE', project + '/' + share + ' is a clone of it');
-}});
-pool();
-"""
 
 
 class Program(NamedTuple):
@@ -192,7 +49,7 @@ def words(texts: Sequence[str]) -> str:
 def program(what: str, pool: str, *body: str, secret: str = "") -> Program:
     """What is done in the pool, as the context `shares` of it."""
     given = "\n".join(body)
-    text = FRAME.format(what=what, pool=word(pool)[1:-1], helpers=HELPERS, body=given)
+    text = javascript.FRAME.format(what=what, pool=word(pool)[1:-1], helpers=javascript.HELPERS, body=given)
     return Program(text, secret)
 
 
@@ -203,7 +60,7 @@ def owns(pool: str) -> Program:
 
 def facts(pool: str) -> Program:
     """Everything there is."""
-    return program("facts", pool, FACTS)
+    return program("facts", pool, javascript.FACTS)
 
 
 def leftovers(pool: str, project: Project) -> Program:
@@ -261,7 +118,7 @@ def destroy(pool: str, name: Name) -> Program:
         return drop_lun(pool, name.parent, name.volume)
     way = (into(name.project), into(name.volume), "run('snapshots');", into(name.snapshot))
     origin = word(f"{name.project}/{name.volume}") + " + '@' + " + word(name.snapshot)
-    return program("destroy", pool, NO_CLONES.format(origin=origin), *way, "run('confirm destroy');")
+    return program("destroy", pool, javascript.NO_CLONES.format(origin=origin), *way, "run('confirm destroy');")
 
 
 def drop_lun(pool: str, project: Project, name: str) -> Program:

@@ -21,6 +21,7 @@ from storage.volumes import (
     VolumesError,
     zfssa_answer,
     zfssa_cli,
+    zfssa_javascript,
     zfssa_script,
 )
 from storage.volumes.zfssa import ZfssaVolumes
@@ -254,7 +255,7 @@ NAMES = st.from_regex(r"[A-Za-z0-9_.:/-]{1,40}", fullmatch=True)
 def engine(printed: list[str]) -> quickjs.Context:
     made = quickjs.Context()
     made.add_callable("printf", lambda form, text: printed.append(form % text))
-    made.eval(zfssa_script.HELPERS)
+    made.eval(zfssa_javascript.HELPERS)
     return made
 
 
