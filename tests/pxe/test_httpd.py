@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pxe import httpd
+from pxe import httpd, httpdoor
 from pxe.content import Content, Refused, TextContent, Why
 from pxe.installs import arm
 from pxe.report import Report
@@ -28,7 +28,7 @@ BIG = bytes(range(256)) * 40_000  # 10 MB: several parts
 class Server:
     """The door on a loopback port, its loop in a thread of its own."""
 
-    def __init__(self, catalog: httpd.Doors, emit: Callable[..., None]) -> None:
+    def __init__(self, catalog: httpdoor.Doors, emit: Callable[..., None]) -> None:
         self.sock = httpd.bind("127.0.0.1", 0)
         self.port = self.sock.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -338,7 +338,7 @@ def test_idle_and_half_sent_requests_are_closed(rig: Rig, monkeypatch: pytest.Mo
 
 
 def test_a_reader_too_slow_for_the_bound_is_cut_off(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(httpd, "PART_S", 0.2)
+    monkeypatch.setattr(httpdoor, "PART_S", 0.2)
     huge(rig.share)
     server = Server(rig.catalog, rig.catalog._emit)
     try:
@@ -381,7 +381,7 @@ class Hung:
 
 
 def test_a_share_that_hangs_is_said_to_and_others_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(httpd, "CATALOG_S", 0.2)
+    monkeypatch.setattr(httpdoor, "CATALOG_S", 0.2)
     hung = Hung()
     events: list[Event] = []
     server = Server(hung, lambda kind, **fields: events.append(Event(kind, fields)))

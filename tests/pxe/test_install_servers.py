@@ -41,14 +41,14 @@ SERVER = """
 import asyncio, os, signal, sys, threading
 from pathlib import Path
 from jumpstart.hosts import HostsCache
-from pxe import httpd
+from pxe import httpd, httpdoor
 from pxe.catalog import Catalog
 from pxe.settings import Settings
 from pxe.tree import BootTree
 from storage.records import open_records
 
 share, server, other, port, fault = Path(sys.argv[1]), *sys.argv[2:]
-whole = httpd._sendfile
+whole = httpdoor._sendfile
 
 async def half(request, fd, part):
     if part.length > 1 << 20:
@@ -57,7 +57,7 @@ async def half(request, fd, part):
     await whole(request, fd, part)
 
 if fault:
-    httpd._sendfile = half
+    httpdoor._sendfile = half
 others = (other,) if other else ()
 emit = lambda kind, **fields: print(kind, *(fields[k] for k in ("file", "state", "detail") if k in fields), flush=True)
 catalog = Catalog(
