@@ -67,6 +67,7 @@ PURE = {
         "sentences",
         "dnsguard",
         "dnsanswer",
+        "dnsrecords",
         "names",
         "leases",
         "lab/view",

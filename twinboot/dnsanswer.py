@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from dnslib import CLASS, EDNS0, NS, PTR, QTYPE, RCODE, RR, SOA, A, DNSHeader, DNSLabel, DNSQuestion, DNSRecord
 
-from twinboot.names import NEGATIVE_TTL_S, Answer, Record, Soa, Verdict, Zone
+from twinboot.dnsrecords import NEGATIVE_TTL_S, Answer, Record, Soa, Verdict
+from twinboot.names import Zone
 
 __all__ = [
     "EDNS_BYTES",

@@ -15,63 +15,23 @@ Rules of this room (RFC 1034 section 4.3.2, RFC 2308, RFC 8020; `docs/names.md` 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from enum import Enum
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
 from jumpstart.model import Hypervisor, Link
 from storage.records import FOREVER_S, FREE_ID, MANUAL, UNUSABLE, Binding, Delta
+from twinboot.dnsrecords import ANY, NEGATIVE_TTL_S, NS, PTR, SOA, A, Answer, Labels, Record, Soa, Verdict
 from twinboot.values import LABEL
 
-__all__ = ["Answer", "Labels", "Record", "Soa", "Verdict", "Zone"]
+__all__ = ["Zone"]
 
-A, NS, SOA, PTR, ANY = 1, 2, 6, 12, 255
 TTL_S = 300
 LEASE_TTL_S = 60
-NEGATIVE_TTL_S = 10  # a machine that gets its address now must not stay unknown for long
 ADDRESSES_MAX = 16  # of one name: more never help, and the answer stays small
 SERIAL_MASK = 0xFFFFFFFF
 MAC_ID_BYTES = 7
 ARPA = (b"in-addr", b"arpa")
 LEASE_PREFIX = b"ip-"
-
-Labels = tuple[bytes, ...]
-"""A name as its labels, the root's empty one left out."""
-
-
-class Verdict(Enum):
-    """What a question meets."""
-
-    FOUND = "found"
-    EMPTY = "no such data"  # the name exists, with other types
-    MISSING = "no such name"
-    FOREIGN = "not ours"
-
-
-class Soa(NamedTuple):
-    """Start of authority; the times are this module's constants."""
-
-    server: Labels
-    mailbox: Labels
-    serial: int
-
-
-class Record(NamedTuple):
-    """One resource record of class IN. `data` is an address for A, a name for NS and PTR."""
-
-    owner: Labels
-    kind: int
-    ttl_s: int
-    data: int | Labels | Soa
-
-
-class Answer(NamedTuple):
-    """The answer to one question, section by section."""
-
-    verdict: Verdict
-    records: tuple[Record, ...] = ()
-    authority: tuple[Record, ...] = ()
-    extra: tuple[Record, ...] = ()
 
 
 class _Known(NamedTuple):

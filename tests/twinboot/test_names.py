@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from jumpstart.model import Hypervisor, Link
 from storage.records import FOREVER_S, FREE_ID, MANUAL, PERMANENT, UNUSABLE, Binding, Delta, MemoryRecords
-from twinboot.names import NEGATIVE_TTL_S, NS, PTR, SOA, TTL_S, A, Answer, Labels, Soa, Verdict, Zone
+from twinboot.dnsrecords import NEGATIVE_TTL_S, NS, PTR, SOA, A, Answer, Labels, Soa, Verdict
+from twinboot.names import TTL_S, Zone
 
 NOW_S = 1_700_000_000
 NET = "192.168.76.0"
