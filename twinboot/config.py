@@ -11,10 +11,8 @@ Rules of this room:
 
 from __future__ import annotations
 
-import difflib
 import os
 import pwd
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
@@ -23,15 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from twinboot import guestsconf, storageconf, values
+from twinboot.document import Reader, read
 from twinboot.faults import ConfigError, Fault
 from twinboot.guestsconf import Guests
-from twinboot.keys import ABSENT, REQUIRED, Key
+from twinboot.keys import REQUIRED, Key
 from twinboot.storageconf import Storage
 
 __all__ = ["DEFAULT_PATH", "KEYS", "Config", "Key", "Network", "config_path", "default_user", "load"]
 
 DEFAULT_PATH = Path("/etc/twinboot/twinboot.toml")
-CONFIG_BYTES_MAX = 1 << 20
 BACKEND_LINK = "be"
 SOCKET_PATH_BYTES_MAX = 107  # sun_path less its NUL, unix(7)
 
@@ -166,14 +164,14 @@ def config_path(given: str | None) -> Path:
 def load(path: Path) -> Config:
     """Read and check `path`. Raises ConfigError with every fault in the file."""
     faults: list[Fault] = []
-    document = _document(path)
-    found = _Reader(str(path), faults)
+    document = read(path)
+    found = Reader(KEYS, str(path), faults)
     found.unknown_sections(document)
     plain = {
         name: found.section(document, name) for name in dict.fromkeys(key.section for key in KEYS) if "*" not in name
     }
     site, server = plain["site"], plain["server"]
-    networks = tuple(found.networks(document))
+    networks = tuple(Network(name=name, **row) for name, row in found.sections(document, "networks"))
     faults.extend(_cross_faults(str(path), networks, plain["server"]))
     faults.extend(_names_faults(str(path), plain["names"], site, server))
     given = document.get("storage", {})
@@ -199,96 +197,6 @@ def load(path: Path) -> Config:
         warnings=(),
     )
     return replace(config, warnings=tuple(_warnings(config)))
-
-
-def _document(path: Path) -> Mapping[str, Any]:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(CONFIG_BYTES_MAX + 1)
-    except OSError as error:
-        hint = (
-            "; write one with `twinboot init` or name it with --config" if isinstance(error, FileNotFoundError) else ""
-        )
-        raise ConfigError((Fault(str(path), "", f"{error.strerror}{hint}"),)) from error
-    if len(raw) > CONFIG_BYTES_MAX:
-        raise ConfigError((Fault(str(path), "", "larger than 1 MiB: this is not a twinboot.toml"),))
-    try:
-        return tomllib.loads(raw.decode())
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            (Fault(str(path), "", f"byte {error.start} is not UTF-8: save the file as UTF-8"),)
-        ) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError((Fault(str(path), "", f"not TOML: {error}"),)) from error
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f": did you mean {near[0]}?" if near else f": known are {', '.join(known)}"
-
-
-class _Reader:
-    """Walks the document by the table and collects faults; a faulty or missing key reads as None."""
-
-    def __init__(self, file: str, faults: list[Fault]) -> None:
-        self._file = file
-        self._faults = faults
-
-    def fault(self, key: str, reason: str) -> None:
-        self._faults.append(Fault(self._file, key, reason))
-
-    def unknown_sections(self, document: Mapping[str, Any]) -> None:
-        known = list(dict.fromkeys(key.section.partition(".")[0] for key in KEYS))
-        for name in document:
-            if name not in known:
-                self.fault(name, "unknown section" + _nearest(name, known))
-
-    def section(self, document: Mapping[str, Any], name: str) -> dict[str, Any]:
-        room, _, inner = name.partition(".")
-        table = document.get(room, {})
-        if inner:
-            table = table.get(inner, {}) if isinstance(table, dict) else {}
-        return self._table(table, name, [key for key in KEYS if key.section == name])
-
-    def networks(self, document: Mapping[str, Any]) -> Iterator[Network]:
-        table = document.get("networks", {})
-        if not isinstance(table, dict):
-            self.fault("networks", "must be a section: write [networks.public]")
-            return
-        keys = [key for key in KEYS if key.section == "networks.*"]
-        for name, body in table.items():
-            before = len(self._faults)
-            try:
-                values.label(name)
-            except ValueError as error:
-                self.fault(f"networks.{name}", str(error))
-            row = self._table(body, f"networks.{name}", keys)
-            if len(self._faults) == before:
-                yield Network(name=name, **row)
-
-    def _table(self, table: object, section: str, keys: list[Key]) -> dict[str, Any]:
-        if not isinstance(table, dict):
-            self.fault(section, f"must be a section: write [{section}]")
-            table = {}
-        names = [key.name for key in keys]
-        inner = {key.section.partition(".")[2] for key in KEYS if key.section.startswith(f"{section}.")}
-        for name in table:
-            if name not in names and name not in inner:
-                self.fault(f"{section}.{name}", "unknown key" + _nearest(name, names))
-        return {key.name: self._value(key, section, table.get(key.name, ABSENT)) for key in keys}
-
-    def _value(self, key: Key, section: str, value: object) -> object:
-        where = f"{section}.{key.name}"
-        if value is ABSENT:
-            if key.default is REQUIRED:
-                self.fault(where, f"missing: {key.meaning}")
-                return None
-            return key.default() if callable(key.default) else key.default
-        try:
-            return key.read(value)
-        except ValueError as error:
-            self.fault(where, str(error))
-            return None
 
 
 def _cross_faults(file: str, networks: tuple[Network, ...], server: Mapping[str, Any]) -> Iterator[Fault]:
