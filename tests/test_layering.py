@@ -40,6 +40,7 @@ PURE = {
             "targets/nevada",
             "targets/nevada_hooks",
             "targets/debian",
+            "targets/debian_networks",
             "targets/debian_overlay",
             "targets/debian_tar",
             "quoting",

@@ -41,7 +41,8 @@ class Debian:
     def entry(self, host: Hypervisor, ctx: BootContext) -> BootEntry:
         """The installer's kernel and initramfs; the same for BIOS and UEFI."""
         check(host)
-        overlay_files(host, ctx, identity(ctx.token), "")  # a host that cannot be rendered is told so in its menu
+        # A host that cannot be rendered is told so in its menu.
+        overlay_files(host, ctx, identity(ctx.token), own_scripts(host, ctx))
         (base,) = words(ctx.base)
         arguments = words(
             "console=tty0",
@@ -65,11 +66,6 @@ class Debian:
         check(host)
         own = identity(ctx.token)
         early = {**early_files(host, own), "conf/modules": INITRAMFS_MODULES}
-        report = script(
-            "report",
-            host.name,
-            {"LINKS": " ".join(link.name for link in host.links), "URLS": " ".join(ctx.report_urls)},
-        )
         values = {
             "DISKS": " ".join(host.root_mirror),
             "ARRAY_UUID": own.array,
@@ -82,7 +78,7 @@ class Debian:
         }
         return {
             "install": script("install", host.name, values).encode(),
-            "overlay.tar": archive(overlay_files(host, ctx, own, report)),
+            "overlay.tar": archive(overlay_files(host, ctx, own, own_scripts(host, ctx))),
             "early.cpio": newc.archive({name: newc.regular(text.encode()) for name, text in early.items()}),
         }
 
@@ -102,6 +98,15 @@ def identity(token: str) -> Identity:
         root=str(uuid.uuid5(space, "root")),
         esps=tuple(f"{number[:4]}-{number[4:]}" for number in numbers),
     )
+
+
+def own_scripts(host: Hypervisor, ctx: BootContext) -> Mapping[str, str]:
+    """The scripts that stay on the machine, by their names."""
+    links = " ".join(link.name for link in host.links)
+    return {
+        "report": script("report", host.name, {"LINKS": links, "URLS": " ".join(ctx.report_urls)}),
+        "bridges": script("bridges", host.name, {"LINKS": links}),
+    }
 
 
 def script(name: str, host: str, values: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Every file of the debian target that belongs to one host, by its path below the root: names, links, disks, menus.
+"""Every file of the debian target that belongs to one host, by its path below the root: names, disks, menus, services.
 
 Each file has one function, `FILES` in `overlay_files` is the table of them. What has no place in the host file is in
 the root archive instead.
@@ -9,17 +9,16 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jumpstart.model import Hypervisor, Link
+from jumpstart.model import Hypervisor
 from jumpstart.quoting import ArgumentError, sh_word
+from jumpstart.targets.debian_networks import UNITS, bridge, link_files, network_files, resolver
 from jumpstart.targets.debian_tar import File
-from jumpstart.targets.port import BootContext, Net, words
+from jumpstart.targets.port import BootContext, words
 
-BRIDGE_NAME_MAX = 15  # Linux, IFNAMSIZ - 1
 RELOCATION_PORT = 8002  # xend's, so that firewalls need not learn another
 UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]*")
 UNIT_KINDS = (".service", ".socket", ".timer", ".target", ".path", ".mount")
 MENU_TIMEOUT_S = 3
-UNITS = "etc/systemd/system"
 
 
 class Identity(NamedTuple):
@@ -30,12 +29,12 @@ class Identity(NamedTuple):
     esps: tuple[str, ...]
 
 
-def overlay_files(host: Hypervisor, ctx: BootContext, own: Identity, report: str) -> Mapping[str, File]:
-    """All of them. ArgumentError when the host file has what Debian cannot do."""
+def overlay_files(host: Hypervisor, ctx: BootContext, own: Identity, scripts: Mapping[str, str]) -> Mapping[str, File]:
+    """All of them; `scripts` are `report` and `bridges`. ArgumentError when the host file has what Debian cannot do."""
     texts = {
         "etc/hostname": f"{host.name}\n",
         "etc/hosts": _hosts(host),
-        "etc/resolv.conf": _resolver(host, ctx),
+        "etc/resolv.conf": resolver(host, ctx),
         "etc/fstab": _fstab(own),
         "etc/default/grub": _grub_defaults(host),
         "etc/xen/xl.conf": f'autoballoon="off"\nvif.default.bridge="{bridge(host.links[0])}"\n',
@@ -43,11 +42,11 @@ def overlay_files(host: Hypervisor, ctx: BootContext, own: Identity, report: str
         "boot/grub/esp/grub.cfg": _esp_menu(own),
         f"{UNITS}/twinboot-report.service": REPORT_UNIT,
         **early_files(host, own),
-        **_networks(host, ctx),
     }
     found = {name: File(text) for name, text in texts.items()}
+    found |= network_files(host, ctx, scripts["bridges"])
     found["var/lib/twinboot"] = File(mode=0o700, directory=True)
-    found["var/lib/twinboot/report"] = File(report, 0o700)
+    found["var/lib/twinboot/report"] = File(scripts["report"], 0o700)
     found[f"{UNITS}/multi-user.target.wants/twinboot-report.service"] = File(link="../twinboot-report.service")
     if host.ssh_keys:
         found["root/.ssh"] = File(mode=0o700, directory=True)
@@ -57,22 +56,11 @@ def overlay_files(host: Hypervisor, ctx: BootContext, own: Identity, report: str
 
 def early_files(host: Hypervisor, own: Identity) -> Mapping[str, str]:
     """What the initramfs of the installed system must know as well: its array, and the names of links."""
-    links = {f"etc/systemd/network/10-{link.name}.link": _link(link) for link in host.links}
-    return {"etc/mdadm/mdadm.conf": _mdadm(own), **links}
+    return {"etc/mdadm/mdadm.conf": _mdadm(own), **link_files(host)}
 
 
 INITRAMFS_MODULES = "raid1\next4\n"
 """What the initramfs loads by itself. mdadm would have every RAID level, and RAID 6 measures itself for seconds."""
-
-
-def bridge(link: Link) -> str:
-    """The bridge of a link: guests are plugged into it, and it has the link's address."""
-    name = f"br-{link.name}"
-    if len(name) > BRIDGE_NAME_MAX:
-        raise ArgumentError(
-            f"links.{link.name}: its bridge would be {name}, longer than Linux allows; shorten the name"
-        )
-    return name
 
 
 def services_off(host: Hypervisor) -> tuple[str, ...]:
@@ -86,54 +74,6 @@ def services_off(host: Hypervisor) -> tuple[str, ...]:
 
 def _hosts(host: Hypervisor) -> str:
     return f"127.0.0.1 localhost\n{host.links[0].address or '127.0.1.1'} {host.name}\n"
-
-
-def _network_of(address: str, ctx: BootContext) -> Net | None:
-    return next(
-        (net for net in ctx.networks if ipaddress.ip_address(address) in ipaddress.ip_network(net.subnet)), None
-    )
-
-
-def _resolver(host: Hypervisor, ctx: BootContext) -> str:
-    net = _network_of(host.links[0].address or ctx.server, ctx)
-    if net is None:
-        return ""
-    search = f"search {net.domain}\n" if net.domain else ""
-    return search + "".join(f"nameserver {server}\n" for server in net.dns)
-
-
-def _networks(host: Hypervisor, ctx: BootContext) -> Mapping[str, str]:
-    """For each link: itself as a port, its bridge as a device, the bridge's address."""
-    found = {}
-    for link in host.links:
-        own = bridge(link)
-        place = "etc/systemd/network/20-"
-        found[f"{place}{link.name}.network"] = (
-            f"[Match]\nName={link.name}\n\n[Link]\nRequiredForOnline=no\n\n[Network]\nBridge={own}\n"
-        )
-        # The link's own MAC address, so that DHCP and switches know the machine by one.
-        found[f"{place}{own}.netdev"] = (
-            f"[NetDev]\nName={own}\nKind=bridge\nMACAddress={link.mac}\n\n[Bridge]\nSTP=no\nForwardDelaySec=0\n"
-        )
-        found[f"{place}{own}.network"] = _bridge_network(link, first=link is host.links[0], ctx=ctx)
-    return found
-
-
-def _bridge_network(link: Link, *, first: bool, ctx: BootContext) -> str:
-    net = _network_of(link.address, ctx) if link.address else None
-    lines = ["[Match]", f"Name={bridge(link)}", "", "[Link]", f"RequiredForOnline={'yes' if first else 'no'}", ""]
-    lines += ["[Network]", "LinkLocalAddressing=no", "IPv6AcceptRA=no", "ConfigureWithoutCarrier=yes"]
-    if net is not None:
-        lines.append(f"Address={link.address}/{net.subnet.partition('/')[2]}")
-        lines += [f"Gateway={net.router}"] if first and net.router else []
-    elif first or link.address:  # a server knows the address better than we the prefix
-        lines += ["DHCP=ipv4", "", "[DHCPv4]", "ClientIdentifier=mac", f"UseRoutes={'yes' if first else 'no'}"]
-    return "\n".join(lines) + "\n"
-
-
-def _link(link: Link) -> str:
-    # Type keeps the bridge, which has the same MAC address, out of this.
-    return f"[Match]\nMACAddress={link.mac}\nType=ether\n\n[Link]\nName={link.name}\n"
 
 
 def _mdadm(own: Identity) -> str:

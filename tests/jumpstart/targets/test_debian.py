@@ -52,7 +52,10 @@ def host() -> Hypervisor:
 
 
 def overlay(host: Hypervisor, ctx: BootContext = CTX) -> dict[str, tuple[tarfile.TarInfo, str]]:
-    packed = Debian().texts(host, ctx)["overlay.tar"]
+    return unpacked(Debian().texts(host, ctx)["overlay.tar"])
+
+
+def unpacked(packed: bytes) -> dict[str, tuple[tarfile.TarInfo, str]]:
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
         found = {}
         for member in tar:
