@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
-from pxe.catalog import Emit
 from pxe.httpdoor import Doors, HttpDoor
+from pxe.known import Emit
 
 CONNECTIONS_MAX = 400  # two descriptors each stay below the usual limit of 1024
 BACKLOG = 256

@@ -24,9 +24,10 @@ from typing import Protocol
 
 from aiohttp import web
 
-from pxe.catalog import Emit, public_name
+from pxe.catalog import public_name
 from pxe.content import Content, FileContent, Refused, TextContent, Why
 from pxe.installs import SpentTokenError, StoreError, UnknownTokenError
+from pxe.known import Emit
 from pxe.offloop import OffLoop
 from pxe.ranges import Span, Version, span
 from pxe.report import BODY_BYTES_MAX, Report, ReportError, parse

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from jumpstart.hosts import HostsCache
+from jumpstart.targets import Net
 from pxe.catalog import Catalog
 from pxe.installs import TABLE
 from pxe.settings import Settings
@@ -75,13 +76,14 @@ def make_rig(share: Path, records: MemoryRecords) -> Callable[..., Rig]:
         transport: str = "http",
         port: int = 80,
         others: tuple[str, ...] = (),
+        networks: tuple[Net, ...] = (),
     ) -> Rig:
         events: list[Event] = []
         catalog = Catalog(
             BootTree(share / "boot"),
             HostsCache(share / "hosts"),
             store,
-            Settings(server, "odd", transport, port, others=others),
+            Settings(server, "odd", transport, port, others=others, networks=networks),
             lambda kind, **fields: events.append(Event(kind, fields)),
             clock=lambda: T0_S + 60.0,
         )

@@ -9,9 +9,10 @@ import pytest
 
 from jumpstart.model import Hypervisor
 from jumpstart.targets import ArgumentError, BootContext, BootEntry, Net
-from pxe.catalog import LOADED, public_name
+from pxe.catalog import public_name
 from pxe.content import FileContent, Refused, TextContent, Why
 from pxe.installs import InstallError, UnknownTokenError, arm
+from pxe.known import LOADED
 from pxe.report import parse
 from pxe.settings import Settings
 from storage.records import (
@@ -345,13 +346,16 @@ class Rendering:
         raise ArgumentError("not booted here")
 
 
-def test_a_text_of_an_install_is_rendered_against_its_token(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_of_an_install_is_rendered_against_its_token(
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig()
     monkeypatch.setitem(LOADED, "rendering", Rendering())
     token = arm(rig.records, "hv1", "rendering", T0_S, ipv4_int("10.0.0.1")).token
     refused = refusal(rig, f"install/{token}/script")
     assert (refused.why, str(refused)) == (Why.UNAVAILABLE, "nothing can be rendered for hv1: no network")
     assert state(rig.records) == "armed"
-    rig.catalog.settings = rig.catalog.settings._replace(networks=(Net("10.0.0.0/24"),))
+    rig = make_rig(networks=(Net("10.0.0.0/24"),))
     place = f"http://10.0.0.1/boot/install/{token} http://10.0.0.1/report/{token}"
     assert text(rig, f"install/{token}/script") == f"hv1 {place}"
     assert state(rig.records) == "installing"
