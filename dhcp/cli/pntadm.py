@@ -4,8 +4,7 @@ Two differences from Sun's command, both for the sake of two servers on one shar
 alone: Sun's code made the host where it was typed the owner, which moved bindings between servers by accident. And
 the default owner of a new binding is never a loopback address (see `hostnames`).
 
-`-h` and `-y` (with `-D`) keep host names in hosts(5), if HOSTS_RESOURCE=files; otherwise the binding is changed all the
-same and the exit code is 3, as with Sun.
+`-h` and `-y` (with `-D`) keep host names in hosts(5), see `naming`.
 """
 
 import json
@@ -13,7 +12,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from dhcp import svcconf_keys
-from dhcp.cli import hostsfile
 from dhcp.cli.batch import run_batch
 from dhcp.cli.common import (
     PLACE_LETTERS,
@@ -33,6 +31,7 @@ from dhcp.cli.edits import Table, fault_lines
 from dhcp.cli.fields import read_client_id, read_flags, read_lease
 from dhcp.cli.hostnames import address_of, default_server, network_number, server_address
 from dhcp.cli.listing import as_json, lines
+from dhcp.cli.naming import After, naming, unnaming
 from dhcp.macros import MacroTable
 from dhcp.networks import ALL_ONES, Network
 from storage.records import (
@@ -82,8 +81,6 @@ pntadm [-r resource] [-p path] [-u uninterpreted] [--config-file dhcpsvc.conf] f
 -B [-v] [batchfile]     run the commands of a file or of standard input; -v shows each"""
 
 Value = int | str | bytes
-After = Callable[[], None]
-"""What is left to do once the store is done with: host names, which need the rights of the person."""
 
 
 class Pntadm:
@@ -158,7 +155,7 @@ class Pntadm:
         if "owner" not in fields:
             fields["owner"] = default_server(_owners(options), network)
         row = _changed(Binding(address, FREE_ID, DYNAMIC, 0, 0, 0, UNKNOWN_MACRO, ""), fields)
-        after = _naming(options, address, address)
+        after = naming(options, address, address)
         self._table(records, network).add(row, f"{network} has {ipv4_text(address)} already: change it with -M")
         return after
 
@@ -169,7 +166,7 @@ class Pntadm:
             fields["address"] = new = self._address(options.values["n"], records, network)
         if not fields and "h" not in options:
             raise UsageError("-M needs something to change; -s names another owner")
-        after = _naming(options, new, old)
+        after = naming(options, new, old)
         self._table(records, network).change(
             old,
             lambda row: _changed(row, fields),
@@ -183,9 +180,7 @@ class Pntadm:
         self._table(records, network).change(
             address, lambda _: None, lambda row: row._replace(lease_s=0, signature=0), _absent(address, network)
         )
-        if "y" not in options:
-            return None
-        return _after(options, lambda: hostsfile.remove(address))
+        return unnaming(options, address)
 
     def _print(self, options: Options, records: Records, network: str) -> None:
         table = self._table(records, network)
@@ -260,39 +255,6 @@ def _absent(address: int, network: str) -> str:
 def _owners(options: Options) -> tuple[int, ...]:
     owners = conf_key(options, "OWNER_IP")
     return tuple(svcconf_keys.check_value("OWNER_IP", owners)) if owners else ()
-
-
-def _naming(options: Options, new: int, old: int) -> After | None:
-    """What `-h` asks for, checked before anything is stored. ValueError, CommandError."""
-    name = options.get("h")
-    if name is None:
-        return None
-    hostsfile.check_name(name)
-    holder = hostsfile.owner_of(name)
-    if holder not in ("", ipv4_text(new), ipv4_text(old)):
-        raise CommandError(f"{name} is the name of {holder} in {hostsfile.HOSTS_FILE}: choose another", Exit.EXISTS)
-    return _after(options, lambda: hostsfile.set_name(new, name, old))
-
-
-def _after(options: Options, names: Callable[[], None]) -> After:
-    """Keep host names, if the configuration says that this is how they are kept. CommandError (exit 3) if not."""
-
-    def act() -> None:
-        if conf_key(options, "HOSTS_RESOURCE") != "files":
-            raise CommandError(
-                "Warning - No hosts resource value found in DHCP configuration file: the binding is changed, "
-                "host names are not: set HOSTS_RESOURCE=files",
-                Exit.NON_CRITICAL,
-            )
-        try:
-            names()
-        except OSError as error:
-            why = f"{hostsfile.HOSTS_FILE}: {error.strerror}"
-            raise CommandError(
-                f"{why}: the binding is changed, host names are not: edit the file", Exit.NON_CRITICAL
-            ) from error
-
-    return act
 
 
 def main(argv: Sequence[str] | None = None, session: Session | None = None) -> int:
