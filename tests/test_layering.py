@@ -95,7 +95,7 @@ IMPURE_MODULES = {
 IMPURE_FROM_SOCKET = {"socket", "create_connection", "create_server"}
 IMPURE_CALLS = {"open", "input", "print"}
 
-FILE_LINES_MAX = 400
+FILE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 70
 
 
