@@ -45,9 +45,16 @@ SEEN_ON_DOM0 = {
     "mirror": "cat /proc/mdstat",
     "units": "systemctl is-enabled apt-daily.timer; systemctl is-active twinboot-relocation.socket; systemctl --failed",
     "secrets": "ls -la /var/lib/twinboot /root/.ssh; grep ^root: /etc/shadow",
+    "networkd": "journalctl -b -o cat -u systemd-networkd -u twinboot-bridges | grep -E 'not be created|anew|help'",
     "kernel": "cat /proc/cmdline; uname -r; mount | grep -E ' (/|/boot/efi2?) '",
 }
 EACH_BOOT = {"xen": "dom0_mem=512M,max:512M", "links": "br-fe0\nbr-be0", "kernel": "/dev/md0 on / type ext4"}
+# networkd counts a bridge as failed after 25 s: so long the kernel waits for this module, if disk a is not there.
+LATE_BRIDGES = """rm /etc/modules-load.d/twinboot.conf
+cat >/etc/modprobe.d/late.conf <<'END'
+install bridge [ -e /dev/disk/by-id/virtio-hv1-a ] || /bin/sleep 40; /sbin/modprobe --ignore-install bridge
+END
+sync"""
 HASH = "$6$abcdefgh$" + "yVfUwsw5T.JApa8POvClA1pQ5peiq97D" * 2
 HOST = """root_mirror = ["virtio-hv1-a", "virtio-hv1-b"]
 relocation_address = "{backend}"
@@ -145,6 +152,8 @@ class Play:
         self.until(lambda: bool(console.find(self.machine.serial, "reported home")), self.elapsed_s() + 10)
         self.look("both")
         self.result["migration"] = {source: self.reached(source) for source in (PEER, STRANGER)}
+        if self.machine.spec.firmware == "bios":
+            self.asked(LATE_BRIDGES)
         self.machine.power_off()
 
     def boot_with(self, name: str, disks: tuple[Path, ...]) -> None:

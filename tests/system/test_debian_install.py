@@ -67,6 +67,14 @@ def test_it_is_the_dom0_that_its_host_file_describes(story: dict[str, Any], boot
     assert seen["units"].splitlines()[:2] == ["masked", "active"]
 
 
+@pytest.mark.parametrize("story", ["bios"], indirect=True)
+def test_a_bridge_that_came_too_late_for_networkd_gets_its_link(story: dict[str, Any]) -> None:
+    said = story["boots"]["only b"]["networkd"].splitlines()
+    assert any(line.endswith("Connection timed out") for line in said)
+    assert "TWINBOOT: systemd-networkd is started anew, 1 of 5" in said
+    assert story["boots"]["only b"]["links"].splitlines()[-2:] == ["br-fe0", "br-be0"]
+
+
 def test_the_mirror_is_whole_with_both_and_degraded_with_either(story: dict[str, Any]) -> None:
     marks = {
         boot: seen["mirror"].partition("blocks")[2].split("]")[1].strip(" [") for boot, seen in story["boots"].items()
