@@ -49,12 +49,10 @@ SEEN_ON_DOM0 = {
     "kernel": "cat /proc/cmdline; uname -r; mount | grep -E ' (/|/boot/efi2?) '",
 }
 EACH_BOOT = {"xen": "dom0_mem=512M,max:512M", "links": "br-fe0\nbr-be0", "kernel": "/dev/md0 on / type ext4"}
-# networkd counts a bridge as failed after 25 s: so long the kernel waits for this module, if disk a is not there.
+# networkd counts a bridge as failed after 25 s: without disk a, the kernel waits longer than that for the module.
 LATE_BRIDGES = """rm /etc/modules-load.d/twinboot.conf
-cat >/etc/modprobe.d/late.conf <<'END'
-install bridge [ -e /dev/disk/by-id/virtio-hv1-a ] || /bin/sleep 40; /sbin/modprobe --ignore-install bridge
-END
-sync"""
+echo 'install bridge [ -e /dev/disk/by-id/virtio-hv1-a ] || /bin/sleep 40; /sbin/modprobe --ignore-install bridge' \\
+    >/etc/modprobe.d/late.conf; sync"""
 HASH = "$6$abcdefgh$" + "yVfUwsw5T.JApa8POvClA1pQ5peiq97D" * 2
 HOST = """root_mirror = ["virtio-hv1-a", "virtio-hv1-b"]
 relocation_address = "{backend}"
