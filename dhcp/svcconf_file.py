@@ -1,10 +1,9 @@
 """The file dhcpsvc.conf: read whole, replaced whole."""
 
-import os
-import tempfile
 from pathlib import Path
 
 from dhcp.svcconf import ConfError, ConfFault, ServiceConf, check
+from storage.records import durable
 
 CONF_MAX_BYTES = 64 * 1024  # Sun's own files have a few hundred bytes
 
@@ -31,15 +30,4 @@ def load(path: str | Path) -> ServiceConf:
 
 def write(path: str | Path, text: str) -> None:
     """Put `text` in place of the file in one step, durably. OSError as the file system gives it."""
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f"{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    durable.replace(path, text.encode())

@@ -9,8 +9,6 @@ host gives an address that has a neighbour in the pool back to the pool, and tak
 
 from __future__ import annotations
 
-import os
-import tempfile
 from contextlib import suppress
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -18,7 +16,7 @@ from pathlib import Path
 from jumpstart.hostfile import to_toml
 from jumpstart.model import Hypervisor, Link
 from pxe.firmware import GRUB_MENU_SYMBOL, host_macros
-from storage.records import BOOTP, FREE_ID, MACRO, MANUAL, SYMBOL, Binding, Change, Records, TabEntry
+from storage.records import BOOTP, FREE_ID, MACRO, MANUAL, SYMBOL, Binding, Change, Records, TabEntry, durable
 from twinboot import networks, stores
 from twinboot.config import Config
 from twinboot.faults import Stop
@@ -100,21 +98,13 @@ def _reservation(config: Config, old: Binding | None, link: Link, comment: str) 
 
 
 def _write_new(path: Path, text: str) -> None:
-    """Write a file that must not be there yet, in one step: a link, unlike a rename, never replaces."""
-    handle, temporary = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    """Write a file that must not be there yet, in one step."""
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            os.fchmod(handle, 0o644)
-            file.write(text)
-            file.flush()
-            os.fsync(handle)
-        os.link(temporary, path)
+        durable.create(path, text.encode())
     except FileExistsError:
         raise Stop(
             f"{path}: somebody else has just added this host: look at `twinboot host show {path.stem}`"
         ) from None
-    finally:
-        os.unlink(temporary)
 
 
 def remove(config: Config, records: Records, name: str, host: Hypervisor | None) -> None:

@@ -16,7 +16,6 @@ without a lock, so:
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from ipaddress import IPv4Address
@@ -28,7 +27,7 @@ from jumpstart.targets import nevada, nevada_site
 from jumpstart.targets.nevada_site import Settings
 from pxe.firmware import FIRMWARES, GRUB_MENU_SYMBOL, host_macros
 from pxe.installs import LIVE, TABLE
-from storage.records import MACRO, SYMBOL, Change, Install, Outcome, Records, TabEntry
+from storage.records import MACRO, SYMBOL, Change, Install, Outcome, Records, TabEntry, durable
 from twinboot import stores
 from twinboot.config import Config
 from twinboot.faults import Stop
@@ -179,13 +178,7 @@ def _write(path: Path, text: str, mode: int) -> None:
     with suppress(FileNotFoundError):
         if path.read_text(errors="replace") == text:
             return
-    handle, temporary = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-    with os.fdopen(handle, "w") as file:
-        os.fchmod(handle, mode)
-        file.write(text)
-        file.flush()
-        os.fsync(handle)
-    os.rename(temporary, path)
+    durable.replace(path, text.encode(), mode)
 
 
 def forget(config: Config, host: Hypervisor | None, records: Records) -> None:

@@ -6,8 +6,6 @@ has it is told so once, by running the command on it, and what it says of the ot
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +14,7 @@ from jumpstart.targets import nevada_site
 from jumpstart.targets.nevada_site import Server, Settings
 from jumpstart.values import SEGMENTS
 from pxe.firmware import HTTP_PORT
+from storage.records import durable
 from twinboot.config import Config
 from twinboot.faults import Stop
 
@@ -81,10 +80,4 @@ def _before(config: Config) -> Settings | None:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-    with os.fdopen(handle, "w") as file:
-        os.fchmod(handle, 0o644)
-        file.write(text)
-        file.flush()
-        os.fsync(handle)
-    os.rename(temporary, path)
+    durable.replace(path, text.encode())

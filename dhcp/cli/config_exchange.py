@@ -4,8 +4,6 @@ An export is whole or is not made: a damaged row of a table stops it. An import 
 the file can be stored, and each container gets all of its rows or none, also when another program interferes.
 """
 
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from dhcp.cli.config_tables import DHCPTAB, commit_whole, drop_unchanged, first_
 from dhcp.cli.edits import fault_lines
 from dhcp.cli.exchange import FILE_MAX_BYTES, ExchangeError, Tables, parse, render
 from dhcp.macros import MacroTable
-from storage.records import MACRO, SYMBOL, Change, Key, Outcome, Records, Row, TabEntry
+from storage.records import MACRO, SYMBOL, Change, Key, Outcome, Records, Row, TabEntry, durable
 from storage.records.judge import judge, key_text
 
 ALL = "ALL"
@@ -86,19 +84,8 @@ def _sorted(tables: Mapping[str, Sequence[Row]]) -> dict[str, dict[Key, Row]]:
 
 def _write(path: Path, data: bytes, *, replace: bool) -> None:
     """Put the file in its place in one step, durably."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(handle, 0o644)
-            os.fsync(handle)
-        if replace:
-            os.replace(temporary, path)
-        else:
-            os.link(temporary, path)  # unlike a rename, it never replaces
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    put = durable.replace if replace else durable.create
+    put(path, data)
 
 
 def _delete(records: Records, tables: Tables) -> None:

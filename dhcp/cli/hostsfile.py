@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from dhcp import svcconf_file
-from storage.records import ipv4_text
+from storage.records import durable, ipv4_text
 
 HOSTS_FILE = Path("/etc/hosts")
 _NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
@@ -75,6 +74,6 @@ def _rewrite(edit: Callable[[list[str]], list[str]]) -> None:
         lines = _lines()
         edited = edit(list(lines))
         if edited != lines:
-            svcconf_file.write(HOSTS_FILE.resolve(), "".join(line + "\n" for line in edited))
+            durable.replace(HOSTS_FILE.resolve(), "".join(line + "\n" for line in edited).encode())
     finally:
         os.close(directory)

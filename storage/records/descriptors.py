@@ -28,9 +28,9 @@ def _write_all(fd: int, pieces: Sequence[bytes]) -> None:
             view = view[os.write(fd, view) :]
 
 
-def dress(fd: int, like: os.stat_result | None) -> None:
-    """Give a file the mode and (as root) the owner of another one, or CREATED_MODE whatever the umask; OSError."""
-    os.fchmod(fd, CREATED_MODE if like is None else like.st_mode & 0o7777)
+def dress(fd: int, like: os.stat_result | None, mode: int = CREATED_MODE) -> None:
+    """Give a file the mode and (as root) the owner of another one, or this mode whatever the umask; OSError."""
+    os.fchmod(fd, mode if like is None else like.st_mode & 0o7777)
     if like is not None and os.geteuid() == 0:
         with contextlib.suppress(PermissionError):  # an export that squashes root: it owns our files anyway
             os.fchown(fd, like.st_uid, like.st_gid)

@@ -16,6 +16,7 @@ import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 from storage.records import descriptors, leftovers
@@ -48,17 +49,26 @@ def records_error(error: OSError, path: str) -> RecordsError:
     return RecordsError(outcome, f"{path}: {error.strerror or error}: {advice}")
 
 
-def create(directory: str, name: str, data: bytes) -> None:
+def create(path: str | Path, data: bytes, mode: int = descriptors.CREATED_MODE) -> None:
     """Make a new file, durably and never over an existing one (FileExistsError); OSError."""
-    staged = stage(directory, name, [data], None)
+    directory, name = os.path.split(os.path.abspath(path))
+    staged = stage(directory, name, [data], None, mode)
     synced = _synced(staged)
     if isinstance(synced, OSError):
         raise synced
     try:
-        os.link(staged.temp, os.path.join(directory, name))
+        os.link(staged.temp, path)  # unlike a rename, it never replaces
     finally:
         _discard(staged.temp)
     descriptors.sync_directory(directory)
+
+
+def replace(path: str | Path, data: bytes, mode: int = descriptors.CREATED_MODE) -> None:
+    """Put a file in its place, or in that of another one, in one step and durably; OSError."""
+    directory, name = os.path.split(os.path.abspath(path))
+    (found,) = settle([stage(directory, name, [data], None, mode)])
+    if isinstance(found, OSError):
+        raise found
 
 
 class Staged(NamedTuple):
@@ -70,25 +80,31 @@ class Staged(NamedTuple):
     fd: int
 
 
-def stage(directory: str, name: str, pieces: Sequence[bytes], like: os.stat_result | None) -> Staged:
-    """Write new contents for a file, with the mode (and as root the owner) of `like`; OSError.
+def stage(
+    directory: str,
+    name: str,
+    pieces: Sequence[bytes],
+    like: os.stat_result | None,
+    mode: int = descriptors.CREATED_MODE,
+) -> Staged:
+    """Write new contents for a file, with the mode (and as root the owner) of `like`, or with `mode`; OSError.
 
     Hand the result to `settle`, in any case.
     """
     try:
-        return _staged(directory, name, pieces, like)
+        return _staged(directory, name, pieces, like, mode)
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT} or not leftovers.are_gone():
             raise
-    return _staged(directory, name, pieces, like)  # there is room again
+    return _staged(directory, name, pieces, like, mode)  # there is room again
 
 
-def _staged(directory: str, name: str, pieces: Sequence[bytes], like: os.stat_result | None) -> Staged:
+def _staged(directory: str, name: str, pieces: Sequence[bytes], like: os.stat_result | None, mode: int) -> Staged:
     host = socket.gethostname().partition(".")[0]
     path = os.path.join(directory, f"{TEMP_PREFIX}{name}.{host}.{os.getpid()}.{secrets.token_hex(4)}")
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
-        descriptors.dress(fd, like)
+        descriptors.dress(fd, like, mode)
         descriptors.write(fd, pieces)
     except BaseException:
         os.close(fd)

@@ -62,7 +62,7 @@ class SunwFiles(WithoutCopies):
         """Make an empty container; RecordsError EXISTS if it is there."""
         container = self._container(table)
         try:
-            durable.create(self.location, container.name, empty_container(table))
+            durable.create(f"{self.location}/{container.name}", empty_container(table))
         except OSError as error:
             raise durable.records_error(error, container.path) from error
 
