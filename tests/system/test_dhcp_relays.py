@@ -11,7 +11,7 @@ import pytest
 
 from storage.records import FREE_ID, Binding, Change, ipv4_int
 from tests.system.conftest import FAR_NET, NET, RELAY, RELAY_FAR, SERVER, Wire, ip
-from tests.system.test_dhcp_clients import needs, udhcpc
+from tests.system.test_dhcp_clients import needs, renew, udhcpc
 
 pytestmark = pytest.mark.root
 
@@ -60,9 +60,7 @@ def test_a_client_behind_a_relay_leases_renews_and_releases(wire: Wire, program:
     with relay(wire, program), udhcpc(wire, "-R", *flags, where=wire.far) as client:
         wire.wait_until(lambda: "192.168.77.50" in wire.addresses(wire.far))
         ip("-n", wire.far, "route", "add", "default", "via", RELAY_FAR)
-        client.send_signal(signal.SIGUSR1)
-        wire.wait_for("dhcp.ack", 2)
-        assert wire.acks()[:2] == ["selecting", "renewing"]
+        renew(wire, client)
         client.send_signal(signal.SIGUSR2)
         wire.wait_for("dhcp.release")
     (row,) = (row for row in wire.store.read(FAR_NET).rows if isinstance(row, Binding))
