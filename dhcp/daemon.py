@@ -31,6 +31,7 @@ from dhcp.service import Service
 from dhcp.sockets import Port
 from dhcp.svcconf import ServiceConf
 from dhcp.tally import Emit
+from dhcp.verbatim import RECEIVED, SENT, in_words
 from dhcp.volleys import Inbox, Outbox
 from storage.records import Records, ipv4_text
 
@@ -98,7 +99,10 @@ class Daemon:
             self._turn()
             for number, _ in woken:
                 if number in self._ports:
-                    self.service.handle(self._ports[number], *self._drain(self._ports[number]))
+                    taken, waited_s = self._drain(self._ports[number])
+                    if self._conf.verbose:
+                        self._show(RECEIVED, taken)
+                    self.service.handle(self._ports[number], taken, waited_s)
                 elif number in self._echoes:
                     self._hear(self._echoes[number])
                 else:
@@ -154,10 +158,19 @@ class Daemon:
             self.tally.note("dhcp.dropped", "shed", detail="it waited too long in an overload")
         return kept, max(ages_s)
 
+    def _show(self, way: tuple[str, int], packets: Iterable[bytes]) -> None:
+        """Tell what is in packets, as far as a second can hear of it."""
+        kind, op = way
+        for data in packets:
+            if self.tally.tells(kind):
+                self._emit(kind, **in_words(data, op))
+
     # -- what the service asks for
 
     def send(self, port: Port, replies: Sequence[Reply]) -> None:
         """Send replies: datagrams together, frames and long datagrams one by one."""
+        if self._conf.verbose:
+            self._show(SENT, [reply.data for reply in replies])
         outbox = self._outboxes[port.udp]
         alike: dict[tuple[int, int, int], list[bytes]] = {}  # by address, port and length
         for reply in replies:

@@ -58,6 +58,7 @@ class ServiceConf:
     relay_hops: int = 4
     relay_destinations: tuple[str, ...] = ()
     debug_port_offset: int = 0
+    verbose: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -150,5 +151,6 @@ def _conf(values: dict[str, Any], warnings: list[str], file: str) -> ServiceConf
         relay_hops=value("RELAY_HOPS"),
         relay_destinations=value("RELAY_DESTINATIONS"),
         debug_port_offset=value("DEBUG_PORT_OFFSET"),
+        verbose=value("VERBOSE"),
         warnings=tuple(warnings),
     )

@@ -108,7 +108,6 @@ def _place(text: str) -> str:
 
 _S = "seconds, 0 or more"
 _BOOL = "TRUE or FALSE"
-_JOURNAL = "no effect: every transaction is in the journal (`twinboot events`)"
 _ONE_LOOP = "no effect: one loop serves every client, nothing is kept for each"
 _HOSTS = "no effect in the daemon; `pntadm -h` writes host names there"
 
@@ -146,8 +145,10 @@ KEYS: tuple[Key, ...] = (
         Show.OPEN, "whom a relay passes requests on to; names are looked up at start. Without RUN_MODE: relay"),
     Key("DEBUG_PORT_OFFSET", _number(0, 65467), 0, "0 to 65467", Show.HIDDEN, "added to the ports 67 and 68 (tests)"),
     Key("CACHE_TIMEOUT", _number(0), 10, _S, Show.OPEN, "no effect: what changes in the datastore is seen at once"),
-    Key("LOGGING_FACILITY", _number(0, 7), None, "0 to 7", Show.OPEN, _JOURNAL),
-    Key("VERBOSE", _boolean, False, _BOOL, Show.OPEN, _JOURNAL),
+    Key("LOGGING_FACILITY", _number(0, 7), None, "0 to 7", Show.OPEN,
+        "no effect: every transaction is in the journal (`twinboot events`)"),
+    Key("VERBOSE", _boolean, False, _BOOL, Show.OPEN,
+        "TRUE: the journal also has what is in each packet and reply, option by option (`twinboot explain`)"),
     Key("MAX_CLIENTS", _number(-1), 0, "-1 or more", Show.HIDDEN, _ONE_LOOP),
     Key("MAX_THREADS", _number(-1), 0, "-1 or more", Show.HIDDEN, _ONE_LOOP),
     Key("UPDATE_TIMEOUT", _number(-1), None, "seconds, -1 or more", Show.OPEN,

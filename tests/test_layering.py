@@ -27,7 +27,7 @@ PURE = {
         *("packet", "wire", "options", "option_text", "symbols", "macros", "macrotext", "names", "networks", "view"),
         *("heard", "decision", "asking", "engine", "answers", "bootp", "leasequery", "reply", "route", "frame"),
         *("probes", "relay", "world", "form", "freeset", "leasequeue", "available", "offering", "granting"),
-        *("svcconf", "svcconf_keys"),
+        *("svcconf", "svcconf_keys", "verbatim"),
     ),
     "pxe": ("content", "tftp_wire", "tftp_transfer", "tftp_options", "firmware", "bootplan", "ranges"),
     "jumpstart": (

@@ -23,6 +23,8 @@ SENTENCES: Mapping[str, str] = {
     "dhcp.conflict": "{address} answers a ping, so another machine has it; it is set aside",
     "dhcp.relayed": "request passed on to {server}",
     "dhcp.returned": "reply for {address} passed back to its client",
+    "dhcp.packet": "received {state}: {detail}",
+    "dhcp.reply": "sent {state}: {detail}",
     "dhcp.silent": "no answer ({reason}): {detail}",
     "tftp.start": "{file} by TFTP, begun",
     "tftp.progress": "{file} by TFTP, {size} so far",

@@ -16,6 +16,7 @@ from dhcp.networks import network
 from dhcp.options import MessageType
 from dhcp.sockets import open_sockets
 from dhcp.svcconf import ServiceConf
+from dhcp.tally import BURST_MAX, ROUTINE_PER_S
 from storage.records import (
     FOREVER_S,
     FREE_ID,
@@ -62,6 +63,26 @@ def test_a_client_leases_renews_and_releases_through_a_relay(start: Start) -> No
     assert lab.relay.ask(MessageType.DISCOVER, MAC).yiaddr == ack.yiaddr
     assert rows(records)[ack.yiaddr].client_id == FREE_ID
     assert lab.events.kinds() == ["dhcp.offer", "dhcp.ack", "dhcp.ack", "dhcp.release", "dhcp.offer"]
+
+
+def test_a_verbose_daemon_shows_what_came_and_what_went(start: Start) -> None:
+    lab = start(make_store(pool()), verbose=True)
+    lab.relay.ask(MessageType.DISCOVER, MAC, options={o.HOST_NAME: b"h\n1"})
+    assert lab.events.kinds() == ["dhcp.packet", "dhcp.offer", "dhcp.reply"]
+    came, went = lab.events.of("dhcp.packet")[0], lab.events.of("dhcp.reply")[0]
+    assert (came["mac"], came["state"], went["state"]) == (MAC, "DISCOVER", "OFFER")
+    assert 'host-name "h\\x0a1"' in str(came["detail"])
+    assert "giaddr 127.0.0." in str(came["detail"])
+    assert "yiaddr 127.0.0." in str(went["detail"])
+    assert "lease-time" in str(went["detail"])
+
+
+def test_a_flood_is_shown_in_part(start: Start) -> None:
+    lab = start(make_store(pool()), verbose=True)
+    for number in range(BURST_MAX + 50):
+        lab.relay.send_bytes(bytes([number % 256]) * 20)
+    lab.relay.ask(MessageType.DISCOVER, MAC)
+    assert lab.events.kinds().count("dhcp.packet") <= BURST_MAX + ROUTINE_PER_S
 
 
 def test_a_whole_batch_gets_an_address_each(start: Start) -> None:
