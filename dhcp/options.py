@@ -4,7 +4,6 @@ The names are those of RFC 2132 and of the RFC that added the option; code refer
 is called for people, and how its value is shown, is in `dhcp.option_text`.
 """
 
-from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -130,14 +129,3 @@ def decode_routes(data: bytes) -> tuple[Route, ...]:
         routes.append(Route(network, prefix_bits, int.from_bytes(data[middle : middle + 4], "big")))
         at = middle + 4
     return tuple(routes)
-
-
-def encode_routes(routes: Sequence[Route]) -> bytes:
-    """Encode option 121; ValueError for a prefix outside 0..32 or host bits set in the network."""
-    parts: list[bytes] = []
-    for route in routes:
-        if not 0 <= route.prefix_bits <= 32 or route.network & (0xFFFFFFFF >> route.prefix_bits):
-            raise ValueError(f"{route}: write the network address and a prefix of 0 to 32 bits")
-        significant = route.network.to_bytes(4, "big")[: (route.prefix_bits + 7) // 8]
-        parts.append(bytes((route.prefix_bits,)) + significant + route.router.to_bytes(4, "big"))
-    return b"".join(parts)
