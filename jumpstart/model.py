@@ -132,7 +132,3 @@ class Hypervisor:
     ssh_keys: tuple[str, ...] = ()
     guests_uri: str = ""
     guests_initiator: str = ""
-
-    def link_by_mac(self, mac: str) -> Link | None:
-        """The link with this canonical MAC address, or None."""
-        return next((link for link in self.links if link.mac == mac), None)

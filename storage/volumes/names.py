@@ -192,13 +192,6 @@ def site_authority(domain: str, since: str) -> str:
     return iqn_authority(f"iqn.{since}.{'.'.join(reversed(domain.lower().rstrip('.').split('.')))}")
 
 
-def parse_iqn(text: str, authority: str) -> Volume:
-    """The volume that a target's IQN stands for; BadNameError if it is not one of ours."""
-    if not text.startswith(authority + ":"):
-        raise BadNameError(f"{_shown(text)}: not a target of this site: those begin with {authority}:")
-    return parse_domain(text[len(authority) + 1 :])
-
-
 def initiator(text: str) -> str:
     """The name of a hypervisor's initiator, as given; BadNameError."""
     if not _INITIATOR.fullmatch(text) or len(text) > IQN_BYTES_MAX:

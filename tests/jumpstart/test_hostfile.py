@@ -43,7 +43,6 @@ def test_a_full_file_becomes_canonical_values() -> None:
     assert host.links[0] == Link("fe0", "00:14:4f:00:00:01", "e1000g0", "public", "192.168.76.21")
     assert host.links[1] == Link("be0", "00:14:4f:00:00:02")
     assert (host.dom0_mem.mib, str(host.console)) == (512, "com1=9600,8n1")
-    assert host.link_by_mac("00:14:4f:00:00:02") == host.links[1]
 
 
 def test_the_shortest_file_gets_the_defaults() -> None:
