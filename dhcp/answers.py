@@ -66,6 +66,12 @@ def lease_for(asked: Asked, row: Binding, plan: Plan, *, negotiable: bool) -> in
     return min(longest_s, max(int.from_bytes(wish, "big"), LEASE_FLOOR_S))
 
 
+def anew_s(asked: Asked, plan: Plan) -> int:
+    """Return the lease that the client would get who begins anew, seconds, as far as this request tells its wish."""
+    wish = asked.request.options.get(o.LEASE_TIME)
+    return plan.lease_s if wish is None else min(plan.lease_s, max(int.from_bytes(wish, "big"), LEASE_FLOOR_S))
+
+
 def answer(asked: Asked, kind: MessageType, plan: Plan, row: Binding | None, lease_s: int | None) -> bytes:
     """Return an OFFER or ACK of a binding; without one and without lease, the ACK of an INFORM. WireError: no room."""
     request = asked.request

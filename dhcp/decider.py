@@ -57,6 +57,7 @@ class Decider:
         self._arrival: Arrival
         self._forgot = -math.inf  # monotonic time when all offers were
         self._fresh: set[NetworkView] = set()  # what was brought up to date
+        self._seen: dict[NetworkView, tuple[float, int]] = {}  # when the look at the datastore began, by both clocks
         self._missed: dict[NetworkView, None] = {}  # what could not be, in the order in which it was looked at
 
     @property
@@ -71,8 +72,12 @@ class Decider:
 
     def reload(self) -> None:
         """Read networks, macros and bindings anew and forget all offers."""
+        began_s = self._clock.monotonic()
         self.mirror.reload()
         self._forgot = self._clock.monotonic()
+        self.watch.look(self._world)
+        for view in self.mirror.views:
+            self._note_look(view, began_s, self.watch.now_s)
         self._world.networks = Networks(self.mirror.views)
         self._renew_macros()
 
@@ -111,6 +116,8 @@ class Decider:
                     self.freshen(one)
             elif view is not None and view not in self._fresh:
                 self.freshen(view)
+            if view is not None and (view.is_stale or self._world.frozen or self._world.unsure_s):
+                view.unseen_s = self._unseen_s(view)
             decision = engine.decide(request, self._arrival, self._world, view, self.watch.now_s)
             if decision.kind == "dhcp.silent" and self._is_unanswered(data, decision):
                 world = self._world.but(finishing=True)
@@ -140,8 +147,19 @@ class Decider:
         if self._underway.is_busy:
             self._missed[view] = None
         else:
+            began_s, unix_s = self._clock.monotonic(), self.watch.now_s
             self.mirror.refresh(view)
             self.watch.look(self._world)  # an old time on a fresh view would shorten leases
+            self._note_look(view, began_s, unix_s)
+
+    def _note_look(self, view: NetworkView, monotonic_s: float, unix_s: int) -> None:
+        if not view.is_stale:
+            self._seen[view] = monotonic_s, unix_s
+
+    def _unseen_s(self, view: NetworkView) -> float:
+        """Return for how long nobody has seen what the datastore holds, by the clock that says longer."""
+        monotonic_s, unix_s = self._seen.get(view, (-math.inf, 0))
+        return max(self._clock.monotonic() - monotonic_s, self.watch.now_s - unix_s)
 
     def _is_unanswered(self, data: bytes, decision: Decision) -> bool:
         """Tell whether a packet asks another server of ours again, which has not answered."""

@@ -5,7 +5,7 @@
 from typing import Any, Final
 
 from dhcp import options as o
-from dhcp.answers import answer, lease_for, nak, plan_for
+from dhcp.answers import anew_s, answer, lease_for, nak, plan_for
 from dhcp.asking import is_fixed, runs
 from dhcp.available import is_available
 from dhcp.decision import PEER_FIRST, Decision, answered, silent
@@ -126,7 +126,8 @@ def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> De
     """Acknowledge, storing client id and end of the lease first; what is stored already is not stored again.
 
     What is stored never ends before what the client was told earlier: this answer may get lost. In a frozen world
-    the lease is what is surely left of the one that is stored.
+    the lease is what is surely left of the one that is stored. That may end earlier than when we saw it last, for the
+    client can have released it and begun anew at another server since then; but not before a whole lease from then on.
 
     Who begins anew may have released the binding before, and a server that was stopped over that RELEASE may go on
     with it. So its row is written though it stays the same: then the RELEASE finds another version than it was about.
@@ -139,7 +140,7 @@ def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> De
     fixed = flags & (MANUAL | PERMANENT) != 0
     left_s = was_s - now_s if is_holder and not flags & BOOTP else 0
     if asked.world.frozen and not fixed and was_s != FOREVER_S:
-        surely_s = left_s - asked.world.unsure_s
+        surely_s = min(left_s - asked.world.unsure_s, anew_s(asked, plan) - asked.view.unseen_s)
         if surely_s < 1:
             return silent(asked, "frozen")
         lease_s = min(lease_s, int(surely_s))
@@ -151,7 +152,7 @@ def _ack(asked: Asked, row: Binding, plan: Plan, lease_s: int, state: str) -> De
         # one for each packet: by `tuple`'s own function, for those that named tuples have take four times as long
         new = tuple.__new__(Binding, (address, client_id, flags, owner, end_s, due, macro, comment))
         change = tuple.__new__(Change, (asked.view.name, row, new))
-    elif asked.world.unsure_s and not asked.world.frozen:  # no commit will tell how late it is
+    elif (asked.world.unsure_s or asked.view.is_stale) and not asked.world.frozen:  # no commit will tell better
         asked.world = asked.world.but(frozen=True)
         return _ack(asked, row, plan, lease_s, state)
     return answered(

@@ -58,6 +58,7 @@ class NetworkView:
         self.owners = owners
         self.version = 0  # what Records.read last returned
         self.is_stale = False  # it could not be read when last tried: what others have changed is not known
+        self.unseen_s = 0.0  # for how long; kept only while it matters
         self.rows: dict[int, Binding] = {}
         # in order of expiry, for every offer lives equally long; a plain dict that loses its first entries gets slow
         self.offers: OrderedDict[bytes, Offer] = OrderedDict()
