@@ -57,8 +57,7 @@ class NetworkView:
         self.name = network.name
         self.owners = owners
         self.version = 0  # what Records.read last returned
-        self.is_stale = False  # it could not be read when last tried: what others have changed is not known
-        self.unseen_s = 0.0  # for how long; kept only while it matters
+        self.is_stale, self.unseen_s = False, 0.0  # it could not be read when last tried; since when, if it matters
         self.rows: dict[int, Binding] = {}
         # in order of expiry, for every offer lives equally long; a plain dict that loses its first entries gets slow
         self.offers: OrderedDict[bytes, Offer] = OrderedDict()
