@@ -17,7 +17,6 @@ Rules:
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
@@ -31,7 +30,7 @@ from pxe.known import Emit
 from pxe.offloop import OffLoop
 from pxe.ranges import Span, Version, span
 from pxe.report import BODY_BYTES_MAX, Report, ReportError, parse
-from pxe.tree import shown
+from pxe.tree import close, shown
 from storage.records import Install
 
 CATALOG_S = 15.0  # for one look-up or report; above it the share is taken to be away
@@ -90,7 +89,7 @@ class HttpDoor:
         name, client = request.match_info["name"], request.remote or ""
         look = self._catalog.peek if request.method == "HEAD" else self._catalog.resolve
         try:
-            content = await self._off_loop.run(partial(look, name, client), _discard)
+            content = await self._off_loop.run(partial(look, name, client), close)
         except Refused as error:
             return self._refuse(request, STATUS_OF[error.why], str(error))
         try:
@@ -98,7 +97,7 @@ class HttpDoor:
                 return await self._send_file(request, content)
             return await self._send_text(request, content)
         finally:
-            _discard(content)
+            close(content)
 
     async def report(self, request: web.Request) -> web.Response:
         """POST of a report."""
@@ -179,11 +178,6 @@ class HttpDoor:
 
 async def _sign(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "twinboot"
-
-
-def _discard(content: Content) -> None:
-    if isinstance(content, FileContent):
-        os.close(content.fd)
 
 
 def _why(error: OSError | TimeoutError) -> str:

@@ -4,13 +4,13 @@ A machine that may boot boots: when the share cannot take a change of state, the
 fault is reported, and the next fetch tries again.
 """
 
-import os
 from collections.abc import Callable
 
-from pxe.content import Content, FileContent, Refused, Why
+from pxe.content import Content, Refused, Why
 from pxe.installs import Installs, SpentTokenError, StoreError, UnknownTokenError
 from pxe.known import Emit
 from pxe.report import Report
+from pxe.tree import close
 from storage.records import Install, ipv4_int
 
 
@@ -39,8 +39,7 @@ class Progress:
         except StoreError as error:
             self._emit("records.fault", host=row.host, reason=f"{row.host} boots, but its state is not stored: {error}")
         except (UnknownTokenError, SpentTokenError) as error:
-            if isinstance(content, FileContent):
-                os.close(content.fd)
+            close(content)
             raise Refused(Why.ACCESS, str(error)) from None
         else:
             if step.changed:

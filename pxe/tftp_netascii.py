@@ -11,6 +11,7 @@ import os
 
 from pxe.content import Content, FileContent, TextContent
 from pxe.tftp_wire import Mode
+from pxe.tree import close
 
 MAX_NETASCII_BYTES = 256 << 10  # converted in memory; what is larger is no text for a person
 
@@ -31,6 +32,5 @@ def in_mode(content: Content, mode: Mode) -> tuple[Content, int]:
         raise TooLarge(f"{size} bytes are too many for netascii: ask in octet mode (`mode octet`, `binary`)")
     plain = os.pread(content.fd, size, 0) if isinstance(content, FileContent) else content.data
     data = plain.replace(b"\r", b"\r\0").replace(b"\n", b"\r\n")
-    if isinstance(content, FileContent):
-        os.close(content.fd)
+    close(content)
     return TextContent(data, content.name), len(data)

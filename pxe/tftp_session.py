@@ -7,17 +7,17 @@ device's MTU, old kernels) the same bytes go out block by block.
 
 from __future__ import annotations
 
-import os
 import random
 import struct
 from contextlib import suppress
 
-from pxe.content import Content, FileContent
+from pxe.content import Content
 from pxe.tftp_options import Terms
 from pxe.tftp_sockets import Address, door_socket, set_segment, transfer_socket
 from pxe.tftp_spool import Spool
 from pxe.tftp_transfer import Action, Transfer
 from pxe.tftp_wire import Code, Error, Malformed, Opcode, Request, error_packet, oack_packet, parse
+from pxe.tree import close
 
 REPLY_READ_BYTES = 512  # an ACK has 4, an ERROR some text; what is cut off does not matter
 MIN_SEGMENT_BYTES = 512  # a socket that cuts shorter would cut its own OACK and ERROR packets
@@ -150,7 +150,7 @@ class Session:
         """Give back the sockets and the file."""
         self.door.close()  # first: what the peer still sends shall not pass for a stranger's
         self.sock.close()
-        close_content(self._content)
+        close(self._content)
 
     def _send_again(self) -> None:
         transfer = self.transfer
@@ -212,9 +212,3 @@ class Session:
 
 def _unreadable(error: OSError) -> Ended:
     return Ended(f"the file cannot be read: {error.strerror}", Code.UNDEFINED)
-
-
-def close_content(content: Content) -> None:
-    """Give back the descriptor of a file."""
-    if isinstance(content, FileContent):
-        os.close(content.fd)

@@ -34,10 +34,11 @@ from pxe.tftp_netascii import TooLarge, in_mode
 from pxe.tftp_options import negotiate
 from pxe.tftp_patience import Patience
 from pxe.tftp_requests import Denied, read_request, wanted
-from pxe.tftp_session import Ended, Session, close_content
+from pxe.tftp_session import Ended, Session
 from pxe.tftp_sockets import Address, Datagram, listen, receive, reply
 from pxe.tftp_strangers import Strangers
 from pxe.tftp_wire import Code, Request, error_packet
+from pxe.tree import close
 
 TFTP_PORT = 69
 MAX_REQUESTS_PER_WAKE = 64  # then the running transfers have their turn
@@ -172,10 +173,10 @@ class TftpServer:
             content, size = in_mode(content, request.mode)
             session = Session(request, content, size, negotiate(request.options, size), peer, local)
         except OSError as error:
-            close_content(content)
+            close(content)
             raise Denied(Code.UNDEFINED, f"no transfer can be started: {error.strerror}") from None
         except TooLarge as too_large:
-            close_content(content)
+            close(content)
             raise Denied(Code.ILLEGAL, str(too_large)) from None
         self._started += 1
         session.number = self._started

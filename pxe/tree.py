@@ -23,7 +23,7 @@ import stat
 from collections import deque
 from pathlib import Path
 
-from pxe.content import FileContent, Refused, Why
+from pxe.content import Content, FileContent, Refused, Why
 
 MAX_NAME_BYTES = 1024  # a TFTP request is at most 512 bytes (RFC 2347), an HTTP path hardly longer
 MAX_LINKS = 16  # symlinks followed for one name; the kernel stops at 40, an honest tree needs one or two
@@ -136,6 +136,12 @@ def has_openat2() -> bool:
     except OSError:
         return False
     return True
+
+
+def close(content: Content) -> None:
+    """Give back the descriptor of a file; a text has none."""
+    if isinstance(content, FileContent):
+        os.close(content.fd)
 
 
 class BootTree:
