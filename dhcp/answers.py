@@ -59,17 +59,17 @@ def lease_for(asked: Asked, row: Binding, plan: Plan, *, negotiable: bool) -> in
     macro_s = plan.lease_s
     if not negotiable:
         return left_s or macro_s
-    longest_s = max(macro_s, left_s)
-    wish = asked.request.options.get(o.LEASE_TIME)
-    if wish is None:
-        return longest_s
-    return min(longest_s, max(int.from_bytes(wish, "big"), LEASE_FLOOR_S))
+    return _wished(asked, max(macro_s, left_s))
 
 
 def anew_s(asked: Asked, plan: Plan) -> int:
     """Return the lease that the client would get who begins anew, seconds, as far as this request tells its wish."""
+    return _wished(asked, plan.lease_s)
+
+
+def _wished(asked: Asked, longest_s: int) -> int:
     wish = asked.request.options.get(o.LEASE_TIME)
-    return plan.lease_s if wish is None else min(plan.lease_s, max(int.from_bytes(wish, "big"), LEASE_FLOOR_S))
+    return longest_s if wish is None else min(longest_s, max(int.from_bytes(wish, "big"), LEASE_FLOOR_S))
 
 
 def answer(asked: Asked, kind: MessageType, plan: Plan, row: Binding | None, lease_s: int | None) -> bytes:

@@ -142,13 +142,12 @@ def silent(
 
 def unheard(request: Packet, reason: str, **fields: object) -> Decision:
     """Return the decision not to answer a packet that was not looked into far enough to know the client."""
-    kind = request.message_type
     return Decision(
         "dhcp.silent",
         {
             "mac": request.mac,
             "xid": f"{request.xid:08x}",
-            "state": "BOOTP" if kind is None else kind.name,
+            "state": request.kind,
             "reason": reason,
             "detail": SILENCE[reason],
             **fields,

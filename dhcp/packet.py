@@ -84,6 +84,11 @@ class Packet:
         return self.raw_chaddr[: self.hlen].hex(":")
 
     @property
+    def kind(self) -> str:
+        """The name of its message type, or BOOTP."""
+        return "BOOTP" if self.message_type is None else self.message_type.name
+
+    @property
     def broadcast(self) -> bool:
         """Whether the client asks for broadcast replies; the other flag bits are reserved and ignored."""
         return self.flags >= BROADCAST_FLAG

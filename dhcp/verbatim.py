@@ -20,12 +20,11 @@ def in_words(data: bytes, op: int) -> dict[str, object]:
         packet = wire.decode(data, op)
     except wire.WireError as error:
         return {"state": "malformed", "detail": f"{len(data)} bytes: {error}"}
-    kind = packet.message_type
     addresses = [f"{name} {ipv4_text(getattr(packet, name))}" for name in _ADDRESSES if getattr(packet, name)]
     options = [describe(code, value) for code, value in packet.options.items() if code != MESSAGE_TYPE]
     return {
         "mac": packet.mac,
         "xid": f"{packet.xid:08x}",
-        "state": "BOOTP" if kind is None else kind.name,
+        "state": packet.kind,
         "detail": "; ".join([*addresses, *options]),
     }
