@@ -52,25 +52,25 @@ def publish(files: Files, describe: Callable[[], Description]) -> None:
     for _ in range(TRIES):
         said = describe()
         began = time.monotonic()
-        _replace(files, said.name + SUFFIX, said.life, encode(said))
+        _replace(files, said.name, SUFFIX, said.life, encode(said))
         if time.monotonic() - began < SLOW_S:
             return
 
 
 def tell(files: Files, name: str, life: str, story: bytes) -> None:
     """Put what this server saw of boots in place of what it told last; OSError. `life` is its process's id."""
-    _replace(files, name + STORY_SUFFIX, life, story)
+    _replace(files, name, STORY_SUFFIX, life, story)
 
 
-def _replace(files: Files, name: str, life: str, data: bytes) -> None:
+def _replace(files: Files, server: str, suffix: str, life: str, data: bytes) -> None:
     if FOLDER not in files.names():
         with contextlib.suppress(FileExistsError):
             files.make(FOLDER)
-    new = f"{FOLDER}/.{name}.{life}"
+    new = f"{FOLDER}/.{server}{suffix}.{life}"
     with contextlib.suppress(FileNotFoundError):
         files.remove(new)
     files.write(new, [data])
-    files.rename(new, f"{FOLDER}/{name}")
+    files.rename(new, _name(server, suffix))
 
 
 def find(files: Files, own_name: str) -> Found:
@@ -108,7 +108,7 @@ def stories(files: Files, own_name: str) -> dict[str, list[dict[str, Any]]]:
         if server == own_name:
             continue
         with contextlib.suppress(OSError, ValueError):
-            events = peerstory.decode(files.read(f"{FOLDER}/{server}{STORY_SUFFIX}"))
+            events = peerstory.decode(files.read(_name(server, STORY_SUFFIX)))
             told[server] = [{**event, "at": event["at"] - ahead_s.get(server, 0.0)} for event in events]
     return told
 
@@ -139,8 +139,8 @@ def forget(share: Path, name: str) -> None:
     files = LocalFiles(share / "state")
     files.remove(_name(name))
     with contextlib.suppress(FileNotFoundError):
-        files.remove(f"{FOLDER}/{name}{STORY_SUFFIX}")
+        files.remove(_name(name, STORY_SUFFIX))
 
 
-def _name(server: str) -> str:
-    return f"{FOLDER}/{server}{SUFFIX}"
+def _name(server: str, suffix: str = SUFFIX) -> str:
+    return f"{FOLDER}/{server}{suffix}"

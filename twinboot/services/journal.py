@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata  # noqa: F401 - sqlite-utils loads it when the first database is opened
-import os
 import threading
 
 from twinboot.config import Config
 from twinboot.events import Emitter, bind_socket
 from twinboot.journal import Journal, on_network_file_system, write_forever
 from twinboot.privileges import account
-from twinboot.services.port import Bound, Ready, on_stop
+from twinboot.services.port import Bound, Ready, give_way, on_stop
 
 __all__ = ["bind"]
-
-NICE = 10
 
 
 def bind(config: Config, emit: Emitter) -> Bound:
@@ -30,7 +27,7 @@ def bind(config: Config, emit: Emitter) -> Bound:
         if kind := on_network_file_system(config.state):
             reason = f"{config.state} is on {kind}: the journal may be lost or stall; use a local directory"
             emit("config.fault", file=str(config.path), reason=f"server.state: {reason}")
-        os.nice(NICE)
+        give_way()
         ready()
         write_forever(receiver, kept, stopping.is_set)
         kept.close()

@@ -32,11 +32,10 @@ from twinboot.peerjudge import BEAT_S, Warned, judge
 from twinboot.peerlook import Look
 from twinboot.peerstory import Digest
 from twinboot.services import why_off
-from twinboot.services.port import Bound, Ready, on_stop
+from twinboot.services.port import Bound, Ready, give_way, on_stop
 
 __all__ = ["Beat", "Teller", "Told", "bind"]
 
-NICE = 10
 TELL_S = 2.0
 """At most so much of a boot's story dies with this server."""
 
@@ -52,7 +51,7 @@ def bind(config: Config, emit: Emitter) -> Bound:
     def serve(ready: Ready) -> None:
         wake, waker = os.pipe()
         on_stop(lambda: os.write(waker, b"!"))
-        os.nice(NICE)
+        give_way()
         ready()
         files, look, due_s = peershare.files_of(config), Look(config), 0.0
         beat, teller = Beat(files, look, emit), Teller(files, config, look.life)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["Bound", "Ready", "on_stop"]
+__all__ = ["Bound", "Ready", "give_way", "on_stop"]
 
 Ready = Callable[[], None]
 
@@ -20,6 +21,14 @@ class Bound(NamedTuple):
     what: str
     serve: Callable[[Ready], None]
     as_started: bool = False
+
+
+NICE = 10
+
+
+def give_way() -> None:
+    """Let the services that clients wait for go first, from now on."""
+    os.nice(NICE)
 
 
 def on_stop(stop: Callable[[], object]) -> None:
