@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from twinboot.cli import cli
+from twinboot.journal import Journal
 
 MAC = "00:14:4f:00:00:01"
 
@@ -22,6 +23,14 @@ def free_port(kind: socket.SocketKind) -> int:
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def keep_events(path: Path, *events: dict) -> None:
+    """Put events into a journal."""
+    path.parent.mkdir(exist_ok=True)
+    journal = Journal(path)
+    journal.store(list(events))
+    journal.close()
 
 
 class Site:

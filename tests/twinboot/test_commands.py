@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage.records import FREE_ID, MANUAL, Change, open_records
-from twinboot.journal import Journal
+from tests.twinboot.conftest import keep_events
 
 MAC = "00:14:4f:00:00:01"
 OTHER = "00:14:4f:00:00:02"
@@ -265,10 +265,7 @@ def test_a_missing_share_is_one_clear_line(ready_site) -> None:
 
 
 def keep(site, *events: dict) -> None:
-    site.state.mkdir(exist_ok=True)
-    journal = Journal(site.state / "journal.db")
-    journal.store(list(events))
-    journal.close()
+    keep_events(site.state / "journal.db", *events)
 
 
 def test_events_are_shown_filtered_and_harmless(ready_site) -> None:

@@ -12,10 +12,10 @@ import pytest
 
 from storage.records import FREE_ID, MANUAL, UNUSABLE, Binding, Change, Records, ipv4_int
 from storage.records.files import LocalFiles
+from tests.twinboot.conftest import keep_events
 from twinboot import config as configuration
 from twinboot import peershare, stores
 from twinboot.faults import Stop
-from twinboot.journal import Journal
 from twinboot.peerlook import Look
 from twinboot.services import peers
 from twinboot.services.peers import Beat, Teller
@@ -269,10 +269,7 @@ TAKEN = {"at": 105.0, "kind": "http.done", "address": "10.77.0.5", "file": "inst
 
 
 def keep(server: Server, *events: dict) -> None:
-    server.config.state.mkdir(exist_ok=True)
-    journal = Journal(server.config.journal_path)
-    journal.store(list(events))
-    journal.close()
+    keep_events(server.config.journal_path, *events)
 
 
 def tell(server: Server) -> Teller:
