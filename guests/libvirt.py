@@ -147,10 +147,7 @@ class LibvirtHypervisor:
             move(self._virsh, name, texts, target.settings, live=live, deadline_s=deadline_s, tell=progress)
         except HypervisorError as error:
             self._after_failure(name, target, usages, error)
-            if error.outcome is Outcome.NO_DISK:  # the source tells it, but it is the target that was not let in
-                text = f"{target.name}, as {target.initiator}: {error}"
-                raise HypervisorError(Outcome.NO_DISK, text) from error
-            raise
+            raise HypervisorError(error.outcome, _of_a_move(error, target)) from error
         self.secrets.forget(usages)
 
     def console_argv(self, name: str) -> Sequence[str]:
@@ -248,6 +245,16 @@ class LibvirtHypervisor:
             to.secrets.forget(usages)
         except HypervisorError:
             return  # what cannot be reached cannot be cleaned; domu-fsck finds it
+
+
+def _of_a_move(error: HypervisorError, to: "LibvirtHypervisor") -> str:
+    """What the source told of a move, with the target where it is the target's affair."""
+    match error.outcome:
+        case Outcome.NO_DISK:  # it is the target that was not let in
+            return f"{to.name}, as {to.initiator}: {error}"
+        case Outcome.UNAVAILABLE:  # it may be either
+            return f"{error}; and whether it reaches {to.name} at {to.settings.peer_uri()}"
+    return str(error)
 
 
 def _read(state: str, text: str) -> DomainInfo | None:

@@ -69,6 +69,8 @@ def lab() -> Iterator[Lab]:
     place.chmod(0o755)
     with GuestRack(place, kit) as rack:
         wires.lay([["addr", "add", "192.168.78.1/24", "dev", "backend"]])
+        for spot in SPOTS:  # the worst that may be drawn for it by lot: above that of any guest's tap
+            wires.lay([["-n", spot.name, "link", "set", "up-be", "address", f"fe:ff:ff:ff:ff:{spot.address[-2:]}"]])
         for host in rack.hypervisors.values():
             host.start()
         settings = LocalSettings(place / "store", place / "run", AUTHORITY, PORTAL)
@@ -117,6 +119,21 @@ def test_the_suites_names_are_those_of_the_store(lab):
     assert sorted(exports) == sorted([OPEN, SHUT])
 
 
+def card(host: str) -> str:
+    """The MAC address at which the others reach a host."""
+    ask = ["ip", "netns", "exec", host, "cat", "/sys/class/net/be0/address"]
+    return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_host_is_reached_at_one_address_whether_guests_are_on_its_bridge_or_not(kit):
+    before = card("hv1")
+    kit.one.define(kit.spec())
+    kit.one.start(NAME)
+    assert card("hv1") == before
+    kit.one.stop(NAME, force=True)
+    assert card("hv1") == before
+
+
 def stays(kit: Kit) -> None:
     """It runs on where it was, and the other host knows nothing of it."""
     assert kit.one.domain(NAME).state is State.RUNNING
@@ -147,6 +164,21 @@ def test_it_does_not_move_where_its_link_is_missing(kit):
     finally:
         again = [["-n", "hv2", "link", "add", "fe0", "type", "bridge"], ["-n", "hv2", "link", "set", "fe0", "up"]]
         wires.lay([*again, ["-n", "hv2", "link", "set", "up-fe", "master", "fe0"]])
+
+
+def test_of_a_target_that_only_the_source_does_not_reach_its_name_is_told(kit):
+    kit.one.define(kit.spec())
+    kit.one.start(NAME)
+    cut = ["-n", "hv1", "route", "add", "unreachable", f"{SPOTS[1].address}/32"]
+    wires.lay([cut])
+    try:
+        error = refused(Outcome.UNAVAILABLE, kit.one.migrate, NAME, kit.two, live=True)
+    finally:
+        wires.lay([[*cut[:3], "del", *cut[4:]]])
+    print(error)
+    assert str(error).startswith("hv1: ")
+    assert f"reaches hv2 at qemu+tcp://{SPOTS[1].address}/system" in str(error)
+    stays(kit)
 
 
 def test_it_does_not_move_where_memory_is_short(kit, monkeypatch):

@@ -19,8 +19,8 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple
 
+from twinboot.lab import wires
 from twinboot.lab.isolate import LabError
-from twinboot.lab.wires import ROLES
 
 START_TIMEOUT_S = 60.0
 POLL_S = 0.1
@@ -98,12 +98,11 @@ def plan(spot: Spot) -> list[list[str]]:
     """The `ip` commands that plug a hypervisor into the switches: a bridge for each role, with an uplink."""
     inside = ["-n", spot.name]
     steps = [["netns", "add", spot.name], [*inside, "link", "set", "lo", "up"]]
-    for role, switch in ROLES.items():
+    for role, switch in wires.ROLES.items():
         port, uplink, bridge = f"{spot.name}-{role}", f"up-{role}", f"{role}0"
         steps.append(["link", "add", port, "type", "veth", "peer", "name", uplink, "netns", spot.name])
         steps.append(["link", "set", port, "master", switch, "up"])
-        steps.append([*inside, "link", "add", bridge, "type", "bridge", "forward_delay", "0"])
-        steps.append([*inside, "link", "set", bridge, "up"])
+        steps += wires.bridge(bridge, inside)
         steps.append([*inside, "link", "set", uplink, "master", bridge, "up"])
         if role in spot.addresses:
             steps.append([*inside, "addr", "add", spot.addresses[role], "dev", bridge])

@@ -2,7 +2,7 @@
 
 import struct
 
-from twinboot.lab import guest_demo, hypervisors, isolate, tinyguest
+from twinboot.lab import guest_demo, hypervisors, isolate, tinyguest, wires
 from twinboot.lab.guest_demo import FIRST, Proof
 
 HV1 = hypervisors.Spot("hv1", {"fe": "192.168.76.21/24", "be": "192.168.78.21/24"})
@@ -16,6 +16,13 @@ def test_a_hypervisor_has_a_bridge_for_each_role_with_an_uplink_to_its_switch():
         assert f"-n hv1 link set up-{role} master {role}0 up" in steps
         assert f"-n hv1 addr add {HV1.addresses[role]} dev {role}0" in steps
     assert HV1.address == "192.168.78.21"
+
+
+def test_the_bridges_have_addresses_of_their_own():
+    steps = hypervisors.plan(HV1) + hypervisors.plan(HV1._replace(name="hv2")) + wires.plan([], [])
+    given = [step[step.index("address") + 1] for step in steps if "bridge" in step]
+    assert len(set(given)) == len(given) == 6
+    assert all(int(address[:2], 16) & 3 == 2 for address in given)  # IEEE 802: one card's, given locally
 
 
 def test_the_partition_begins_where_the_loaders_end_and_is_active():
