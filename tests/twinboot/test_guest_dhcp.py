@@ -22,7 +22,7 @@ from guests.world import World
 from storage.records import Change, Outcome, ipv4_text
 from storage.volumes import Project, Snapshot, Volume
 from storage.volumes.memory import MemoryVolumes
-from tests.dhcp.test_two_servers import KINDS, NETWORK, Pair, kind, mac, renewal, request
+from tests.dhcp_pair import KINDS, NETWORK, Pair, kind, mac, renewal, request
 from twinboot import leases
 
 ORIGIN, GUEST = Snapshot("masters", "osol", "v1"), Volume("appl-1", "vm-1")

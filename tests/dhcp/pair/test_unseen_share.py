@@ -1,31 +1,14 @@
 """A server that cannot see the share renews what it saw last, and promises only what holds whatever happened since."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from dhcp import options as o
-from storage.records import Binding, Change, Delta, Outcome, Records, RecordsError, Result
-from tests.dhcp.test_two_servers import NETWORK, NOW_S, Pair, mac, renewal
+from storage.records import Binding, Change, Outcome
+from tests.dhcp_pair import NETWORK, NOW_S, Pair, mac, renewal
 
 LEASE_S = 600  # as the macro has it
-
-
-class Gone:
-    """A datastore that does not answer."""
-
-    def __init__(self, records: Records) -> None:
-        self._records = records
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._records, name)
-
-    def read(self, table: str, version: int = 0) -> Delta:
-        raise RecordsError(Outcome.UNAVAILABLE, "gone, as the test asked")
-
-    def commit(self, changes: Sequence[Change]) -> list[Result]:
-        return [Result(Outcome.UNAVAILABLE, None, "gone, as the test asked")] * len(changes)
 
 
 @pytest.fixture
@@ -38,11 +21,11 @@ def test_no_more_is_promised_than_a_lease_from_the_last_look_on(pair: Pair, left
     """The client may have released it since, and have it anew from the other server, for less than was left then."""
     ack = pair.lease(mac(1), pair.odd)
     row = pair.row(ack.yiaddr)
-    pair.odd.records.commit([Change(NETWORK, row, row._replace(lease_s=NOW_S + left_s))])
+    pair.odd.records.commit([Change(NETWORK, row, row._replace(lease_s=int(NOW_S) + left_s))])
     assert pair.even.hear(renewal(mac(1), ack))  # it sees that, and may make it longer
     seen = pair.row(ack.yiaddr)
     assert isinstance(seen, Binding)
-    pair.even.records._records = Gone(pair.even.records._records)
+    pair.even.records.fail(Outcome.UNAVAILABLE, reads=False)
     pair.clock.now_s += 100
     (renewed,) = pair.even.hear(renewal(mac(1), ack))
     assert int.from_bytes(renewed.options[o.LEASE_TIME], "big") == LEASE_S - 100
