@@ -15,7 +15,7 @@ from storage.volumes.local_target import Standing
 from storage.volumes.settings import LocalSettings, ZfssaSettings, ZfsSettings
 from storage.volumes.zfs import ZfsVolumes
 from storage.volumes.zfssa import ZfssaVolumes
-from tests.zfs_machine import Machine
+from tests.zfs_machine.machine import Machine
 from tests.zfssa_server import PASSWORD, POOL, USER, Appliance
 
 AUTHORITY = "iqn.2026-11.test.twinboot"
