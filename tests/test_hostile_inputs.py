@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parent
 DHCP = "dhcp/test_hostile.py"
-NAMES = "twinboot/test_dns_service.py"
+NAMES = "twinboot/dns/test_strangers.py"
+FORWARD = "twinboot/dns/test_forwarding.py"
 
 ROWS: dict[int, tuple[str, tuple[tuple[str, str], ...]]] = {
     1: ("an empty client id", ((DHCP, "test_row_01"),)),
@@ -59,14 +60,14 @@ ROWS: dict[int, tuple[str, tuple[tuple[str, str], ...]]] = {
         "DNS sizes",
         ((NAMES, "test_replies_never_exceed"), ("twinboot/test_dnsanswer.py", "test_replies_are_as_large")),
     ),
-    27: ("EDNS client subnet", ((NAMES, "test_client_subnet_does_not_pass"),)),
+    27: ("EDNS client subnet", ((FORWARD, "test_client_subnet_does_not_pass"),)),
     28: ("a route with a prefix over 32", ((DHCP, "test_row_28"),)),
     29: (
         "prefixes out of range",
         ((DHCP, "test_row_29"), ("dhcp/test_netmasks.py", "test_a_netmask_that_does_not_fit")),
     ),
     30: ("shell text", ((DHCP, "test_row_30"),)),
-    31: ("hostile answers to our own questions", ((DHCP, "test_row_31"), (NAMES, "test_forged_replies"))),
+    31: ("hostile answers to our own questions", ((DHCP, "test_row_31"), (FORWARD, "test_forged_replies"))),
     32: ("hardware addresses of nobody", ((DHCP, "test_row_32"),)),
     33: ("xid reuse, swapped secs, odd flags", ((DHCP, "test_row_33"),)),
     34: ("overload into garbage", ((DHCP, "test_row_34"),)),
