@@ -16,7 +16,8 @@ from storage.volumes.settings import LocalSettings, ZfssaSettings, ZfsSettings
 from storage.volumes.zfs import ZfsVolumes
 from storage.volumes.zfssa import ZfssaVolumes
 from tests.zfs_machine.machine import Machine
-from tests.zfssa_server import PASSWORD, POOL, USER, Appliance
+from tests.zfssa.server import PASSWORD, USER, Appliance
+from tests.zfssa.state import POOL
 
 AUTHORITY = "iqn.2026-11.test.twinboot"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "twinboot" / "tgt"

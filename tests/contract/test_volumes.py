@@ -13,8 +13,8 @@ from storage.volumes.settings import ZfsSettings
 from storage.volumes.zfs import ZfsVolumes
 from tests.volume_stores import AUTHORITY, FakeTargets, local, zfs, zfssa
 from tests.zfs_fuse import PROGRAMS, ZfsFuse
-from tests.zfssa_server import Appliance
-from tests.zfssa_shell import Shell
+from tests.zfssa.server import Appliance
+from tests.zfssa.shell import Shell
 
 SIZE = 4 * 2**20
 MASTERS, APPL = Project("masters"), Project("appl-1")

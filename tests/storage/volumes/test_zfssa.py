@@ -15,7 +15,8 @@ from storage.volumes import Access, Chap, Outcome, Project, Snapshot, Volume, Vo
 from storage.volumes.masking import masked
 from storage.volumes.zfssa import ZfssaVolumes, credentials
 from tests.volume_stores import AUTHORITY, PatientClock, zfssa, zfssa_settings
-from tests.zfssa_server import NOBODY, PASSWORD, Appliance
+from tests.zfssa.server import PASSWORD, Appliance
+from tests.zfssa.state import NOBODY
 
 SIZE = 4 * 2**20
 MASTERS, APPL = Project("masters"), Project("appl-1")

@@ -28,8 +28,9 @@ from storage.volumes.zfssa import ZfssaVolumes
 from storage.volumes.zfssa_cli import CliHead
 from storage.volumes.zfssa_heads import GoneError
 from tests.volume_stores import AUTHORITY, zfssa
-from tests.zfssa_server import POOL, USER, Appliance
-from tests.zfssa_shell import Shell
+from tests.zfssa.server import USER, Appliance
+from tests.zfssa.shell import Shell
+from tests.zfssa.state import POOL
 
 SIZE = 4 * 2**20
 MASTERS, APPL = Project("masters"), Project("appl-1")
