@@ -1,9 +1,12 @@
 """Sun's commands called as a shell would call them, on a datastore in memory and on files."""
 
 import shlex
-from collections.abc import Callable, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,8 +46,25 @@ class Shell:
         assert self.out == ""
         return code, first
 
-    def rows(self, table: str) -> dict[object, Row]:
+    def rows(self, table: str) -> dict[Any, Row]:
         return {row.key: row for row in self.records.read(table).rows}
+
+
+def argv_of(program: str) -> list[str]:
+    """How to start one of the commands as a process of its own."""
+    return [sys.executable, "-c", f"from dhcp.cli.{program} import main; raise SystemExit(main())"]
+
+
+def run_batches_at_once(program: str, texts: Iterable[str]) -> None:
+    """Give each text to a process of its own, all at the same time; every one has to succeed."""
+    writers = []
+    for text in texts:
+        writer = subprocess.Popen([*argv_of(program), "-B"], stdin=subprocess.PIPE, text=True)
+        assert writer.stdin is not None
+        writer.stdin.write(text)
+        writer.stdin.close()
+        writers.append(writer)
+    assert {writer.wait(30) for writer in writers} == {0}
 
 
 @pytest.fixture

@@ -9,10 +9,7 @@ import pytest
 from dhcp import options as o
 from dhcp.options import MessageType
 from dhcp.packet import Packet
-from storage.records import (
-    ipv4_int,
-    ipv4_text,
-)
+from storage.records import ipv4_int, ipv4_text
 from tests.dhcp.conftest import make_packet
 from tests.dhcp_pair import FIRST, NOW_S, Pair, content, kind, mac, renewal, request
 
