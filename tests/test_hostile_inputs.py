@@ -37,7 +37,10 @@ ROWS: dict[int, tuple[str, tuple[tuple[str, str], ...]]] = {
     ),
     17: (
         "connections of strangers",
-        ((NAMES, "test_idle_tcp_clients_give_way"), ("pxe/test_httpd.py", "test_idle_and_half_sent_requests")),
+        (
+            (NAMES, "test_idle_tcp_clients_give_way"),
+            ("pxe/httpd/test_connections.py", "test_idle_and_half_sent_requests"),
+        ),
     ),
     18: (
         "writing where somebody else chose",
