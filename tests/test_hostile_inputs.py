@@ -11,26 +11,32 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent
-DHCP = "dhcp/test_hostile.py"
+TEXTS = "dhcp/hostile/test_texts.py"
+PACKETS = "dhcp/hostile/test_packets.py"
+STORED = "dhcp/hostile/test_stored.py"
+FLOODS = "dhcp/hostile/test_floods.py"
 NAMES = "twinboot/dns/test_strangers.py"
 FORWARD = "twinboot/dns/test_forwarding.py"
 
 ROWS: dict[int, tuple[str, tuple[tuple[str, str], ...]]] = {
-    1: ("an empty client id", ((DHCP, "test_row_01"),)),
-    2: ("a client id that is no hardware address", ((DHCP, "test_row_02"),)),
-    3: ("a DUID that is empty or too long", ((DHCP, "test_row_03"),)),
-    4: ("a malformed host name", ((DHCP, "test_row_04"),)),
-    5: ("a host name of which nothing is left", ((DHCP, "test_row_05"),)),
-    6: ("labels over 63 octets, many times", ((DHCP, "test_row_06"),)),
-    7: ("a relay of no network", ((DHCP, "test_row_07"), ("dhcp/test_relay.py", "test_what_goes_no_further"))),
-    8: ("a length that lies", ((DHCP, "test_row_08"), ("dhcp/test_relayd.py", "test_no_packet_stops_it"))),
-    9: ("an option past the end", ((DHCP, "test_row_09"), ("dhcp/test_relay.py", "test_options_that_make_no_sense"))),
-    10: ("options that expand when shown", ((DHCP, "test_row_10"),)),
-    11: ("bad packets without end", ((DHCP, "test_row_11"),)),
-    12: ("one host by two records", ((DHCP, "test_row_12"),)),
-    13: ("lease ends that change under load", ((DHCP, "test_row_13"),)),
-    14: ("rows that the next start refuses", ((DHCP, "test_row_14"),)),
-    15: ("long literals in configuration", ((DHCP, "test_row_15"),)),
+    1: ("an empty client id", ((TEXTS, "test_row_01"),)),
+    2: ("a client id that is no hardware address", ((TEXTS, "test_row_02"),)),
+    3: ("a DUID that is empty or too long", ((TEXTS, "test_row_03"),)),
+    4: ("a malformed host name", ((TEXTS, "test_row_04"),)),
+    5: ("a host name of which nothing is left", ((TEXTS, "test_row_05"),)),
+    6: ("labels over 63 octets, many times", ((TEXTS, "test_row_06"),)),
+    7: ("a relay of no network", ((PACKETS, "test_row_07"), ("dhcp/test_relay.py", "test_what_goes_no_further"))),
+    8: ("a length that lies", ((PACKETS, "test_row_08"), ("dhcp/test_relayd.py", "test_no_packet_stops_it"))),
+    9: (
+        "an option past the end",
+        ((PACKETS, "test_row_09"), ("dhcp/test_relay.py", "test_options_that_make_no_sense")),
+    ),
+    10: ("options that expand when shown", ((TEXTS, "test_row_10"),)),
+    11: ("bad packets without end", ((FLOODS, "test_row_11"),)),
+    12: ("one host by two records", ((TEXTS, "test_row_12"),)),
+    13: ("lease ends that change under load", ((STORED, "test_row_13"),)),
+    14: ("rows that the next start refuses", ((STORED, "test_row_14"),)),
+    15: ("long literals in configuration", ((STORED, "test_row_15"),)),
     16: (
         "deep nesting",
         (("twinboot/test_events.py", "test_deep_nesting"), ("twinboot/test_config.py", "test_text_that")),
@@ -49,7 +55,7 @@ ROWS: dict[int, tuple[str, tuple[tuple[str, str], ...]]] = {
             ("twinboot/test_events.py", "test_the_socket_is_for_its_owner_only"),
         ),
     ),
-    19: ("relay information whose lengths lie", ((DHCP, "test_row_19"),)),
+    19: ("relay information whose lengths lie", ((PACKETS, "test_row_19"),)),
     20: ("a crafted TFTP request", (("pxe/test_tftp_wire.py", "test_what_is_no_packet"),)),
     21: ("odd TFTP options", (("pxe/test_tftp_wire.py", "test_any_bytes_give_a_packet"),)),
     22: ("TFTP options that do not fit", (("pxe/test_tftp_wire.py", "test_negotiation"),)),
@@ -64,19 +70,19 @@ ROWS: dict[int, tuple[str, tuple[tuple[str, str], ...]]] = {
         ((NAMES, "test_replies_never_exceed"), ("twinboot/test_dnsanswer.py", "test_replies_are_as_large")),
     ),
     27: ("EDNS client subnet", ((FORWARD, "test_client_subnet_does_not_pass"),)),
-    28: ("a route with a prefix over 32", ((DHCP, "test_row_28"),)),
+    28: ("a route with a prefix over 32", ((PACKETS, "test_row_28"),)),
     29: (
         "prefixes out of range",
-        ((DHCP, "test_row_29"), ("dhcp/test_netmasks.py", "test_a_netmask_that_does_not_fit")),
+        ((STORED, "test_row_29"), ("dhcp/test_netmasks.py", "test_a_netmask_that_does_not_fit")),
     ),
-    30: ("shell text", ((DHCP, "test_row_30"),)),
-    31: ("hostile answers to our own questions", ((DHCP, "test_row_31"), (FORWARD, "test_forged_replies"))),
-    32: ("hardware addresses of nobody", ((DHCP, "test_row_32"),)),
-    33: ("xid reuse, swapped secs, odd flags", ((DHCP, "test_row_33"),)),
-    34: ("overload into garbage", ((DHCP, "test_row_34"),)),
-    35: ("split long options", ((DHCP, "test_row_35"),)),
-    36: ("a flood of random MACs", ((DHCP, "test_row_36"),)),
-    37: ("foreign offers and addresses, declines", ((DHCP, "test_row_37"),)),
+    30: ("shell text", ((TEXTS, "test_row_30"),)),
+    31: ("hostile answers to our own questions", ((STORED, "test_row_31"), (FORWARD, "test_forged_replies"))),
+    32: ("hardware addresses of nobody", ((PACKETS, "test_row_32"),)),
+    33: ("xid reuse, swapped secs, odd flags", ((PACKETS, "test_row_33"),)),
+    34: ("overload into garbage", ((PACKETS, "test_row_34"),)),
+    35: ("split long options", ((PACKETS, "test_row_35"),)),
+    36: ("a flood of random MACs", ((FLOODS, "test_row_36"),)),
+    37: ("foreign offers and addresses, declines", ((FLOODS, "test_row_37"),)),
     38: ("TFTP strangers, duplicates, roll-over", (("pxe/test_tftp_transfer.py", "test_block_numbers_roll_over"),)),
     39: ("padded TFTP datagrams", (("pxe/test_tftp_wire.py", "test_padding_behind"),)),
 }
