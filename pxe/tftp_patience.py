@@ -11,18 +11,25 @@ where more than one ACK in eight is late, there is hardly a look any more: at mo
 from __future__ import annotations
 
 import os
-import select
 import time
+from typing import Protocol
 
 LOOK_S = 120e-6  # a little above what it takes to wake a sleeping virtual core on both sides
 MAX_SKIPPED = 32  # waits in a row without a look
 SKIP_GROWTH = 8
 
 
+class Epoll(Protocol):
+    """The part of `select.epoll` that is needed to look."""
+
+    def poll(self, timeout: float, /) -> list[tuple[int, int]]:
+        """What is ready within `timeout` seconds, as pairs of a descriptor and its events."""
+
+
 class Patience:
     """The look before a sleep. A machine with one core never looks: the client might need that core."""
 
-    def __init__(self, epoll: select.epoll, cores: int | None = None) -> None:
+    def __init__(self, epoll: Epoll, cores: int | None = None) -> None:
         self._poll = epoll.poll
         self._alone = (cores or os.cpu_count() or 1) == 1
         self._skip = 0

@@ -25,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["EVENT_BYTES_MAX", "Emitter", "bind_socket", "decode", "encode", "tell_journal"]
+__all__ = ["EVENT_BYTES_MAX", "Emit", "Emitter", "Event", "bind_socket", "decode", "encode", "tell_journal"]
 
 EVENT_BYTES_MAX = 8192
 TEXT_CHARS_MAX = 512
@@ -38,6 +38,8 @@ COMMAND = "command"
 """The service that events of commands name."""
 
 Event = dict[str, Any]
+Emit = Callable[..., None]
+"""`emit(kind, **fields)`, as those see it who report events and leave their sending to others."""
 
 
 def _plain(value: object) -> object:

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from pxe import tftp_patience
@@ -19,7 +21,7 @@ class Scripted:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch):
     ticks = iter(range(1_000_000))
-    monkeypatch.setattr(tftp_patience.time, "monotonic", lambda: next(ticks) * tftp_patience.LOOK_S / 2)
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks) * tftp_patience.LOOK_S / 2)
 
 
 def test_what_comes_soon_is_seen_without_sleeping():

@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from twinboot.lab.simulate.packets import ACK, DISCOVER, NAK, OFFER, REQUEST, Message, dotted, read, request
 
@@ -35,6 +36,13 @@ TELL_S = 1.0
 BATCH_MAX = 256
 HOPS, GIADDR = 3, slice(24, 28)
 """Places in a packet that a relay agent fills in, RFC 2131 section 2."""
+
+
+class Sender(Protocol):
+    """The half of a socket that speaks."""
+
+    def sendto(self, data: bytes | bytearray, to: tuple[str, int], /) -> object:
+        """Send one packet; OSError."""
 
 
 @dataclass
@@ -108,7 +116,7 @@ class Storm:
             if client.next_s <= now:
                 self._speak(wire, client, now)
 
-    def _speak(self, wire: socket.socket, client: Client, now: float) -> None:
+    def _speak(self, wire: Sender, client: Client, now: float) -> None:
         if not client.since_s:
             client.since_s, client.tries = now, 0
         elif not client.bound and client.tries >= SAME_SERVER_TRIES:
@@ -129,7 +137,7 @@ class Storm:
             return Message(REQUEST, client.xid, client.mac, wanted=client.address, server=client.server)
         return Message(DISCOVER, client.xid, client.mac)
 
-    def _send(self, wire: socket.socket, message: Message, to: Sequence[int]) -> None:
+    def _send(self, wire: Sender, message: Message, to: Sequence[int]) -> None:
         data = bytearray(request(message))
         data[HOPS] = 1
         data[GIADDR] = socket.inet_aton(self.relay)
@@ -152,7 +160,7 @@ class Storm:
             if client is not None and client.mac == reply.mac:
                 self._hear(wire, client, reply, time.monotonic())
 
-    def _hear(self, wire: socket.socket, client: Client, reply: Message, now: float) -> None:
+    def _hear(self, wire: Sender, client: Client, reply: Message, now: float) -> None:
         if reply.kind == OFFER and not client.server:
             client.address, client.server = reply.yiaddr, reply.server
             client.tries = 0

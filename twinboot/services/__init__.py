@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from dhcp import svcconf_file
 from twinboot.config import Config
-from twinboot.events import Emitter
+from twinboot.events import Emit
 from twinboot.services.port import Bound
 
 __all__ = ["SERVICES", "Bound", "load", "wanted", "why_off"]
@@ -52,7 +52,7 @@ def why_off(config: Config, name: str) -> str:
     return ""
 
 
-def load(name: str) -> Callable[[Config, Emitter], Bound]:
+def load(name: str) -> Callable[[Config, Emit], Bound]:
     """The `bind` of a service."""
-    found: Callable[[Config, Emitter], Bound] = importlib.import_module(SERVICES[name]).bind
+    found: Callable[[Config, Emit], Bound] = importlib.import_module(SERVICES[name]).bind
     return found

@@ -17,7 +17,7 @@ from pxe.tree import BootTree
 from storage.records import Install, RecordsError
 from twinboot import nevadabook, stores
 from twinboot.config import Config
-from twinboot.events import Emitter
+from twinboot.events import Emit
 from twinboot.faults import Stop
 
 __all__ = ["open_catalog"]
@@ -26,7 +26,7 @@ OTHERS_MAX = 7
 """So many other servers a menu tries; each dead one costs GRUB the better part of a minute."""
 
 
-def open_catalog(config: Config, emit: Emitter) -> Catalog:
+def open_catalog(config: Config, emit: Emit) -> Catalog:
     """Open the records and the boot tree. RecordsError, OSError."""
     records = stores.site_records(config)
     conf = svcconf_file.load(config.dhcpsvc)
@@ -49,7 +49,7 @@ def open_catalog(config: Config, emit: Emitter) -> Catalog:
     )
 
 
-def _tidy(config: Config, emit: Emitter, row: Install) -> None:
+def _tidy(config: Config, emit: Emit, row: Install) -> None:
     """Take away what an install that is over needed; the machine's report stands, whatever becomes of this."""
     if row.target != NEVADA:
         return

@@ -10,7 +10,7 @@ from dhcp.svcconf import ServiceConf
 from storage.records import Outcome, Records, RecordsError
 from twinboot import machine, sitefiles, stores
 from twinboot.config import Config
-from twinboot.events import Emitter
+from twinboot.events import Emit
 from twinboot.faults import Stop
 from twinboot.services.networks import Networks
 from twinboot.services.port import Bound, Ready
@@ -21,7 +21,7 @@ PUBLISH_ATTEMPTS = 3  # both servers may start at once: the loser looks again an
 LOST_RACE = frozenset({Outcome.COLLISION, Outcome.EXISTS, Outcome.NOT_FOUND})
 
 
-def bind(config: Config, emit: Emitter) -> Bound:
+def bind(config: Config, emit: Emit) -> Bound:
     """Give out addresses."""
     conf = svcconf_file.load(config.dhcpsvc)
     if conf.relay_destinations:
@@ -44,7 +44,7 @@ def bind(config: Config, emit: Emitter) -> Bound:
     return Bound(f"dhcp {SERVER_PORT + conf.debug_port_offset}", serve)
 
 
-def _bind_relay(config: Config, conf: ServiceConf, emit: Emitter) -> Bound:
+def _bind_relay(config: Config, conf: ServiceConf, emit: Emit) -> Bound:
     try:
         ports, plan = relayd.open_relay(conf, relayd.resolve(conf.relay_destinations), config.interfaces)
     except SocketError as error:

@@ -15,7 +15,7 @@ from twinboot import dnsd, machine, stores
 from twinboot.config import Config
 from twinboot.dnsforward import Forwarder
 from twinboot.dnszone import Sources, ZoneKeeper
-from twinboot.events import Emitter
+from twinboot.events import Emit
 from twinboot.faults import Stop
 from twinboot.names import Zone
 from twinboot.services.networks import Networks
@@ -32,7 +32,7 @@ BIND_REASONS = {
 }
 
 
-def bind(config: Config, emit: Emitter) -> Bound:
+def bind(config: Config, emit: Emit) -> Bound:
     """Answer for the names of this site."""
     if not config.names or config.domain is None:
         raise Stop(f"dns: {config.path}: names are off: set site.domain, and names.enable if it is there")

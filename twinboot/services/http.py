@@ -12,7 +12,7 @@ from dhcp.sockets import SocketError
 from pxe import httpd
 from twinboot import machine
 from twinboot.config import Config
-from twinboot.events import Emitter
+from twinboot.events import Emit
 from twinboot.faults import Stop
 from twinboot.services.catalog import open_catalog
 from twinboot.services.port import Bound, Ready
@@ -20,7 +20,7 @@ from twinboot.services.port import Bound, Ready
 __all__ = ["bind"]
 
 
-def bind(config: Config, emit: Emitter) -> Bound:
+def bind(config: Config, emit: Emit) -> Bound:
     """Hand out boot files and menus by HTTP, and take reports."""
     try:
         where = machine.addresses(config, svcconf_file.load(config.dhcpsvc))

@@ -6,7 +6,7 @@ import importlib.metadata  # noqa: F401 - sqlite-utils loads it when the first d
 import threading
 
 from twinboot.config import Config
-from twinboot.events import Emitter, bind_socket
+from twinboot.events import Emit, bind_socket
 from twinboot.journal import Journal, on_network_file_system, write_forever
 from twinboot.privileges import account
 from twinboot.services.port import Bound, Ready, give_way, on_stop
@@ -14,7 +14,7 @@ from twinboot.services.port import Bound, Ready, give_way, on_stop
 __all__ = ["bind"]
 
 
-def bind(config: Config, emit: Emitter) -> Bound:
+def bind(config: Config, emit: Emit) -> Bound:
     """Keep what the others report."""
     receiver = bind_socket(config.socket_path, account(config.user))
 

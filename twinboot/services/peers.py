@@ -24,7 +24,7 @@ from storage.records import RecordsError
 from storage.records.files import Files
 from twinboot import peershare
 from twinboot.config import Config
-from twinboot.events import Emitter
+from twinboot.events import Emit
 from twinboot.faults import JournalError, Stop
 from twinboot.journal import Query, newest_id, open_reader, read
 from twinboot.peerfacts import Description, Sighting
@@ -43,7 +43,7 @@ LOOK_BACK = 20_000
 """Events of the journal that are gone through at the start."""
 
 
-def bind(config: Config, emit: Emitter) -> Bound:
+def bind(config: Config, emit: Emit) -> Bound:
     """Look at the other servers."""
     if why := why_off(config, "peers"):
         raise Stop(f"peers: {config.dhcpsvc}: {why}")

@@ -10,7 +10,7 @@ from pxe.tftp_sockets import ListenError
 from pxe.tftpd import TftpServer
 from twinboot import machine
 from twinboot.config import Config
-from twinboot.events import Emitter
+from twinboot.events import Emit
 from twinboot.faults import Stop
 from twinboot.services.catalog import open_catalog
 from twinboot.services.port import Bound, Ready, on_stop
@@ -18,7 +18,7 @@ from twinboot.services.port import Bound, Ready, on_stop
 __all__ = ["bind"]
 
 
-def bind(config: Config, emit: Emitter) -> Bound:
+def bind(config: Config, emit: Emit) -> Bound:
     """Hand out boot files and menus by TFTP."""
     catalog: list[Catalog] = []  # opened when root is gone, because the share may not trust root
 

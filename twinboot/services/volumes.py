@@ -18,7 +18,7 @@ from storage.volumes import Volumes, VolumesError
 from storage.volumes.port import NOT_DONE
 from twinboot import machine, volumestore
 from twinboot.config import Config
-from twinboot.events import Emitter
+from twinboot.events import Emit
 from twinboot.faults import Stop
 from twinboot.services.port import Bound, Ready, on_stop
 
@@ -29,7 +29,7 @@ OPEN_S = 10.0
 """For a store to open before the others start without it."""
 
 
-def bind(config: Config, emit: Emitter) -> Bound:
+def bind(config: Config, emit: Emit) -> Bound:
     """Tend the store."""
     if config.storage is None:
         raise Stop(f'volumes: {config.path}: this server keeps none: add [storage] and backend = "local"')

@@ -21,7 +21,7 @@ class Wire:
 
     sent: list[tuple[str, Message, bytes]] = field(default_factory=list)
 
-    def sendto(self, data: bytes, to: tuple[str, int]) -> None:
+    def sendto(self, data: bytes | bytearray, to: tuple[str, int]) -> None:
         self.sent.append((to[0], read(bytes(data)), bytes(data)))
 
     def take(self) -> list[tuple[str, Message, bytes]]:
