@@ -85,8 +85,9 @@ def dhcp_macros(data: bytes) -> None:
     table = MacroTable.load(entries)
     assert all("\n" not in fault.reason for fault in table.faults)
     names = [entry.name for entry in entries[:4]] + [""] * 4
+    client_id = next(iter(table.clients), b"")
     for class_id in ("", "PXEClient:Arch:00007:UNDI:003016", names[0]):
-        chosen = table.select(class_id, (names[1],), names[2], names[3], names[0])
+        chosen = table.select(class_id, (names[1],), names[2], names[3], client_id)
         assert all(0 <= code <= 255 for code, _ in chosen.options)
 
 
@@ -286,6 +287,7 @@ TARGETS: dict[str, Target] = {
         (
             b"ma|:Subnet=255.255.255.0:Router=10.0.0.1 10.0.0.2:LeaseTim=3600:LeaseNeg:\nmb|:Include=a:Hostname:",
             b'ss|Vendor=SUNW.x "a b",1,NUMBER,2,0\nmSUNW.x|:s=1:BootFile="http:///boot/x":BootSrvA=10.0.0.1:',
+            b"ma|:LeaseTim=60:\nm01AABBCCDDEEFF|:Include=a:Hostname=hv1:",
             b"ma|:Include=b:\nmb|:Include=a:\nso|Site,150,OCTET,1,0\nmc|:o=0x0102:UTCoffst=-3600:",
         ),
     ),
