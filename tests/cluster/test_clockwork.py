@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 from twinboot.lab.simulate.clockwork import Clockwork, Task
 
 
@@ -28,7 +30,7 @@ def test_tasks_take_turns_only_where_they_sleep(clockwork: Clockwork) -> None:
             clockwork.current().sleep(1.0)
 
     for name in "ab":
-        Task(clockwork, lambda name=name: body(name), nothing)
+        Task(clockwork, partial(body, name), nothing)
     clockwork.run(10.0)
     assert told == ["a0", "b0", "a1", "b1", "a2", "b2"]
 

@@ -103,11 +103,11 @@ def stop_at_its_next_link(place: faults.Place, server: Server) -> str:
     mount = server.mount
 
     def stopped(name: str, new: str) -> None:
-        del mount.link  # type: ignore[method-assign]
+        del mount.link
         server.pause(place.draw_s(60.0))
         mount.link(name, new)
 
-    mount.link = stopped  # type: ignore[method-assign]
+    mount.link = stopped  # type: ignore[method-assign] # in this mount alone, and until it is called
     return "will be stopped at its next link"
 
 

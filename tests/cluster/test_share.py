@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import pytest
@@ -38,7 +39,7 @@ def test_one_of_two_links_to_a_name_wins(disk: Disk, clockwork: Clockwork) -> No
 
     for name in "ab":
         files = mount(disk, clockwork, name)
-        Task(clockwork, lambda name=name, files=files: race(name, files), print)
+        Task(clockwork, partial(race, name, files), print)
     clockwork.run(1.0)
     assert sorted(results.values()) == ["", "FileExistsError"]
     winner = next(name for name, error in results.items() if not error)
@@ -96,9 +97,10 @@ def test_a_full_disk_fails_the_sync_and_leaves_a_torn_file(disk: Disk, clockwork
     files = mount(disk, clockwork, is_full=True)
 
     def body() -> list[str]:
-        return [error_of(lambda number=number: files.write(f"f{number}", [b"content"])) for number in range(40)]
+        return [error_of(partial(files.write, f"f{number}", [b"content"])) for number in range(40)]
 
     (errors,) = in_task(body)
+    assert isinstance(errors, list)
     assert "No space left on device" in errors
     left = {disk.look(f"f{number}", clockwork.now_s).data for number, error in enumerate(errors) if error}
     assert any(data != b"content" for data in left)
@@ -130,7 +132,7 @@ def test_a_hard_mount_waits_and_a_deadline_may_leave_the_change_to_happen_later(
     names = []
     for seed in range(20):
         late = mount(disk, clockwork, str(seed), deadline_s=1.0, hung_until_s=clockwork.now_s + 10.0)
-        assert in_task(lambda late=late, seed=seed: error_of(lambda: late.make(f"late{seed}"))) == ["TimeoutError"]
+        assert in_task(partial(error_of, partial(late.make, f"late{seed}"))) == ["TimeoutError"]
         names.append(f"late{seed}" in disk.folders)
     assert set(names) == {True, False}
 
@@ -171,7 +173,7 @@ def test_a_killed_writer_may_leave_a_torn_file(disk: Disk, clockwork: Clockwork)
     left = set()
     for seed in range(30):
         files = mount(disk, clockwork, str(seed))
-        task = Task(clockwork, lambda files=files, seed=seed: files.write(f"f{seed}", [b"content"]), print)
+        task = Task(clockwork, partial(files.write, f"f{seed}", [b"content"]), print)
         files.ambush(2, task.kill)
         clockwork.run(clockwork.now_s + 1.0)
         left.add(disk.look(f"f{seed}", clockwork.now_s).data)

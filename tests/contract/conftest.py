@@ -11,6 +11,8 @@ from storage.records import MemoryRecords, Records, Row, SunwFiles, ipv4_text, o
 from storage.records.codec import codec_for
 from storage.records.container import container_name, empty_container
 from storage.records.files import LocalFiles
+from storage.records.port import nothing
+from storage.records.postgresql import PostgresRecords
 from storage.records.postgresql_rows import KINDS, escape
 from storage.records.twinlog import TwinLog
 from storage.records.twinlog_clock import SystemClock
@@ -26,6 +28,7 @@ class Store(NamedTuple):
 
     records: Records
     edit: Callable[[str, Iterable[Row]], None]
+    close: Callable[[], None] = nothing
 
 
 def _memory(_: Path) -> Store:
@@ -63,6 +66,7 @@ def _postgresql(database: str) -> Store:
     import psycopg  # noqa: PLC0415 - the driver is optional
 
     records = open_records("postgresql", database)
+    assert isinstance(records, PostgresRecords)
 
     def literal(value: object) -> object:
         return escape(value) if isinstance(value, str) else value
@@ -75,13 +79,13 @@ def _postgresql(database: str) -> Store:
             for row in rows:
                 kind = KINDS[type(row)]
                 place = [table] if "network" in kind.keys else []
-                values = [ipv4_text(row[i]) if name in ADDRESSES else row[i] for i, name in enumerate(row._fields)]
+                values = [ipv4_text(value) if name in ADDRESSES else value for name, value in row._asdict().items()]
                 marks = ", ".join(["%s"] * len(place + values))
                 if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
                     connection.execute(f"DELETE FROM {kind.table} r WHERE {kind.container} = %s", [table])
                 connection.execute(f"INSERT INTO {kind.table} VALUES ({marks})", [*place, *map(literal, values)])
 
-    return Store(records, edit)
+    return Store(records, edit, records.close)
 
 
 ADDRESSES = {"address", "owner", "server"}
@@ -92,7 +96,8 @@ FILES = {"memory": _memory, "SUNWfiles": _sunwfiles, "twinlog": _twinlog}
 def _by_worker(name: str, path: Path) -> Store:
     """The same, with the datastore in a process of its own."""
     inside = FILES[name](path)
-    return Store(WorkerRecords(lambda: inside.records, str(path), lambda kind, **fields: None), inside.edit)
+    records = WorkerRecords(lambda: inside.records, str(path), lambda kind, **fields: None)
+    return Store(records, inside.edit, records.close)
 
 
 @pytest.fixture(params=[*FILES, "postgresql", "SUNWfiles by worker", "twinlog by worker"])
@@ -100,11 +105,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     name, _, how = request.param.partition(" ")
     if name == "postgresql":
         made = _postgresql(request.getfixturevalue("database"))
-        yield made
-        made.records.close()
     elif how:
         made = _by_worker(name, tmp_path)
-        yield made
-        made.records.close()
     else:
-        yield FILES[name](tmp_path)
+        made = FILES[name](tmp_path)
+    yield made
+    made.close()

@@ -7,7 +7,7 @@ may log in to, and one that neither may; what an adapter cannot do here is named
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -31,7 +31,7 @@ class Kit(NamedTuple):
     too_much_mib: int = 2**24
     cannot: frozenset[str] = frozenset()
 
-    def spec(self, **fields: object) -> DomainSpec:
+    def spec(self, **fields: Any) -> DomainSpec:
         disk = Disk(OPEN, self.portal, 1)
         return DomainSpec(NAME, UUID, Kind.PV, self.memory_mib, 1, disk, ("fe0", "be0"))._replace(**fields)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from storage.volumes import Access, Chap, Outcome, Project, Snapshot, Volume, Volumes, VolumesError
+from storage.volumes import Access, Chap, Outcome, Project, Snapshot, Volume, VolumeInfo, Volumes, VolumesError
 from storage.volumes.memory import MemoryVolumes
 from storage.volumes.settings import ZfsSettings
 from storage.volumes.zfs import ZfsVolumes
@@ -54,8 +54,8 @@ def kit(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     if request.param == "memory":
         yield memory_kit()
     elif request.param.startswith("zfs "):
-        made = zfs(tmp_path, request.param.partition(" ")[2])
-        yield Kit(made.store, made.log_in)
+        machine = zfs(tmp_path, request.param.partition(" ")[2])
+        yield Kit(machine.store, machine.log_in)
     elif request.param == "zfssa rest":
         appliance = Appliance(tmp_path)
         yield Kit(zfssa(tmp_path, appliance), None)
@@ -96,7 +96,7 @@ def refused(outcome: Outcome, verb: Callable[..., object], *arguments: object) -
     return caught.value
 
 
-def infos(kit: Kit, project: Project | None = None) -> dict[Volume, object]:
+def infos(kit: Kit, project: Project | None = None) -> dict[Volume, VolumeInfo]:
     return {info.name: info for info in kit.volumes.volumes(project)}
 
 

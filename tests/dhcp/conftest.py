@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -34,12 +35,12 @@ def make_packet(
 ) -> Packet:
     """Return a client's packet; `header` overrides fields such as xid, secs, flags, hops."""
     chaddr = bytes.fromhex(mac.replace(":", ""))
-    fields = {"op": 1, "htype": 1, "hlen": len(chaddr), "hops": 0, "xid": 0x1234, "secs": 0, "flags": 0, **header}
+    fields: dict[str, Any] = {"op": 1, "htype": 1, "hlen": len(chaddr), "hops": 0, "xid": 0x1234, "secs": 0, "flags": 0}
     asked = dict(options or {})
     if kind is not None:
         asked = {o.MESSAGE_TYPE: bytes((kind,)), **asked}
     return Packet(
-        **fields,
+        **(fields | header),
         ciaddr=ipv4_int(ciaddr),
         yiaddr=0,
         siaddr=0,
@@ -51,10 +52,10 @@ def make_packet(
     )
 
 
-def make_binding(address: str, client_id: bytes = FREE_ID, flags: int = 0, **fields: object) -> Binding:
+def make_binding(address: str, client_id: bytes = FREE_ID, flags: int = 0, **fields: Any) -> Binding:
     """Return a binding owned by 127.0.0.1 unless said otherwise."""
     values = {"owner": ipv4_int("127.0.0.1"), "lease_s": 0, "signature": 1, "macro": "", "comment": "", **fields}
-    return Binding(address=ipv4_int(address), client_id=client_id, flags=flags, **values)  # type: ignore[arg-type]
+    return Binding(address=ipv4_int(address), client_id=client_id, flags=flags, **values)
 
 
 @dataclass

@@ -164,7 +164,7 @@ def test_a_poison_packet_is_told_with_its_bytes_and_the_loop_goes_on(
         raise ZeroDivisionError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setitem(engine.HANDLERS, MessageType.INFORM, stumble)  # type: ignore[arg-type]
+        patch.setitem(engine.HANDLERS, MessageType.INFORM, stumble)
         lab.relay.send(MessageType.INFORM, MAC)
         told = lab.events.first("dhcp.dropped")
         assert lab.relay.is_silent()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import psycopg
 
 from dhcp.options import MessageType
-from storage.records import MANUAL, Change, Outcome, open_records
+from storage.records import MANUAL, Binding, Change, Outcome, open_records
 from tests.dhcp.conftest import NETWORK, Lab, chosen, make_binding
 
 MAC = "00:14:4f:00:00:01"
@@ -30,7 +30,7 @@ def test_leases_survive_a_cut_connection_and_follow_the_other_server(start: Call
         )
     renewed = lab.relay.ask(MessageType.REQUEST, MAC, ciaddr=f"127.0.0.{ack.yiaddr & 255}")
     assert (renewed.message_type, renewed.yiaddr) == (MessageType.ACK, ack.yiaddr)
-    reserved = next(row for row in other.read(NETWORK).rows if row.address & 255 == 33)
+    reserved = next(row for row in other.read(NETWORK).rows if isinstance(row, Binding) and row.address & 255 == 33)
     taken = reserved._replace(client_id=bytes.fromhex("0100144f000002"), flags=MANUAL)
     assert other.commit([Change(NETWORK, reserved, taken)])[0].outcome is Outcome.STORED
     offer = lab.relay.ask(MessageType.DISCOVER, "00:14:4f:00:00:02")

@@ -10,8 +10,10 @@ import pytest
 
 from dhcp import options as o
 from dhcp.options import MessageType
+from dhcp.packet import Packet
 from storage.records import FOREVER_S, MANUAL, PERMANENT, Binding, Change, Outcome, SunwFiles, TabEntry
-from storage.records.worker import State, WorkerRecords
+from storage.records.worker import WorkerRecords
+from storage.records.worker_health import State
 from tests.dhcp.conftest import ANSWER_TIMEOUT_S, NETWORK, Events, Lab, chosen, make_binding
 
 Start = Callable[..., Lab]
@@ -67,7 +69,7 @@ def await_health(records: WorkerRecords, lab: Lab) -> None:
     assert records.health.state is State.OK
 
 
-def renew(lab: Lab, mac: str, host: int):  # type: ignore[no-untyped-def]
+def renew(lab: Lab, mac: str, host: int) -> Packet:
     return lab.relay.ask(MessageType.REQUEST, mac, ciaddr=f"127.0.0.{host}")
 
 

@@ -19,6 +19,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -54,7 +55,7 @@ def id_of(text: str) -> bytes:
     return bytes.fromhex("01" + mac_of(text).replace(":", "") if len(text) == 1 else text)
 
 
-def value_of(key: str, text: str) -> object:
+def value_of(key: str, text: str) -> Any:
     if key == "owner_ip":
         return tuple(map(ipv4_int, text.split(",")))
     return int(text) if text.isdigit() else text

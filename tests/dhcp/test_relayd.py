@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from dhcp import relayd, wire
+from dhcp import relay, relayd, wire
 from dhcp.options import MessageType
 from dhcp.packet import Packet
 from dhcp.relay import Plan
@@ -38,6 +38,13 @@ class RelayLab:
         return wire.decode(self.server.recv(2048))
 
 
+def bound(address: str, number: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind((address, number))
+    made.settimeout(ANSWER_TIMEOUT_S)
+    return made
+
+
 @pytest.fixture
 def lab(lab_conf: ServiceConf) -> Iterator[RelayLab]:
     number = 67 + lab_conf.debug_port_offset
@@ -46,23 +53,20 @@ def lab(lab_conf: ServiceConf) -> Iterator[RelayLab]:
     plan = relayd.plan_for(lab_conf, (ipv4_int(SERVER),), ports, ["lo"])
     events = Events()
     agent = RelayAgent(plan, ports, events)
-    sockets = []
-    for address, at in ((SERVER, number), (FIRST_RELAY, number)):
-        one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        one.bind((address, at))
-        one.settimeout(ANSWER_TIMEOUT_S)
-        sockets.append(one)
+    server, client = bound(SERVER, number), bound(FIRST_RELAY, number)
     ready = threading.Event()
     thread = threading.Thread(target=agent.serve_forever, args=(ready.set,), daemon=True)
     thread.start()
     assert ready.wait(ANSWER_TIMEOUT_S)
-    yield RelayLab(agent, events, *sockets, (RELAY, number))
+    yield RelayLab(agent, events, server, client, (RELAY, number))
     agent.stop()
     thread.join(ANSWER_TIMEOUT_S)
     assert not thread.is_alive()
     agent.close()
-    for each in (*sockets, *(one for one in ports)):
-        each.close()
+    server.close()
+    client.close()
+    for one in ports:
+        one.close()
 
 
 def discover(**fields: object) -> bytes:
@@ -115,11 +119,11 @@ def test_no_packet_stops_it(lab: RelayLab, name: str) -> None:
 
 
 def test_a_decision_that_breaks_is_one_packet_lost(lab: RelayLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = relayd.relay.decide
-    monkeypatch.setattr(relayd.relay, "decide", lambda *_: 1 // 0)
+    real = relay.decide
+    monkeypatch.setattr(relay, "decide", lambda *_: 1 // 0)
     lab.request(discover())
     assert "ZeroDivisionError" in str(lab.events.first("dhcp.dropped")["detail"])
-    monkeypatch.setattr(relayd.relay, "decide", real)
+    monkeypatch.setattr(relay, "decide", real)
     lab.request(discover(xid=8))
     assert lab.heard().xid == 8
 

@@ -287,10 +287,16 @@ def test_any_bytes_are_a_packet_or_a_wire_error(data: bytes) -> None:
 
 TEXT = st.binary(max_size=60).map(lambda text: text.replace(b"\0", b""))
 CODES = st.integers(1, 254).filter(lambda code: code not in FIXED_SIZES)
+Four = tuple[int, int, int, int]
+
+
+def drawn(numbers: Four, words: Four, hardware: bytes, sname: bytes, file: bytes, options: dict[int, bytes]) -> Packet:
+    chaddr = (b"\0" + hardware).ljust(16, b"\0")
+    return Packet(1, 1, 6, *numbers, *words, chaddr, sname, file, {53: b"\1"} | options)
+
+
 PACKETS = st.builds(
-    lambda numbers, words, hardware, sname, file, options: Packet(
-        1, 1, 6, *numbers, *words, (b"\0" + hardware).ljust(16, b"\0"), sname, file, {53: b"\1"} | options
-    ),
+    drawn,
     st.tuples(st.integers(0, 255), st.integers(0, 2**32 - 1), st.integers(0, 2**16 - 1), st.integers(0, 2**16 - 1)),
     st.tuples(*[st.integers(0, 2**32 - 1)] * 4),
     st.binary(min_size=5, max_size=5).filter(any),

@@ -81,7 +81,7 @@ class Lab:
 
     def binding(self, address: str) -> Binding:
         table = address.rpartition(".")[0] + ".0"
-        return next(row for row in self.records.read(table).rows if row.key == ipv4_int(address))  # type: ignore[return-value]
+        return next(row for row in self.records.read(table).rows if row.key == ipv4_int(address))
 
     def book(self) -> Book:
         return Book(self.records, self.site, lambda: NOW_S, lambda work: self.alive)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from guests import commands
 from guests.addresses import client_id, reserved_id
 from guests.domain import Disk, DomainSpec, Kind
@@ -27,7 +29,7 @@ from tests.guests.conftest import (
 )
 
 
-def domain(lab: Lab, host: str, name: str = "appl-1:vm-1", **fields: object) -> None:
+def domain(lab: Lab, host: str, name: str = "appl-1:vm-1", **fields: Any) -> None:
     iqn = f"iqn.2026-11.test.memory:{name}"
     spec = DomainSpec(name, UUID, Kind.PV, 64, 1, Disk(iqn, "", 1), ("fe0",))
     lab.hosts[host].define(spec._replace(**fields))

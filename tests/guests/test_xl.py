@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_the_file_on_the_host_is_the_shipped_template_filled_in(hosts, root: Pat
 @pytest.mark.parametrize(
     ("field", "value"), [("iqn", 'iqn.x:a"\nname="b'), ("portal", "1.2.3.4:3260,lun=0"), ("iqn", "")]
 )
-def test_a_value_that_would_break_out_of_its_string_is_refused(field: str, value: str) -> None:
+def test_a_value_that_would_break_out_of_its_string_is_refused(field: str, value: Any) -> None:
     definition = define(SPEC, None)._replace(**{field: value})
     text = (TEMPLATES / "xl/pv.cfg").read_text()
     assert "cannot stand in a string" in refused(Outcome.INVALID, render, "pv.cfg", text, definition)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,7 @@ def test_a_run_that_fails_says_why_and_leaves_no_stamp(builder: Builder) -> None
 
 
 def test_a_machine_without_the_tool_is_told_in_one_line(builder: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(debian_image.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
     with pytest.raises(MediaError, match="mmdebstrap is not installed: apt-get install mmdebstrap"):
         builder.build()
 

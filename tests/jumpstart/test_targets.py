@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from jumpstart.hostfile import from_table
@@ -41,7 +43,7 @@ def test_without_a_known_mac_the_first_link_boots() -> None:
 @pytest.mark.parametrize("field", ["base", "report_urls", "mac"])
 @pytest.mark.parametrize("evil", ["a b", "a\nb", "a'b", 'a"b', "a;b", "a$b", "a\\b", "a*b", "a{b", "a&b", "é", "\x00"])
 def test_a_value_that_would_change_the_line_is_refused(field: str, evil: str) -> None:
-    value = ("http://10.0.0.1/report/abc", evil) if field == "report_urls" else evil
+    value: Any = ("http://10.0.0.1/report/abc", evil) if field == "report_urls" else evil
     with pytest.raises(ArgumentError, match="boot line"):
         load_target("live-xen").entry(host(), CTX._replace(**{field: value}))
 

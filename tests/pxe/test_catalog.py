@@ -28,6 +28,7 @@ from storage.records import (
     Result,
     ipv4_int,
 )
+from storage.records.port import nothing
 from tests.pxe.conftest import FILES, HOST, T0_S, Rig
 
 CLIENT = "10.0.0.50"
@@ -263,10 +264,10 @@ class Flaky(MemoryRecords):
             raise RecordsError(Outcome.UNAVAILABLE, "the share is away; mount it")
         return super().read(table, since)
 
-    def commit(self, changes: Sequence[Change]) -> list[Result]:
+    def commit(self, changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:
         if self.fail_write:
             return [Result(Outcome.UNAVAILABLE, None, "the share is full") for _ in changes]
-        return super().commit(changes)
+        return super().commit(changes, waits)
 
 
 def test_a_failing_share_does_not_lose_the_boot(make_rig: Callable[..., Rig]) -> None:
@@ -301,11 +302,11 @@ def test_no_descriptor_leaks_when_the_other_server_was_faster(make_rig: Callable
 
         armed_again = False
 
-        def commit(self, changes: Sequence[Change]) -> list[Result]:
+        def commit(self, changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:
             if self.armed_again:
                 self.armed_again = False
                 arm_hv1(self)
-            return super().commit(changes)
+            return super().commit(changes, waits)
 
     store = Spent()
     store.create("installs")

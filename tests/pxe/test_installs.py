@@ -1,6 +1,6 @@
 """The life of an install: the whole state machine, races, spent tokens, a store that fails."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -17,7 +17,8 @@ from pxe.installs import (
     UnknownTokenError,
     arm,
 )
-from storage.records import Change, Install, MemoryRecords, Outcome, RecordsError, Result
+from storage.records import Change, Delta, Install, MemoryRecords, Outcome, RecordsError, Result
+from storage.records.port import nothing
 
 SERVER = 0x0A000001
 T0_S = 1_767_225_600
@@ -140,12 +141,12 @@ class Meddler(MemoryRecords):
         super().__init__()
         self.times = times
 
-    def commit(self, changes: Sequence[Change]) -> list[Result]:
+    def commit(self, changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:
         if self.times:
             self.times -= 1
             row = next(row for row in super().read(TABLE).rows if isinstance(row, Install))
             super().commit([Change(TABLE, row, row._replace(detail=f"edited {self.times}"))])
-        return super().commit(changes)
+        return super().commit(changes, waits)
 
 
 @pytest.mark.parametrize(("times", "wins"), [(1, True), (2, False)])
@@ -167,7 +168,7 @@ class Broken(MemoryRecords):
 
     away = False
 
-    def read(self, table: str, since: int = 0):  # type: ignore[no-untyped-def]
+    def read(self, table: str, since: int = 0) -> Delta:
         if self.away:
             raise RecordsError(Outcome.UNAVAILABLE, "the share is away")
         return super().read(table, since)

@@ -26,11 +26,9 @@ def test_a_plain_transfer_is_lock_step():
 def test_options_put_an_oack_first():
     transfer = Transfer(1000, Terms(accepted=(("blksize", "512"),)))
     transfer.start()
-    assert window(transfer) == (0, 1)
-    assert not transfer.started
+    assert (window(transfer), transfer.started) == ((0, 1), False)
     assert transfer.on_ack(0) is Action.SEND
-    assert transfer.started
-    assert window(transfer) == (1, 1)
+    assert (window(transfer), transfer.started) == ((1, 1), True)
 
 
 @pytest.mark.parametrize(("size", "last"), [(0, 1), (1, 1), (511, 1), (512, 2), (513, 2), (1024, 3)])

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from guests.domain import Disk, Kind, State
-from guests.hypervisor import HostInfo, HypervisorError, Outcome
+from guests.domain import Disk, HostInfo, Kind, State
+from guests.hypervisor import HypervisorError, Outcome
 from guests.libvirt import LibvirtHypervisor
 from guests.libvirt_settings import LibvirtSettings
 from storage.volumes import Access, Chap, Project
@@ -104,7 +104,7 @@ def clone(lab: Lab) -> Iterator[Disk]:
         lab.store.destroy(name)
 
 
-@pytest.fixture
+@pytest.fixture  # type: ignore[no-redef] # the suite's own is over the other adapters
 def kit(lab: Lab) -> Iterator[Kit]:
     yield Kit(lab.one, lab.two, PORTAL)
     for host in (lab.one, lab.two):

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -22,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.twinboot.nevada_image import complete, make_image
 from twinboot import journal
 from twinboot.lab import isolate
+from twinboot.lab.machine import Machine
 from twinboot.lab.rack import Plan, Rack
 
 MAC = "02:14:40:00:00:01"  # no letters: GRUB 2 cannot write them in capitals
@@ -64,6 +66,10 @@ def wait_for(what: Callable[[], bool]) -> None:
         time.sleep(0.25)
 
 
+def has_said(machine: Machine, word: str) -> bool:
+    return word in machine.serial.read_text(errors="replace")
+
+
 def play(result: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="twinboot-lab-") as name:
         place = Path(name)
@@ -86,7 +92,7 @@ def play(result: Path) -> None:
             said = []
             for word in ("sysid_config=", "LOCAL DISK of hv1"):
                 machine.power_on()
-                wait_for(lambda word=word: word in machine.serial.read_text(errors="replace"))
+                wait_for(partial(has_said, machine, word))
                 time.sleep(0.5)
                 said.append(machine.serial.read_text(errors="replace"))
                 machine.power_off()

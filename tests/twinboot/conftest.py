@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -49,7 +50,7 @@ class Site:
         self.dns_port = free_port(socket.SOCK_STREAM)
         self.iscsi_port = free_port(socket.SOCK_STREAM)
 
-    def run(self, *args: str, **kwargs: object) -> Result:
+    def run(self, *args: str, **kwargs: Any) -> Result:
         result = CliRunner().invoke(cli, ["--config", str(self.config), *args], **kwargs)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twinboot import events
-from twinboot.events import EVENT_BYTES_MAX, Emitter, bind_socket, decode, encode, tell_journal
+from twinboot.events import EVENT_BYTES_MAX, Emitter, Event, bind_socket, decode, encode, tell_journal
 
 
 @pytest.fixture
@@ -22,8 +22,14 @@ def receiver(tmp_path: Path):
         yield end
 
 
-def received(end: socket.socket, count: int) -> list[dict]:
-    return [decode(end.recv(EVENT_BYTES_MAX)) for _ in range(count)]
+def decoded(data: bytes) -> Event:
+    event = decode(data)
+    assert event is not None
+    return event
+
+
+def received(end: socket.socket, count: int) -> list[Event]:
+    return [decoded(end.recv(EVENT_BYTES_MAX)) for _ in range(count)]
 
 
 def test_an_event_arrives_as_it_was_told(tmp_path: Path, receiver: socket.socket) -> None:
@@ -73,7 +79,12 @@ def test_the_count_of_dropped_events_is_an_event(tmp_path: Path, monkeypatch: py
 
 def test_many_threads_may_emit(tmp_path: Path, receiver: socket.socket) -> None:
     emit = Emitter(tmp_path / "events.sock", "http")
-    threads = [threading.Thread(target=lambda: [emit("http.done") for _ in range(50)]) for _ in range(4)]
+
+    def fifty() -> None:
+        for _ in range(50):
+            emit("http.done")
+
+    threads = [threading.Thread(target=fifty) for _ in range(4)]
     for thread in threads:
         thread.start()
     assert len(received(receiver, 200)) == 200
@@ -84,8 +95,8 @@ def test_many_threads_may_emit(tmp_path: Path, receiver: socket.socket) -> None:
 def test_hostile_texts_are_cut_and_fit(tmp_path: Path) -> None:
     data = encode("tftp.refused", 1.0, {f"f{n}": "\x00" * 10_000 for n in range(100)})
     assert len(data) <= EVENT_BYTES_MAX
-    assert decode(data)["kind"] == "tftp.refused"
-    assert len(decode(encode("x", 1.0, {"file": "a" * 9999}))["file"]) == events.TEXT_CHARS_MAX
+    assert decoded(data)["kind"] == "tftp.refused"
+    assert len(decoded(encode("x", 1.0, {"file": "a" * 9999}))["file"]) == events.TEXT_CHARS_MAX
 
 
 def test_the_socket_is_for_its_owner_only_and_replaces_a_left_over(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from guests.faults import Refused
 from guests.guest import Nic, Wish
 from guests.hypervisor import Place
 from guests.memory import MemoryHypervisor
+from guests.plan import Plan
 from guests.run import Runner
 from guests.site import Host, Net, Site
 from guests.world import World
@@ -48,7 +49,7 @@ class Room:
         self.site = Site(nets, {"hv1": host}, {}, {}, 1, 4, 6, "me@odd")
         self.ids = iter(range(1000))
 
-    def do(self, make: Callable[[World], commands.Plan]) -> None:
+    def do(self, make: Callable[[World], Plan]) -> None:
         book = Book(self.records, self.site, lambda: self.pair.clock.now_s, lambda _: False)
         world = World(self.site, book, lambda: self.volumes, lambda _: self.host)
         assert Runner(world, make(world)).run()

@@ -6,7 +6,7 @@ import pytest
 
 from dhcp import svcconf_file
 from dhcp.sockets import Interface
-from storage.records import FREE_ID, Binding, ipv4_int, ipv4_text, open_records
+from storage.records import FREE_ID, Binding, TabEntry, ipv4_int, ipv4_text, open_records
 from tests.twinboot.conftest import Site
 from twinboot.config import load
 
@@ -35,7 +35,12 @@ def addresses(site: Site, table: str) -> list[str]:
     return sorted(ipv4_text(row.address) for row in rows if isinstance(row, Binding))
 
 
-def written(site: Site) -> tuple[list[str], list[tuple[str, str, str]], str]:
+def macros_of(site: Site) -> dict[str, str]:
+    rows = open_records("SUNWfiles", site.share / "dhcp").read("dhcptab").rows
+    return {row.name: row.value for row in rows if isinstance(row, TabEntry)}
+
+
+def written(site: Site) -> tuple[list[str], list[tuple[str, str, str | None]], str]:
     """INTERFACES, the networks, and our address, as the programs read them from the two files."""
     config = load(site.config)
     nets = [(net.name, str(net.subnet), net.link) for net in config.networks]
@@ -53,14 +58,14 @@ def test_both_links_are_written_as_they_were_given(site: Site) -> None:
         assert ours not in addresses(site, table)
         assert len(addresses(site, table)) == 4
     assert "with 8 free addresses" in said
-    macros = {row.key[0]: row.value for row in open_records("SUNWfiles", site.share / "dhcp").read("dhcptab").rows}
+    macros = macros_of(site)
     assert "Router" not in macros["192.168.76.0"]
     assert "Router=192.168.78.1:" in macros["192.168.78.0"]
 
 
 def test_each_network_names_our_address_there_as_its_name_server(site: Site) -> None:
     site.ok(*site.init_args(**TWO, domain="example.com"))
-    macros = {row.key[0]: row.value for row in open_records("SUNWfiles", site.share / "dhcp").read("dhcptab").rows}
+    macros = macros_of(site)
     assert "DNSserv=192.168.76.10:" in macros["192.168.76.0"]
     assert "DNSserv=192.168.78.10:" in macros["192.168.78.0"]
 

@@ -78,7 +78,7 @@ def brief(answer: Answer) -> str:
     return " ".join([kind, str(answer.records[0].ttl_s), *(_text(one.data) for one in answer.records)])
 
 
-def _text(data: object) -> str:
+def _text(data: int | Labels | Soa) -> str:
     if isinstance(data, int):
         return str(IPv4Address(data))
     return _text(data.server) if isinstance(data, Soa) else b".".join(data).decode()

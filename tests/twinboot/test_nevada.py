@@ -231,7 +231,8 @@ def test_what_the_other_server_lays_meanwhile_stays(nevada_site: Site, monkeypat
     (row,) = installs(nevada_site)
     (over,) = [result.row for result in records.commit([Change("installs", row, row._replace(state="installed"))])]
     assert isinstance(over, Install)
-    prune, rounds = nevadabook._prune, []
+    prune = nevadabook._prune
+    rounds: list[int] = []
 
     def late(directory: Path, gone: list) -> None:
         if not rounds:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ LOCAL = Mount("ext4", ("rw",))
 NFS = Mount("nfs4", ("rw", "vers=4.1", "hard"))
 
 
-def server(name: str = "odd", **changes: object) -> Description:
+def server(name: str = "odd", **changes: Any) -> Description:
     own = {"odd": "10.0.0.1", "even": "10.0.0.2"}[name]
     said = Description(
         name=name,
@@ -87,7 +88,7 @@ SUN = {"resource": "SUNWfiles", "batch": 0}
         ({}, {"stopped": True}, "stopped", "even was stopped: start it"),
     ],
 )
-def test_each_fault_has_its_line(own: dict[str, object], peer: dict[str, object], code: str, words: str) -> None:
+def test_each_fault_has_its_line(own: dict[str, Any], peer: dict[str, Any], code: str, words: str) -> None:
     found = codes(server(**own), server("even", **peer))
     assert list(found) == [code]
     assert words in found[code]
@@ -109,7 +110,7 @@ def test_each_fault_has_its_line(own: dict[str, object], peer: dict[str, object]
         ({"free_files": -1}, {}),  # a file system that does not count its files
     ],
 )
-def test_what_is_no_fault(own: dict[str, object], peer: dict[str, object]) -> None:
+def test_what_is_no_fault(own: dict[str, Any], peer: dict[str, Any]) -> None:
     assert codes(server(**own), server("even", **peer)) == {}
 
 

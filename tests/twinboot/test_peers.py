@@ -7,12 +7,13 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from storage.records import FREE_ID, MANUAL, UNUSABLE, Binding, Change, Records, ipv4_int
+from storage.records import FREE_ID, MANUAL, UNUSABLE, Binding, Change, Records, TabEntry, ipv4_int
 from storage.records.files import LocalFiles
-from tests.twinboot.conftest import keep_events
+from tests.twinboot.conftest import Site, keep_events
 from twinboot import config as configuration
 from twinboot import peershare, stores
 from twinboot.faults import Stop
@@ -56,7 +57,7 @@ def shift(path: Path, by_s: float) -> None:
 
 
 @pytest.fixture
-def pair(site: object) -> tuple[Server, Server]:
+def pair(site: Site) -> tuple[Server, Server]:
     """`s1` is the site's; `s2` joins its share, as a second host would."""
     site.init()
     etc = site.root / "etc2"
@@ -183,7 +184,7 @@ def test_counts_follow_what_is_committed(pair: tuple[Server, Server]) -> None:
     assert states() == {"free": 10, "used": 0, "reserved": 0, "expired": 0, "unusable": 0}
     rows = {row.address: row for row in first.records.read(NETWORK).rows if isinstance(row, Binding)}
     assert {row.client_id for row in rows.values()} == {FREE_ID}
-    wanted = {
+    wanted: dict[str, dict[str, Any]] = {
         "10.77.0.50": {"client_id": b"\1abcdef", "lease_s": 2**31 + 10},
         "10.77.0.51": {"client_id": b"\1abcdeg", "lease_s": 10},
         "10.77.0.52": {"flags": UNUSABLE},
@@ -202,6 +203,7 @@ def test_a_change_of_macros_has_another_digest_and_a_date(pair: tuple[Server, Se
     assert look.describe().dhcptab_since_s == before.dhcptab_since_s
     records = first.records
     entry = records.read("dhcptab").rows[0]
+    assert isinstance(entry, TabEntry)
     records.commit([Change("dhcptab", entry, entry._replace(value=":Subnet=255.0.0.0:"))])
     after = look.describe()
     assert after.dhcptab != before.dhcptab
@@ -230,7 +232,7 @@ def test_a_twinlog_tells_the_number_of_its_last_commit(pair: tuple[Server, Serve
     assert (said.batch, said.commit) == (2, "batch 2")
 
 
-def test_the_service_is_ready_before_it_touches_the_share(site: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_is_ready_before_it_touches_the_share(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A share that hangs at the start must not hold up the other services: the supervisor waits for all to be ready."""
     site.init()
     monkeypatch.setattr(peers, "on_stop", lambda _stop: None)
@@ -246,7 +248,7 @@ def test_the_service_is_ready_before_it_touches_the_share(site: object, monkeypa
         bound.serve(ready)
 
 
-def test_a_relay_has_no_peers(site: object) -> None:
+def test_a_relay_has_no_peers(site: Site) -> None:
     site.init()
     site.dhcpsvc.write_text("RUN_MODE=relay\nRELAY_DESTINATIONS=192.0.2.1\n")
     with pytest.raises(Stop, match="RUN_MODE=relay"):
@@ -260,7 +262,7 @@ def test_a_relay_has_no_peers(site: object) -> None:
 
 MAC = "00:14:4f:00:00:01"
 FIRMWARE = "PXEClient:Arch:00000:UNDI:002001"
-BEGUN = (
+BEGUN: tuple[dict[str, Any], ...] = (
     {"at": 100.0, "kind": "dhcp.offer", "mac": MAC, "address": "10.77.0.5", "class_id": FIRMWARE},
     {"at": 100.1, "kind": "dhcp.ack", "mac": MAC, "address": "10.77.0.5", "class_id": FIRMWARE},
 )
@@ -278,7 +280,7 @@ def tell(server: Server) -> Teller:
     return teller
 
 
-def test_a_boot_is_told_by_either_server_with_what_both_saw(site: object, pair: tuple[Server, Server]) -> None:
+def test_a_boot_is_told_by_either_server_with_what_both_saw(site: Site, pair: tuple[Server, Server]) -> None:
     first, second = pair
     keep(second, *BEGUN, LOADED)
     keep(first, TAKEN)  # it only ever saw the address
@@ -297,7 +299,7 @@ def test_a_boot_is_told_by_either_server_with_what_both_saw(site: object, pair: 
     assert [moment["seen_by"] for moment in told] == ["s2", "s2", "s2", "s1"]
 
 
-def test_the_story_is_in_one_time_though_a_clock_is_wrong(site: object, pair: tuple[Server, Server]) -> None:
+def test_the_story_is_in_one_time_though_a_clock_is_wrong(site: Site, pair: tuple[Server, Server]) -> None:
     first, second = pair
     shift(second.file, -60)  # its clock is a minute ahead of the share's
     keep(second, *({**event, "at": event["at"] + 60} for event in BEGUN))
@@ -351,7 +353,7 @@ def test_a_journal_begun_anew_is_read_from_its_start(pair: tuple[Server, Server]
     assert len(peershare.stories(peershare.files_of(second.config), "s1")["s2"]) == 4
 
 
-def test_a_story_that_is_none_is_left_out(site: object, pair: tuple[Server, Server]) -> None:
+def test_a_story_that_is_none_is_left_out(site: Site, pair: tuple[Server, Server]) -> None:
     first, second = pair
     keep(first, *BEGUN)
     folder = second.file.parent
@@ -363,7 +365,7 @@ def test_a_story_that_is_none_is_left_out(site: object, pair: tuple[Server, Serv
 # -- twinboot status
 
 
-def test_status_shows_the_other_server(site: object, pair: tuple[Server, Server]) -> None:
+def test_status_shows_the_other_server(site: Site, pair: tuple[Server, Server]) -> None:
     first, second = pair
     second.edit("RESCAN_INTERVAL", "LEASE_MIN_LRU=7\nRESCAN_INTERVAL")
     second.beat.once()
@@ -380,7 +382,7 @@ def test_status_shows_the_other_server(site: object, pair: tuple[Server, Server]
     assert first.told == []
 
 
-def test_a_server_can_be_forgotten(site: object, pair: tuple[Server, Server]) -> None:
+def test_a_server_can_be_forgotten(site: Site, pair: tuple[Server, Server]) -> None:
     keep(pair[1], *BEGUN)
     tell(pair[1])
     assert "s2 is forgotten" in site.ok("status", "--forget", "s2")
@@ -390,7 +392,7 @@ def test_a_server_can_be_forgotten(site: object, pair: tuple[Server, Server]) ->
     assert "no server ../../x is known" in site.fails("status", "--forget", "../../x")[0]
 
 
-def test_one_server_alone_has_no_peers(ready_site: object) -> None:
+def test_one_server_alone_has_no_peers(ready_site: Site) -> None:
     facts = json.loads(ready_site.run("status", "--json").stdout)
     assert facts["peers"] == []
     assert not any("OWNER_IP" in line for line in facts["faults"])

@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dnslib import DNSRecord
@@ -37,7 +38,7 @@ def wait_for(what, deadline_s: float = DEADLINE_S):
     raise AssertionError("it did not happen in time")
 
 
-def events(site, **query: object) -> list[dict]:
+def events(site, **query: Any) -> list[dict]:
     try:
         return read(open_reader(site.state / "journal.db"), Query(**query))
     except JournalError:
@@ -93,9 +94,9 @@ def boot_through(site) -> None:
     assert b"grub/i386-pc/core.0" in offer
     assert struct.unpack_from("!B", offer)[0] == 2
     menu = tftp_get(site.tftp_port, "grub/grub.cfg-01-00-14-4f-00-00-01").decode()
-    token = re.search(r"install/([0-9a-f]{32})", menu)
-    assert token, (menu, events(site)[-3:])
-    token = token[1]
+    found = re.search(r"install/([0-9a-f]{32})", menu)
+    assert found, (menu, events(site)[-3:])
+    token = found[1]
     assert http_get(site, f"/boot/install/{token}/xen") == b"xen"
     assert b"installed" in http_get(site, f"/report/{token}", b"outcome=installed\nmemory_mib=512\n")
 

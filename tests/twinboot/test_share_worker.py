@@ -71,7 +71,7 @@ def worker_of(parent: int) -> int:
 
 
 @pytest.fixture
-def server(loopback_site) -> Iterator[int]:  # type: ignore[no-untyped-def]
+def server(loopback_site) -> Iterator[int]:
     """Process id of a real DHCP service with a worker."""
     with loopback_site.serving("dhcp", TWINBOOT_SHARE_WORKER="always") as process:
         assert "ready" in process.stdout.readline()
@@ -79,7 +79,7 @@ def server(loopback_site) -> Iterator[int]:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_the_service_and_its_worker_end_together(number: signal.Signals, server: int, loopback_site) -> None:  # type: ignore[no-untyped-def]
+def test_the_service_and_its_worker_end_together(number: signal.Signals, server: int, loopback_site) -> None:
     worker = worker_of(server)
     assert Path(f"/proc/{worker}/comm").read_text().strip() == "twinboot-share"
     assert dhcp_offer(loopback_site)

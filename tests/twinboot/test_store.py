@@ -29,6 +29,7 @@ def log(tmp_path: Path) -> Path:
     free = Binding(ipv4_int("10.77.0.50"), FREE_ID, 0, ipv4_int("10.77.0.1"), 0, 0, "m", "")
     (result,) = records.commit([Change(NET, None, free)])
     records.commit([Change("dhcptab", None, TabEntry("m", "m", 0, ":LeaseTim=60:"))])
+    assert isinstance(result.row, Binding)
     records.commit([Change(NET, result.row, result.row._replace(client_id=b"\1\2", lease_s=9))])
     return path
 

@@ -145,7 +145,12 @@ def test_status_does_not_wait_for_a_store_that_hangs(ready_site, monkeypatch: py
     config = with_storage(ready_site)
     config.storage.root.mkdir()
     monkeypatch.setattr(volumestatus, "LOOK_S", 0.05)
-    monkeypatch.setattr(volumestore, "open_volumes", lambda _: time.sleep(0.5) or MemoryVolumes())
+
+    def slowly(_: object) -> MemoryVolumes:
+        time.sleep(0.5)
+        return MemoryVolumes()
+
+    monkeypatch.setattr(volumestore, "open_volumes", slowly)
     looked = volumestatus.look(config)
     assert looked is not None
     assert (looked.facts, looked.faults) == ({"state": "hung"}, (volumestatus.LATE,))

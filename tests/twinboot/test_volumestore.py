@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.volumes import Chap, Project, VolumesError
+from storage.volumes import Chap, Project, Volumes, VolumesError
 from storage.volumes.zfs import ZfsVolumes
 from storage.volumes.zfssa import ZfssaVolumes
 from storage.volumes.zfssa_cli import CliHead
@@ -63,7 +63,8 @@ credentials = "{credentials}"
 """
 
 
-def heads_of(store: object) -> list[type]:
+def heads_of(store: Volumes) -> list[type]:
+    assert isinstance(store, ZfssaVolumes)
     return [type(head) for head in store._heads._heads]
 
 

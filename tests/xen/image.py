@@ -140,5 +140,5 @@ def _guest(tree: Path, busybox: bytes, root: Path, made: Path) -> None:
     shutil.copy(HERE / "guest-grub.cfg", root / "boot/grub/grub.cfg")
     (root / "label").write_text("master\n")
     disk = made / "guest.img"
-    argv = ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum,^64bit", "-m", "0", "-d", root, disk]
-    subprocess.run([*argv, f"{GUEST_DISK_BYTES // 1024}k"], check=True)
+    options = ["-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum,^64bit", "-m", "0"]
+    subprocess.run(["mke2fs", *options, "-d", root, disk, f"{GUEST_DISK_BYTES // 1024}k"], check=True)

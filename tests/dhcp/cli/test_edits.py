@@ -1,10 +1,13 @@
 """A table beside others who write it: what is read, what is refused, and with which exit code."""
 
+from collections.abc import Callable, Sequence
+
 import pytest
 
 from dhcp.cli.common import CommandError
 from dhcp.cli.edits import Table
-from storage.records import Change, MemoryRecords, Outcome, RecordsError, TabEntry
+from storage.records import Change, MemoryRecords, Outcome, RecordsError, Result, TabEntry
+from storage.records.port import nothing
 
 
 @pytest.fixture
@@ -20,27 +23,29 @@ def renamed(row: TabEntry) -> TabEntry:
 
 def test_what_others_write_is_seen(records: MemoryRecords) -> None:
     table = Table(records, "dhcptab", TabEntry)
-    assert {name for name, _ in table.rows()} == {"a", "b"}  # type: ignore[misc]
+    assert set(table.rows()) == {("a", "m"), ("b", "m")}
     a = table.rows()[("a", "m")]
     records.commit([Change("dhcptab", a, None), Change("dhcptab", None, TabEntry("c", "m", 0, ":"))])
-    assert {name for name, _ in table.rows()} == {"b", "c"}  # type: ignore[misc]
+    assert set(table.rows()) == {("b", "m"), ("c", "m")}
 
 
 @pytest.mark.parametrize(
     ("outcome", "code"),
     [(Outcome.BUSY, 3), (Outcome.FULL, 3), (Outcome.UNAVAILABLE, 3), (Outcome.INVALID, 3), (Outcome.DENIED, 4)],
 )
-def test_a_store_that_cannot_is_said_with_its_reason(records: MemoryRecords, outcome: Outcome, code: int) -> None:
+def test_a_store_that_cannot_is_said_with_its_reason(
+    records: MemoryRecords, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, code: int
+) -> None:
     table = Table(records, "dhcptab", TabEntry)
     before = dict(table.rows())
     # one read, which must go well, comes before each commit
     real = records.commit
 
-    def fail(changes: list[Change]) -> object:
+    def fail(changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:
         records.fail_next(outcome)
-        return real(changes)
+        return real(changes, waits)
 
-    records.commit = fail  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(records, "commit", fail)
     for call in (
         lambda: table.add(TabEntry("c", "m", 0, ":LeaseNeg:"), "exists"),
         lambda: table.change(("a", "m"), renamed, lambda row: row.value, "absent"),

@@ -1,6 +1,8 @@
 """Names become addresses once, and never a loopback owner; networks are numbers."""
 
 import socket
+import time
+from pathlib import Path
 
 import pytest
 
@@ -27,16 +29,21 @@ def test_the_default_server_is_the_first_owner_that_is_this_host(monkeypatch: py
 
 def test_a_dead_name_server_ends_the_asking(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(socket, "gethostbyaddr", lambda text: (asked.append(text), ("name", [], []))[1])
+
+    def answer(text: str) -> tuple[str, list[str], list[str]]:
+        asked.append(text)
+        return "name", [], []
+
+    monkeypatch.setattr(socket, "gethostbyaddr", answer)
     namer = Namer()
     assert [namer(1), namer(1), namer(2)] == ["name", "name", "name"]
-    monkeypatch.setattr(hostnames.time, "monotonic", lambda: 1e12)
+    monkeypatch.setattr(time, "monotonic", lambda: 1e12)
     assert [namer(2), namer(3)] == ["name", ipv4_text(3)]
     assert len(asked) == 2
 
 
-def test_networks_file_may_be_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    monkeypatch.setattr(hostnames, "NETWORKS_FILE", hostnames.Path(str(tmp_path)) / "none")
+def test_networks_file_may_be_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(hostnames, "NETWORKS_FILE", tmp_path / "none")
     with pytest.raises(ValueError, match='"lab" is no network'):
         network_number("lab")
     assert network_number("192.168.76.0") == "192.168.76.0"
@@ -55,9 +62,7 @@ def test_no_host_names(name: str) -> None:
         hostsfile.check_name(name)
 
 
-def test_a_hosts_file_in_another_encoding_is_left_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: hostnames.Path
-) -> None:
+def test_a_hosts_file_in_another_encoding_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "hosts"
     file.write_bytes(b"10.0.0.1 a # caf\xe9\n")
     monkeypatch.setattr(hostsfile, "HOSTS_FILE", file)

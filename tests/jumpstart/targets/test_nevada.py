@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_links_must_say_what_solaris_calls_them(host: Hypervisor, site: Site) ->
 @pytest.mark.parametrize("value", ["a b", "a,b", "a'b", 'a"b', "a\nb", "a$(reboot)", "a=b", ""])
 @pytest.mark.parametrize("field", ["server", "media", "config", "release"])
 def test_no_value_of_the_site_changes_a_line(host: Hypervisor, site: Site, field: str, value: str) -> None:
-    given = {"server": value, "media": f"/{value}", "config": f"/{value}", "release": value}[field]
+    given: Any = {"server": value, "media": f"/{value}", "config": f"/{value}", "release": value}[field]
     if given == "/":
         return
     with pytest.raises(ValueError, match="; "):

@@ -41,8 +41,8 @@ class Machine:
         self.bin = place / "bin"
         for folder in (self.bin, self.config / "hosts/hv1", self.root / "etc/dladm", self.root / "etc/rc3.d"):
             folder.mkdir(parents=True)
-        for folder in ("rpool/boot/grub", "dev/rdsk", "var"):
-            (self.root / folder).mkdir(parents=True)
+        for name in ("rpool/boot/grub", "dev/rdsk", "var"):
+            (self.root / name).mkdir(parents=True)
         found = shutil.which(shell)
         assert found is not None
         (self.bin / "sh").symlink_to(found)  # bash called sh keeps to POSIX

@@ -200,7 +200,7 @@ def server() -> Callable[..., TwinLog]:
     """A twinlog over a fake share, everything in the caller's thread."""
 
     def make(files: FakeFiles, name: str = "odd", **options: Any) -> TwinLog:
-        options = {"clock": FakeClock(), "look_s": 0.0, "background": lambda job: job()} | options
-        return TwinLog(files, server=name, **options)
+        usual: dict[str, Any] = {"clock": FakeClock(), "look_s": 0.0, "background": lambda job: job()}
+        return TwinLog(files, server=name, **(usual | options))
 
     return make

@@ -1,7 +1,7 @@
-from storage.records import Binding, changelog
+from storage.records import Binding, Key, Row, changelog
 from storage.records.changelog import ChangeLog
 
-ROWS = {key: Binding(key, b"\0", 0, 0, 0, 1, "", "") for key in range(10)}
+ROWS: dict[Key, Row] = {key: Binding(key, b"\0", 0, 0, 0, 1, "", "") for key in range(10)}
 
 
 def told(log, version):

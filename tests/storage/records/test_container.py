@@ -1,8 +1,9 @@
 import os
+import time
 
 import pytest
 
-from storage.records import Change, Outcome, RecordsError, container
+from storage.records import Change, Outcome, RecordsError, container, descriptors
 from storage.records.container import Container, Stamp
 
 NET = "192.168.76.0"
@@ -31,7 +32,7 @@ def reads(monkeypatch):
 def clock(monkeypatch):
     """A clock moved by hand: add to `clock[0]`."""
     now = [100.0]
-    monkeypatch.setattr(container.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 
@@ -103,7 +104,7 @@ def test_our_own_write_needs_no_parsing(records, binding, monkeypatch):
 
 
 def test_our_own_write_is_believed_for_a_tick_and_then_read_once(records, binding, reads, clock, monkeypatch):
-    monkeypatch.setattr(container.descriptors, "generation", lambda fd: os.fstat(fd).st_ino)
+    monkeypatch.setattr(descriptors, "generation", lambda fd: os.fstat(fd).st_ino)
     records.read(NET)
     records.commit([Change(NET, None, binding(20))])
     before = len(reads)
@@ -128,7 +129,7 @@ def test_a_file_put_in_place_of_our_own_is_seen_within_the_tick(records, network
 
 
 def test_where_no_generation_is_told_our_own_write_is_read_again(records, binding, reads, monkeypatch):
-    monkeypatch.setattr(container.descriptors, "generation", lambda _: 0)
+    monkeypatch.setattr(descriptors, "generation", lambda _: 0)
     records.commit([Change(NET, None, binding(20))])
     before = len(reads)
     records.read(NET)

@@ -42,7 +42,7 @@ def test_the_lock_is_given_back_after_an_error(lock_path):
 
 
 def test_a_second_thread_waits_and_then_is_told(lock_path):
-    caught = []
+    caught: list[RecordsError | None] = []
 
     def enter():
         try:
@@ -74,7 +74,7 @@ def test_a_forked_child_takes_the_lock_anew(lock_path):
 
 def test_a_lock_file_replaced_under_a_waiter_is_taken_anew(lock_path, monkeypatch):
     real = fcntl.lockf
-    tidied = []
+    tidied: list[bool] = []
 
     def lockf(fd, how):
         if not tidied:

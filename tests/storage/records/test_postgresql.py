@@ -25,6 +25,7 @@ from storage.records.postgresql import PostgresRecords
 NET = "192.168.76.0"
 OTHER = "192.168.77.0"
 BYTES = "caf\udce9 \\ a|b gr\u00fc\u00dfe"
+TEXTS = (BYTES, BYTES, BYTES, BYTES, BYTES)
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_bytes_of_any_encoding_come_back(records, binding):
         (NET, binding(10, comment=BYTES, macro=BYTES, client_id=bytes(range(64)))),
         ("dhcptab", TabEntry(BYTES, "m", 0, BYTES)),
         ("installs", Install(BYTES, BYTES, BYTES, BYTES, 2**64 - 1, 2**32 - 1, 0, BYTES)),
-        ("guests", Guest(*[BYTES] * 5, 2**32 - 1, 1, BYTES, BYTES, 2**64 - 1, BYTES, 0, BYTES, BYTES)),
+        ("guests", Guest(*TEXTS, 2**32 - 1, 1, BYTES, BYTES, 2**64 - 1, BYTES, 0, BYTES, BYTES)),
     ]
     results = records.commit([Change(table, None, row) for table, row in wanted])
     assert [result.row._replace(signature=0) for result in results] == [row for _, row in wanted]

@@ -3,11 +3,12 @@
 import os
 import signal
 import time
+from functools import partial
 
 import psycopg
 import pytest
 
-from storage.records import Change, Outcome, RecordsError, postgresql_connection
+from storage.records import Binding, Change, Outcome, RecordsError, postgresql_connection
 from storage.records.postgresql import PostgresRecords
 from storage.records.postgresql_errors import LostError
 from tests.postgresql_server import Server, programs
@@ -126,20 +127,22 @@ def test_a_writer_paused_in_the_middle_lets_go_of_the_lock(mortal, records, bind
     """As a daemon that is stopped between its look and its write: the server ends its session."""
     monkeypatch.setattr(postgresql_connection, "_SETTINGS", postgresql_connection._SETTINGS.replace("'2s'", "'100ms'"))
     paused = PostgresRecords(mortal.conninfo)
-    (stored,) = paused.commit([Change(NET, None, binding(10))])
+    (result,) = paused.commit([Change(NET, None, binding(10))])
+    stored = result.row
+    assert isinstance(stored, Binding)
     fetched = paused._fetched
 
     def slowly(keys):
         rows = fetched(keys)
-        paused._fetched = fetched
+        monkeypatch.setattr(paused, "_fetched", fetched)
         healthy = PostgresRecords(mortal.conninfo)
-        results = healthy.commit([Change(NET, stored.row, stored.row._replace(lease_s=7))])
+        results = healthy.commit([Change(NET, stored, stored._replace(lease_s=7))])
         healthy.close()
         assert results[0].outcome is Outcome.STORED
         return rows
 
-    paused._fetched = slowly
-    (result,) = paused.commit([Change(NET, stored.row, stored.row._replace(lease_s=8))])
+    monkeypatch.setattr(paused, "_fetched", slowly)
+    (result,) = paused.commit([Change(NET, stored, stored._replace(lease_s=8))])
     assert result.outcome is not Outcome.STORED
     assert [row.lease_s for row in records.read(NET).rows] == [7]
     paused.close()
@@ -206,7 +209,7 @@ def test_all_that_was_reported_stored_is_there_and_one_of_the_racers_wins(mortal
             (race,) = [row for row in delta.rows if row.key == race.key] or [race]
         (tmp_path / f"won.{number}").write_text("".join(lines))
 
-    pids = [in_child(lambda number=number: writer(number)) for number in range(WRITERS)]
+    pids = [in_child(partial(writer, number)) for number in range(WRITERS)]
     os.close(start)
     os.close(go)
     assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0] * WRITERS

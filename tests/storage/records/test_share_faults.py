@@ -8,10 +8,12 @@ been opened, and tells a reader who knew the state before what changed.
 import errno
 import fcntl
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from storage.records import Change, Outcome, RecordsError, SunwFiles
+from storage.records import Binding, Change, Outcome, Records, RecordsError, SunwFiles
 from storage.records.files import LocalFiles
 from storage.records.twinlog import TwinLog
 
@@ -78,7 +80,10 @@ def twinlog(path, faults, _):
     return TwinLog(FaultyFiles(path, faults), server="odd", look_s=0.0, background=lambda job: job())
 
 
-FRESH = {sunwfiles: SunwFiles, twinlog: lambda path: TwinLog(LocalFiles(path), server="even", look_s=0.0)}
+FRESH: dict[Callable[..., Records], Callable[[Path], Records]] = {
+    sunwfiles: SunwFiles,
+    twinlog: lambda path: TwinLog(LocalFiles(path), server="even", look_s=0.0),
+}
 
 
 def trial(make, path, binding, monkeypatch, at, code, after):
@@ -97,6 +102,7 @@ def trial(make, path, binding, monkeypatch, at, code, after):
         (seen,) = records.read(NET).rows
         changed = records.read(NET, version)
         (fresh,) = FRESH[make](path).read(NET).rows
+        assert isinstance(fresh, Binding)
         where = f"step {at}, {errno.errorcode[code]}, {'after' if after else 'before'}: {result}"
         assert seen == fresh, where
         if result.outcome is Outcome.STORED:

@@ -40,7 +40,7 @@ def steps(binding):
 
 def run(store, binding):
     """Contents after each acknowledged step, the last one perhaps not acknowledged."""
-    told = [{}]
+    told: list[dict[str, dict]] = [{}]
     for step in steps(binding):
         step(store)
         told.append(contents(store))

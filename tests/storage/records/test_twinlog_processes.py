@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from functools import partial
 
 import pytest
 
@@ -45,10 +46,7 @@ def told(tmp_path, binding):
         store.create(NET)
         store.commit([Change(NET, None, binding(1)._replace(address=0x0A000001))])
         heard, tell = os.pipe()
-        pids = [
-            in_child(lambda number=number: commit_on(tmp_path, number, ROUNDS, tell, binding))
-            for number in range(WRITERS)
-        ]
+        pids = [in_child(partial(commit_on, tmp_path, number, ROUNDS, tell, binding)) for number in range(WRITERS)]
         os.close(tell)
         if kill:
             while os.read(heard, 200).count(b"\n") < 1:

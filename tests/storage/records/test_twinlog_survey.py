@@ -166,9 +166,11 @@ def test_the_state_of_the_copies_is_told(share, busy, binding):
 
 
 def test_an_export_is_a_directory_of_containers(tmp_path, share, busy):
-    names = export(survey(share).state, LocalFiles(tmp_path))
+    state = survey(share).state
+    assert state is not None
+    names = export(state, LocalFiles(tmp_path))
     assert sorted(names) == ["SUNWfiles1_192_168_76_0", "SUNWfiles1_dhcptab"]
     copies = SunwFiles(tmp_path)
     assert set(copies.read(NET).rows) == set(busy.read(NET).rows)
     with pytest.raises(FileExistsError):
-        export(survey(share).state, LocalFiles(tmp_path))
+        export(state, LocalFiles(tmp_path))

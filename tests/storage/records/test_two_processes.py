@@ -3,10 +3,11 @@
 import fcntl
 import os
 import time
+from functools import partial
 
 import pytest
 
-from storage.records import Change, Outcome, SunwFiles
+from storage.records import Binding, Change, Outcome, SunwFiles
 from storage.records.container import Container
 from tests.processes import in_child
 
@@ -24,6 +25,8 @@ def exit_code(pid):
 def test_all_that_was_reported_stored_is_there_and_one_of_the_racers_wins(tmp_path, binding):
     SunwFiles(tmp_path).create(NET)
     (seed,) = SunwFiles(tmp_path).commit([Change(NET, None, binding(250))])
+    assert isinstance(seed.row, Binding)
+    first = seed.row
     start, go = os.pipe()
 
     def writer(number):
@@ -31,17 +34,17 @@ def test_all_that_was_reported_stored_is_there_and_one_of_the_racers_wins(tmp_pa
         os.close(go)
         os.read(start, 1)  # returns when the parent closes its end: all begin at once
         lines = []
-        race = seed.row
+        race = first
         for turn in range(ROUNDS):
             mine = Change(NET, None, binding(1 + number * ROUNDS + turn))
             stored, raced = records.commit([mine, Change(NET, race, race._replace(lease_s=number))])
             assert stored.outcome is Outcome.STORED
             if raced.outcome is Outcome.STORED:
                 lines.append(f"{race.signature}\n")
-            (race,) = (row for row in records.read(NET).rows if row.key == race.key)
+            (race,) = (row for row in records.read(NET).rows if isinstance(row, Binding) and row.key == race.key)
         (tmp_path / f"won.{number}").write_text("".join(lines))
 
-    pids = [in_child(lambda number=number: writer(number)) for number in range(WRITERS)]
+    pids = [in_child(partial(writer, number)) for number in range(WRITERS)]
     os.close(start)
     os.close(go)
     assert [exit_code(pid) for pid in pids] == [0] * WRITERS
@@ -109,7 +112,7 @@ def test_a_writer_killed_at_any_step_leaves_the_old_file_or_the_new_one(network_
     while code == CRASHED:
         step += 1
         network_file.write_bytes(old)
-        pid = in_child(lambda step=step: commit_and_die(network_file.parent, change, step, torn))
+        pid = in_child(partial(commit_and_die, network_file.parent, change, step, torn))
         code = exit_code(pid)
         after = network_file.read_bytes()
         seen.append(after != old)

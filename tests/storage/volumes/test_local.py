@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ STEPS_MAX = 40
 KILLED = -signal.SIGKILL
 
 
-def prepared(path: Path, **options: bool) -> Local:
+def prepared(path: Path, **options: Any) -> Local:
     """A master with a snapshot, a clone that is exported, and one more project."""
     kit = local(path, **options)
     for project in (MASTERS, APPL, Project("empty")):
@@ -36,6 +37,12 @@ def prepared(path: Path, **options: bool) -> Local:
     return kit
 
 
+def destroy_a_snapshot(store: LocalVolumes) -> None:
+    store.unexport(GUEST)
+    store.destroy(GUEST)
+    store.destroy(VERSION)
+
+
 VERBS: dict[str, Callable[[LocalVolumes], object]] = {
     "make_project": lambda store: store.make_project(Project("appl-2")),
     "create": lambda store: store.create(NEW, SIZE),
@@ -43,7 +50,7 @@ VERBS: dict[str, Callable[[LocalVolumes], object]] = {
     "snapshot of an exported volume": lambda store: store.snapshot(GUEST.snapshot("v1")),
     "export": lambda store: store.export(MASTER, ACCESS),
     "unexport": lambda store: store.unexport(GUEST),
-    "destroy a snapshot": lambda store: (store.unexport(GUEST), store.destroy(GUEST), store.destroy(VERSION)),
+    "destroy a snapshot": destroy_a_snapshot,
     "destroy a project": lambda store: store.destroy(Project("empty")),
 }
 
@@ -286,7 +293,9 @@ def test_growth_is_watched_and_the_day_of_the_full_disk_is_told(tmp_path):
     assert taken[2] - taken[1] >= 2**20
     a_day = kit.store.usage().free_bytes // 10
     kept.write_text(f"0 0\n86400 {a_day}\n")
-    assert abs(kit.store.usage().full_in_s / 86400 - 10) < 0.5
+    told_s = kit.store.usage().full_in_s
+    assert told_s is not None
+    assert abs(told_s / 86400 - 10) < 0.5
     kept.write_bytes(b"\xff\n1 2 3\n")
     kit.store.tend()
     assert kit.store.usage().full_in_s is None

@@ -8,6 +8,7 @@ from storage.volumes.names import (
     AUTHORITY_CHARS_MAX,
     IQN_BYTES_MAX,
     BadNameError,
+    Name,
     Project,
     Snapshot,
     Volume,
@@ -101,7 +102,7 @@ def test_a_sites_authority_is_its_domain_reversed():
 
 
 def test_the_nearest_name_is_offered_and_only_if_it_is_near():
-    there = [Snapshot("masters", "osol-0811", "version-01"), Volume("appl-1", "vm-1")]
+    there: list[Name] = [Snapshot("masters", "osol-0811", "version-01"), Volume("appl-1", "vm-1")]
     assert unknown("masters/osol-0911@version-01", there, "snapshot") == (
         "masters/osol-0911@version-01: no such snapshot: did you mean masters/osol-0811@version-01?"
     )

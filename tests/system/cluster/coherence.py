@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROUND_S = 0.25
@@ -40,13 +41,17 @@ def watch(folder: Path, start: float, rounds: int) -> list[tuple[float, float]]:
     seen = []
     for number in range(rounds):
         sleep_until(start + number * ROUND_S)
-        seen.append(
-            (
-                until(start + (number + 1) * ROUND_S, lambda n=number: (folder / "file").read_text() == str(n)),
-                until(start + (number + 1) * ROUND_S, lambda n=number: f"name.{n}" in os.listdir(folder)),
-            )
-        )
+        end = start + (number + 1) * ROUND_S
+        seen.append((until(end, partial(is_read, folder, number)), until(end, partial(is_listed, folder, number))))
     return seen
+
+
+def is_read(folder: Path, number: int) -> bool:
+    return (folder / "file").read_text() == str(number)
+
+
+def is_listed(folder: Path, number: int) -> bool:
+    return f"name.{number}" in os.listdir(folder)
 
 
 def create(folder: Path, start: float, rounds: int) -> list[int]:

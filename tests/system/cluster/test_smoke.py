@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ LEAD_S = 1.0
 VERSIONS = {"4.1": "/mnt/v41", "3": "/mnt/v3"}
 
 
-def both(cluster: Cluster, roles: tuple[str, str], folder: str, rounds: int = ROUNDS) -> list[list[object]]:
+def both(cluster: Cluster, roles: tuple[str, str], folder: str, rounds: int = ROUNDS) -> list[list[Any]]:
     """Play a role in each guest at the same time."""
     start = time.time() + LEAD_S
     waiting = [

@@ -17,6 +17,7 @@ from storage.records import (
     ipv4_int,
     open_records,
 )
+from storage.records.port import nothing
 
 NET = "192.168.76.0"
 QUESTION = """
@@ -118,10 +119,10 @@ class Lossy(MemoryRecords):
         super().__init__()
         self.refuse = refuse
 
-    def commit(self, changes):
+    def commit(self, changes, waits=nothing):
         if self.refuse:
             return [Result(Outcome.FULL, None, "no space left: make room") for _ in changes]
-        return [*super().commit(changes[:-1]), Result(Outcome.STORED, None, "")]
+        return [*super().commit(changes[:-1], waits), Result(Outcome.STORED, None, "")]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from storage.records import (
     TabEntry,
     ipv4_int,
 )
+from storage.records.port import nothing
 
 NET = "192.168.76.0"
 GOLDEN = """\
@@ -109,7 +110,7 @@ def test_x_deletes_what_was_exported_and_nothing_else(full) -> None:
 def test_what_changes_during_an_export_is_not_deleted(full, monkeypatch: pytest.MonkeyPatch) -> None:
     def renewed(path, data, *, replace):
         store = SunwFiles(full.store)
-        row = next(row for row in store.read(NET).rows if row.client_id == FREE_ID)
+        row = next(row for row in store.read(NET).rows if isinstance(row, Binding) and row.client_id == FREE_ID)
         store.commit([Change(NET, row, row._replace(client_id=b"\1new"))])
 
     monkeypatch.setattr("dhcp.cli.config_exchange._write", renewed)
@@ -240,10 +241,10 @@ def test_g_after_an_import_needs_a_daemon(full) -> None:
 class Racing(MemoryRecords):
     """Somebody else adds 192.168.76.9 just before each commit that adds 192.168.76.10 as well."""
 
-    def commit(self, changes):
+    def commit(self, changes, waits=nothing):
         if {change.new and change.new.key for change in changes} > {ipv4_int("192.168.76.9")}:
             super().commit([Change(NET, None, binding(9, b"\1theirs"))])
-        return super().commit(changes)
+        return super().commit(changes, waits)
 
 
 def test_a_container_gets_all_rows_or_none() -> None:

@@ -13,7 +13,8 @@ import pytest
 from storage.records import Change, Delta, Outcome, RecordsError, Result, SunwFiles
 from storage.records import worker as module
 from storage.records.port import nothing
-from storage.records.worker import State, WorkerRecords
+from storage.records.worker import WorkerRecords
+from storage.records.worker_health import State
 from storage.records.worker_process import Opener
 
 NET = "192.168.76.0"

@@ -12,7 +12,8 @@ from storage.records import Binding, Change, Delta, Outcome, RecordsError, Resul
 from storage.records import worker as module
 from storage.records import worker_link as link
 from storage.records.port import nothing
-from storage.records.worker import State, WorkerRecords
+from storage.records.worker import WorkerRecords
+from storage.records.worker_health import State
 from tests.storage.records.worker.conftest import (
     NET,
     Gate,

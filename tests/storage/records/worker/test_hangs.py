@@ -9,7 +9,8 @@ import pytest
 
 from storage.records import Binding, Change, Outcome
 from storage.records import worker as module
-from storage.records.worker import State, WorkerRecords
+from storage.records.worker import WorkerRecords
+from storage.records.worker_health import State
 from tests.storage.records.worker.conftest import (
     DEADLINE_S,
     NET,
