@@ -11,9 +11,10 @@ import pytest
 
 from dhcp.decision import Decision
 from dhcp.service import Service
-from storage.records import Epoch, Row, twinlog_epoch, twinlog_turns
+from storage.records import Epoch, Row, twinlog_epoch
 from storage.records.twinlog_commit import Commit
 from storage.records.twinlog_draft import Draft
+from tests.storage.records.twinlog.conftest import compact_after
 from twinboot.lab.simulate import cluster, faults
 from twinboot.lab.simulate.cluster import Cluster, Parts
 from twinboot.lab.simulate.scenario import Scenario, draw
@@ -113,8 +114,7 @@ def stop_at_its_next_link(place: faults.Place, server: Server) -> str:
 
 def test_a_number_that_is_used_again_after_compaction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults, "FAULTS", {"stop at a link": stop_at_its_next_link})
-    monkeypatch.setattr(twinlog_turns, "BATCHES_MIN", 2)
-    monkeypatch.setattr(twinlog_turns, "BATCHES_MAX", 4)
+    compact_after(monkeypatch, 2, 4)
     monkeypatch.setattr(cluster, "AUDIT_EVERY_S", 15.0)  # the client's next renewal would be stored
     roomy = {"addresses": 45, "lease_s": 600, "fault_every_s": 20.0, "deadline_s": 0.0}
     with monkeypatch.context() as planted:

@@ -7,11 +7,12 @@ from functools import partial
 
 import pytest
 
-from storage.records import Change, Outcome, open_records, twinlog_turns
+from storage.records import Change, Outcome, open_records
 from storage.records.files import LocalFiles
 from storage.records.twinlog import TwinLog
 from storage.records.twinlog_survey import survey
 from tests.processes import in_child
+from tests.storage.records.twinlog.conftest import compact_after
 
 NET = "10.0.0.0"
 WRITERS = 3
@@ -20,8 +21,7 @@ ROUNDS = 25
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr(twinlog_turns, "BATCHES_MIN", 8)
-    monkeypatch.setattr(twinlog_turns, "BATCHES_MAX", 16)
+    compact_after(monkeypatch, 8, 16)
 
 
 def commit_on(path, number, rounds, tell, binding):

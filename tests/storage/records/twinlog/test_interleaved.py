@@ -11,9 +11,9 @@ import random
 import pytest
 from greenlet import getcurrent, greenlet
 
-from storage.records import Change, Outcome, RecordsError, TabEntry, twinlog_turns
+from storage.records import Change, Outcome, RecordsError, TabEntry
+from tests.storage.records.twinlog.conftest import NET, compact_after
 
-NET = "192.168.76.0"
 SEEDS = range(160)
 COMMITS = 12
 
@@ -92,8 +92,7 @@ class World:
 
 @pytest.mark.parametrize("block", range(4))
 def test_whatever_the_order_nothing_is_doubled_or_lost(monkeypatch, share, server, binding, block):
-    monkeypatch.setattr(twinlog_turns, "BATCHES_MIN", 2)
-    monkeypatch.setattr(twinlog_turns, "BATCHES_MAX", 3)
+    compact_after(monkeypatch, 2, 3)
     stored = 0
     for seed in SEEDS[block::4]:
         fresh = type(share)()

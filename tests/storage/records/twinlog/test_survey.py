@@ -4,21 +4,19 @@ import itertools
 
 import pytest
 
-from storage.records import Change, RecordsError, SunwFiles, TabEntry, twinlog_turns
+from storage.records import Change, RecordsError, SunwFiles, TabEntry
 from storage.records.files import LocalFiles
 from storage.records.twinlog_mend import Mender, export
 from storage.records.twinlog_names import FOLDER, log_name, snap_name
 from storage.records.twinlog_survey import survey
 from storage.records.twinlog_text import Head, decode_batch, encode_batch
-
-NET = "192.168.76.0"
+from tests.storage.records.twinlog.conftest import NET, compact_after
 
 
 @pytest.fixture
 def busy(monkeypatch, share, server, binding):
     """A log of some age: two snapshots and batches above them, by two servers."""
-    monkeypatch.setattr(twinlog_turns, "BATCHES_MIN", 4)
-    monkeypatch.setattr(twinlog_turns, "BATCHES_MAX", 4)
+    compact_after(monkeypatch, 4, 4)
     odd, even = server(share.view(), "odd"), server(share.view(), "even")
     odd.create(NET)
     odd.create("dhcptab")
@@ -38,11 +36,6 @@ def busy(monkeypatch, share, server, binding):
 def mender(share):
     counts = itertools.count()
     return Mender(share, lambda: f"tool.0.{next(counts)}", lambda: 1_800_000_000.0)
-
-
-def put(share, name, data):
-    share.folders[FOLDER][name] = number = len(share.data) + 1
-    share.data[number] = data
 
 
 def harms(found):
@@ -76,7 +69,7 @@ def test_the_history_of_a_row_is_told(share, busy, binding):
 @pytest.mark.parametrize("broken", [bytes(50), b"", b"twinlog 1 batch"])
 def test_a_damaged_batch_is_found_and_mended(share, server, busy, mender, broken):
     name = log_name(11)
-    put(share, name, broken)
+    share.put_log(name, broken)
     found = survey(share)
     assert not found.is_sound
     assert name in dict(harms(found))
@@ -102,7 +95,7 @@ def test_a_missing_batch_is_found_and_closed(share, server, busy, mender):
 
 def test_a_damaged_snapshot_is_found_and_put_aside(share, server, busy, mender):
     newest = max(name for name in share.folders[FOLDER] if name.endswith(".snap"))
-    put(share, newest, bytes(9))
+    share.put_log(newest, bytes(9))
     found = survey(share)
     assert not found.is_sound
     assert set(found.state.tables[NET].rows.values()) == set(busy.read(NET).rows)
@@ -114,7 +107,7 @@ def test_a_damaged_snapshot_is_found_and_put_aside(share, server, busy, mender):
 def test_a_log_without_beginning_is_not_mended_by_guessing(share, busy, mender):
     for name in list(share.folders[FOLDER]):
         if name.endswith(".snap"):
-            put(share, name, b"")
+            share.put_log(name, b"")
     found = survey(share)
     assert found.state is None
     assert not found.is_sound
@@ -123,7 +116,7 @@ def test_a_log_without_beginning_is_not_mended_by_guessing(share, busy, mender):
 
 
 def test_a_batch_that_replaces_what_was_not_there_is_found(share, busy):
-    put(share, log_name(14), encode_batch(Head("bad.0.1", 1.0), b"[dhcptab]\n99 m1|m|100|:y:\n- m2|m|7|:x:\n"))
+    share.put_log(log_name(14), encode_batch(Head("bad.0.1", 1.0), b"[dhcptab]\n99 m1|m|100|:y:\n- m2|m|7|:x:\n"))
     texts = [text for _, text in harms(survey(share))]
     assert len(texts) == 2
     assert "m1 m" in texts[0]
@@ -132,22 +125,25 @@ def test_a_batch_that_replaces_what_was_not_there_is_found(share, busy):
 def test_a_snapshot_that_is_not_what_the_batches_make_is_found(share, busy):
     newest = max(name for name in share.folders[FOLDER] if name.endswith(".snap"))
     older = min(name for name in share.folders[FOLDER] if name.endswith(".snap"))
-    put(share, newest, share.read(f"{FOLDER}/{older}"))
+    share.put_log(newest, share.read(f"{FOLDER}/{older}"))
     assert newest in dict(harms(survey(share)))
 
 
 def test_leftovers_are_named_and_harmless(share, busy):
     for name in ("tmp.a.b.1", "000000000003.log.damaged", "edited.000000000003.x", "README"):
-        put(share, name, b"")
-    put(share, log_name(2), encode_batch(Head("sleeper.0.1", 1.0), b""))
-    put(share, snap_name(1), share.read(f"{FOLDER}/{max(n for n in share.folders[FOLDER] if n.endswith('.snap'))}"))
+        share.put_log(name, b"")
+    share.put_log(log_name(2), encode_batch(Head("sleeper.0.1", 1.0), b""))
+    share.put_log(
+        snap_name(1),
+        share.read(f"{FOLDER}/{max(n for n in share.folders[FOLDER] if n.endswith('.snap'))}"),
+    )
     found = survey(share)
     assert found.is_sound
     assert len([finding for finding in found.findings if not finding.harm]) >= 5
 
 
 def test_what_a_newer_version_wrote_is_named(share, busy):
-    put(share, log_name(14), encode_batch(Head("new.0.1", 1.0), b"[futures]\n+ x|y\n"))
+    share.put_log(log_name(14), encode_batch(Head("new.0.1", 1.0), b"[futures]\n+ x|y\n"))
     found = survey(share)
     assert found.state is None
     assert "update this server" in harms(found)[0][1]

@@ -2,10 +2,10 @@
 
 import pytest
 
-from storage.records import Change, Outcome, TabEntry, twinlog_turns
+from storage.records import Change, Outcome, TabEntry
 from storage.records.twinlog_names import FOLDER
+from tests.storage.records.twinlog.conftest import NET, compact_after
 
-NET = "192.168.76.0"
 TEARS = {
     "whole": lambda data: data,
     "torn": lambda data: data[: len(data) // 2],
@@ -16,8 +16,7 @@ TEARS = {
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr(twinlog_turns, "BATCHES_MIN", 2)
-    monkeypatch.setattr(twinlog_turns, "BATCHES_MAX", 3)
+    compact_after(monkeypatch, 2, 3)
 
 
 def contents(store):
