@@ -6,71 +6,19 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from storage.records import FREE_ID, MANUAL, UNUSABLE, Binding, Change, Records, TabEntry, ipv4_int
+from storage.records import FREE_ID, MANUAL, UNUSABLE, Binding, Change, TabEntry, ipv4_int
 from storage.records.files import LocalFiles
-from tests.twinboot.conftest import Site, keep_events
+from tests.twinboot.conftest import Site
+from tests.twinboot.peers.conftest import BEGUN, NETWORK, Server, keep, shift, tell
 from twinboot import config as configuration
 from twinboot import peershare, stores
 from twinboot.faults import Stop
 from twinboot.peerlook import Look
 from twinboot.services import peers
-from twinboot.services.peers import Beat, Teller
-
-NETWORK = "10.77.0.0"
-
-
-class Server:
-    """One server, its beat, and what its journal was told."""
-
-    def __init__(self, path: Path) -> None:
-        self.config = configuration.load(path)
-        self.told: list[tuple[str, str]] = []
-        self.beat = Beat(peershare.files_of(self.config), Look(self.config), self._emit)
-
-    def _emit(self, kind: str, **fields: object) -> None:
-        assert kind == "config.fault"
-        self.told.append((str(fields["state"]), str(fields["reason"])))
-
-    @property
-    def records(self) -> Records:
-        return stores.dhcp_records(self.config)
-
-    @property
-    def file(self) -> Path:
-        return self.config.share / "state" / "servers" / f"{self.config.server}.json"
-
-    def edit(self, old: str, new: str) -> None:
-        text = self.config.dhcpsvc.read_text()
-        assert old in text
-        self.config.dhcpsvc.write_text(text.replace(old, new))
-
-
-def shift(path: Path, by_s: float) -> None:
-    """Let the share say that a file was written earlier or later."""
-    status = path.stat()
-    os.utime(path, (status.st_atime, status.st_mtime + by_s))
-
-
-@pytest.fixture
-def pair(site: Site) -> tuple[Server, Server]:
-    """`s1` is the site's; `s2` joins its share, as a second host would."""
-    site.init()
-    etc = site.root / "etc2"
-    changed = {"name": "s2", "address": "10.77.0.2", "state": str(site.root / "state2")}
-    changed |= {"config": str(etc / "twinboot.toml"), "dhcpsvc": str(etc / "dhcpsvc.conf")}
-    site.ok(*site.init_args(**changed))
-    first, second = Server(site.config), Server(etc / "twinboot.toml")
-    for server in (first, second):  # both have only loopback to serve on
-        server.edit("OWNER_IP=10.77.0.", "OWNER_IP=10.77.0.1,10.77.0.2\n#")
-    first.beat.once()
-    second.beat.once()
-    first.beat.once()
-    return first, second
 
 
 def test_servers_that_agree_tell_nothing(pair: tuple[Server, Server]) -> None:
@@ -256,113 +204,6 @@ def test_a_relay_has_no_peers(site: Site) -> None:
     facts = json.loads(site.run("status", "--json").stdout)
     assert facts["services"]["peers"]["state"] == "off"
     assert not any("peers is" in line for line in facts["faults"])
-
-
-# -- what each saw of boots
-
-MAC = "00:14:4f:00:00:01"
-FIRMWARE = "PXEClient:Arch:00000:UNDI:002001"
-BEGUN: tuple[dict[str, Any], ...] = (
-    {"at": 100.0, "kind": "dhcp.offer", "mac": MAC, "address": "10.77.0.5", "class_id": FIRMWARE},
-    {"at": 100.1, "kind": "dhcp.ack", "mac": MAC, "address": "10.77.0.5", "class_id": FIRMWARE},
-)
-LOADED = {"at": 100.2, "kind": "tftp.done", "address": "10.77.0.5", "file": "grub/i386-pc/core.0", "bytes": 9}
-TAKEN = {"at": 105.0, "kind": "http.done", "address": "10.77.0.5", "file": "install/hv1/xen", "bytes": 9}
-
-
-def keep(server: Server, *events: dict) -> None:
-    keep_events(server.config.journal_path, *events)
-
-
-def tell(server: Server) -> Teller:
-    teller = Teller(peershare.files_of(server.config), server.config, "life")
-    teller.once()
-    return teller
-
-
-def test_a_boot_is_told_by_either_server_with_what_both_saw(site: Site, pair: tuple[Server, Server]) -> None:
-    first, second = pair
-    keep(second, *BEGUN, LOADED)
-    keep(first, TAKEN)  # it only ever saw the address
-    for server in pair:
-        tell(server)
-    lines = site.ok("explain", MAC).splitlines()[1:5]
-    assert [line.split()[3:5] for line in lines] == [
-        ["s2", "dhcp.offer"],
-        ["s2", "dhcp.ack"],
-        ["s2", "tftp.done"],
-        ["s1", "http.done"],
-    ]
-    other = site.ok("--config", str(second.config.path), "explain", MAC).splitlines()[1:5]
-    assert other == lines
-    told = json.loads(site.ok("explain", MAC, "--json"))["timeline"]
-    assert [moment["seen_by"] for moment in told] == ["s2", "s2", "s2", "s1"]
-
-
-def test_the_story_is_in_one_time_though_a_clock_is_wrong(site: Site, pair: tuple[Server, Server]) -> None:
-    first, second = pair
-    shift(second.file, -60)  # its clock is a minute ahead of the share's
-    keep(second, *({**event, "at": event["at"] + 60} for event in BEGUN))
-    keep(first, LOADED)
-    tell(second)
-    told = json.loads(site.ok("explain", MAC, "--json"))["timeline"]
-    assert [round(moment["seconds"]) for moment in told] == [0, 0, 0]
-    assert [moment["kind"] for moment in told] == ["dhcp.offer", "dhcp.ack", "tftp.done"]
-
-
-def test_only_news_are_written(pair: tuple[Server, Server]) -> None:
-    _, second = pair
-    file = second.file.with_suffix(".events")
-    teller = tell(second)  # there is no journal yet
-    assert not file.exists()
-    keep(second, *BEGUN)
-    teller.once()
-    before = file.stat()
-    keep(second, {"at": 101.0, "kind": "clock.skew"})
-    teller.once()
-    assert file.stat() == before
-    keep(second, LOADED)
-    teller.once()
-    assert [event["kind"] for event in peershare.stories(peershare.files_of(pair[0].config), "s1")["s2"]] == [
-        "dhcp.offer",
-        "dhcp.ack",
-        "tftp.done",
-    ]
-
-
-def test_what_the_share_did_not_take_is_told_later(
-    pair: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, second = pair
-    teller = tell(second)
-    keep(second, *BEGUN)
-    with monkeypatch.context() as patch:
-        patch.setattr(LocalFiles, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-        teller.once()
-    teller.once()
-    assert second.file.with_suffix(".events").exists()
-
-
-def test_a_journal_begun_anew_is_read_from_its_start(pair: tuple[Server, Server]) -> None:
-    _, second = pair
-    keep(second, *BEGUN, LOADED)
-    teller = tell(second)
-    second.config.journal_path.unlink()
-    keep(second, *BEGUN[:1])
-    teller.once()
-    assert len(peershare.stories(peershare.files_of(second.config), "s1")["s2"]) == 4
-
-
-def test_a_story_that_is_none_is_left_out(site: Site, pair: tuple[Server, Server]) -> None:
-    first, second = pair
-    keep(first, *BEGUN)
-    folder = second.file.parent
-    (folder / "s2.events").write_bytes(b"\0\n{}\n[1]\n")
-    (folder / "s3.events").mkdir()
-    assert "dhcp.offer" in site.ok("explain", MAC)
-
-
-# -- twinboot status
 
 
 def test_status_shows_the_other_server(site: Site, pair: tuple[Server, Server]) -> None:
