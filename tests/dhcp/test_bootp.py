@@ -10,7 +10,7 @@ from dhcp.options import MessageType
 from dhcp.packet import Packet
 from storage.records import BOOTP, FOREVER_S, FREE_ID, UNUSABLE, Binding, Outcome, ipv4_int
 from tests.dhcp.conftest import NETWORK, Lab, Relay, make_binding, make_packet, make_store
-from tests.dhcp.test_daemon import Failing
+from tests.dhcp.daemon.conftest import Failing
 from tests.dhcp.test_verify import Neighbours
 
 Start = Callable[..., Lab]

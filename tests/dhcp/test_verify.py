@@ -11,7 +11,7 @@ from dhcp.echo import Echo
 from dhcp.options import MessageType
 from storage.records import FOREVER_S, FREE_ID, UNUSABLE, Binding, Change, MemoryRecords, Outcome, ipv4_int
 from tests.dhcp.conftest import NETWORK, Lab, chosen, make_binding, make_store
-from tests.dhcp.test_daemon import Failing
+from tests.dhcp.daemon.conftest import Failing
 
 Start = Callable[..., Lab]
 ONE, TWO = "00:14:4f:00:00:01", "00:14:4f:00:00:02"
