@@ -12,7 +12,7 @@ from guests.faults import Failed, Refused
 from guests.guest import nics
 from guests.hypervisor import Outcome as HostOutcome
 from guests.run import Runner
-from storage.records import MANUAL, Outcome
+from storage.records import MANUAL, Binding, Outcome
 from storage.volumes import Outcome as StoreOutcome
 from storage.volumes import Volume
 from tests.guests.conftest import (
@@ -31,6 +31,7 @@ from tests.guests.conftest import (
     stop,
     up,
 )
+from tests.rows import rows_of
 
 
 def made(lab: Lab, *makers: Callable) -> Lab:
@@ -126,7 +127,7 @@ def test_killed_before_any_write_a_destruction_takes_all_of_it(name, number):
         assert "no such guest" in str(error)  # noqa: PT017 - only then
     assert lab.row() is None
     assert lab.fsck() == []
-    assert all(not row.flags & MANUAL for row in lab.records.read("192.168.76.0").rows)
+    assert all(not row.flags & MANUAL for row in rows_of(lab.records, "192.168.76.0", Binding))
     assert all(host.domains() == [] for host in lab.hosts.values())
     assert [str(info.name) for info in lab.volumes.volumes()] == ["masters/osol-0811"]
 
@@ -181,6 +182,7 @@ def test_a_host_that_fails_leaves_nothing_half_made(lab, outcome):
     before = lab.state()
     world = lab.world()
     plan = up()(world)
+    assert plan.goal is not None
     lab.hosts[plan.goal.hypervisor].fail_next(outcome)
     with pytest.raises(Failed) as caught:
         Runner(world, plan).run()

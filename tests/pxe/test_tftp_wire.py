@@ -25,28 +25,39 @@ from pxe.tftp_wire import (
 RRQ = b"\0\1"
 
 
+def request(data: bytes) -> Request:
+    packet = parse(data)
+    assert isinstance(packet, Request)
+    return packet
+
+
+def error(data: bytes) -> Error:
+    packet = parse(data)
+    assert isinstance(packet, Error)
+    return packet
+
+
 def test_a_plain_request():
     assert parse(b"\0\1grub/core.0\0octet\0") == Request(Opcode.RRQ, "grub/core.0", Mode.OCTET, ())
 
 
 def test_a_write_request_is_understood_to_be_refused():
-    assert parse(b"\0\2x\0netascii\0").opcode is Opcode.WRQ
+    assert request(b"\0\2x\0netascii\0").opcode is Opcode.WRQ
 
 
 def test_options_keep_order_and_spelling():
-    request = parse(b"\0\1x\0OCTET\0BlkSize\x001468\0tsize\x000\0")
-    assert request.mode is Mode.OCTET
-    assert request.options == (("BlkSize", "1468"), ("tsize", "0"))
+    asked = request(b"\0\1x\0OCTET\0BlkSize\x001468\0tsize\x000\0")
+    assert asked.mode is Mode.OCTET
+    assert asked.options == (("BlkSize", "1468"), ("tsize", "0"))
 
 
 @pytest.mark.parametrize("padding", [b"\0" * 40, b"\0", b"garbage", b"half\0option", b"\0\0garbage\0x\0"])
 def test_padding_behind_the_request_is_ignored(padding):
-    request = parse(b"\0\1x\0octet\0blksize\x001024\0" + padding)
-    assert request.options == (("blksize", "1024"),)
+    assert request(b"\0\1x\0octet\0blksize\x001024\0" + padding).options == (("blksize", "1024"),)
 
 
 def test_a_request_without_options_may_be_padded_too():
-    assert parse(b"\0\1x\0octet\0" + b"\0" * 30).options == ()
+    assert request(b"\0\1x\0octet\0" + b"\0" * 30).options == ()
 
 
 def test_an_ack_may_be_padded():
@@ -56,7 +67,7 @@ def test_an_ack_may_be_padded():
 def test_error_and_oack():
     assert parse(b"\0\5\0\1gone\0") == Error(1, "gone")
     assert parse(b"\0\5\0\x63no end") == Error(99, "no end")
-    assert parse(b"\0\5\0\0a\x1b[31m\nb\0").text == "a?[31m?b"
+    assert error(b"\0\5\0\0a\x1b[31m\nb\0").text == "a?[31m?b"
     assert parse(b"\0\6blksize\x00512\0") == Oack((("blksize", "512"),))
 
 
@@ -122,7 +133,7 @@ def test_an_error_is_one_short_datagram(code, text):
     packet = error_packet(code, text)
     assert len(packet) <= MAX_TEXT_CHARS + 5
     assert packet.endswith(b"\0")
-    assert parse(packet).code == code
+    assert error(packet).code == code
 
 
 @pytest.mark.parametrize(
@@ -162,6 +173,7 @@ def test_a_window_is_bounded_in_blocks_and_in_bytes():
 
 def test_netascii_converts_ends_of_lines():
     content, size = in_mode(TextContent(b"a\nb\rc\r\n", "x"), Mode.NETASCII)
+    assert isinstance(content, TextContent)
     assert content.data == b"a\r\nb\r\0c\r\0\r\n"
     assert size == len(content.data)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.records import FREE_ID, MANUAL, Change, open_records
+from storage.records import FREE_ID, MANUAL, Binding, Change, Install, TabEntry, open_records
+from tests.rows import rows_of
 from tests.twinboot.conftest import keep_events
 
 MAC = "00:14:4f:00:00:01"
@@ -14,12 +15,13 @@ OTHER = "00:14:4f:00:00:02"
 
 
 def bindings(site) -> dict:
-    rows = open_records("SUNWfiles", site.share / "dhcp").read("10.77.0.0").rows
+    rows = rows_of(open_records("SUNWfiles", site.share / "dhcp"), "10.77.0.0", Binding)
     return {row.address & 0xFF: row for row in rows}
 
 
 def macros(site) -> dict:
-    return {row.name: row.value for row in open_records("SUNWfiles", site.share / "dhcp").read("dhcptab").rows}
+    rows = rows_of(open_records("SUNWfiles", site.share / "dhcp"), "dhcptab", TabEntry)
+    return {row.name: row.value for row in rows}
 
 
 # -- init
@@ -221,7 +223,7 @@ def test_an_install_is_armed_once_and_can_be_taken_back(ready_site) -> None:
     result = ready_site.run("install", "hv1")
     assert result.exit_code == 0
     assert "media build live-xen" in result.stderr
-    row = open_records("SUNWfiles", ready_site.share / "state").read("installs").rows[0]
+    (row,) = rows_of(open_records("SUNWfiles", ready_site.share / "state"), "installs", Install)
     assert (row.host, row.state, row.target) == ("hv1", "armed", "live-xen")
     assert "an install is armed" in ready_site.fails("host", "remove", "hv1")[0]
     ready_site.ok("install", "hv1", "--disarm")

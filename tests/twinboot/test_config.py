@@ -7,6 +7,7 @@ import pytest
 
 from twinboot.config import KEYS, config_path, load
 from twinboot.faults import ConfigError
+from twinboot.storageconf import Storage
 
 SITE = """
 [site]
@@ -56,7 +57,9 @@ def test_the_reference_site_loads_as_written(written) -> None:
     assert (config.site, config.server, config.segment) == ("dc1", "install-odd", "odd")
     assert config.address == IPv4Address("192.168.78.14")
     assert [net.name for net in config.networks] == ["public", "backend"]
-    assert config.network_of(config.address).name == "backend"
+    own = config.network_of(config.address)
+    assert own is not None
+    assert own.name == "backend"
     assert config.networks[0].lease_s == 3600
     assert (config.tftp_port, config.http_port, config.transport) == (69, 80, "tftp")
     assert config.warnings == ()
@@ -176,18 +179,24 @@ def test_guests_are_put_where_the_patterns_say(written) -> None:
     ]
 
 
+def storage_of(path: Path) -> Storage:
+    found = load(path).storage
+    assert found is not None
+    return found
+
+
 def test_storage_is_where_the_state_is_and_named_as_the_domain_unless_told(written) -> None:
-    found = load(written(SITE)).storage
+    found = storage_of(written(SITE))
     assert (found.root, found.run) == (Path("/var/lib/twinboot-volumes"), Path("/var/lib/twinboot-volumes/.run"))
     assert (found.portal, found.authority) == ("192.168.78.14:3260", "iqn.2026-11.com.example")
     told = 'backend = "local"\nroot = "/srv/v"\nrun = "/run/v"\nportal = "192.168.78.10"\nsince = "2009-02"\n'
-    found = load(written(SITE.replace('backend = "local"', told))).storage
+    found = storage_of(written(SITE.replace('backend = "local"', told)))
     assert (found.root, found.run, found.portal) == (Path("/srv/v"), Path("/run/v"), "192.168.78.10:3260")
     assert found.authority == "iqn.2009-02.com.example"
     bare = SITE.replace('domain = "example.com"', "")
-    assert load(written(bare)).storage.authority == "iqn.2026-11.internal.dc1"
+    assert storage_of(written(bare)).authority == "iqn.2026-11.internal.dc1"
     own = SITE.replace('backend = "local"', 'backend = "local"\nauthority = "iqn.1986-03.com.sun"')
-    assert load(written(own)).storage.authority == "iqn.1986-03.com.sun"
+    assert storage_of(written(own)).authority == "iqn.1986-03.com.sun"
     assert load(written(SITE.replace('[storage]\nbackend = "local"\n', ""))).storage is None
 
 
@@ -199,17 +208,20 @@ ZFSSA = (
 
 
 def test_a_zfs_host_and_an_appliance(written) -> None:
-    zfs = load(written(SITE.replace('backend = "local"', ZFS))).storage.zfs
+    zfs = storage_of(written(SITE.replace('backend = "local"', ZFS))).zfs
+    assert zfs is not None
     assert (zfs.dataset, zfs.portal, zfs.exporter) == ("tank/guests", "192.168.78.14:3260", "lio")
     assert (zfs.authority, zfs.run_dir) == ("iqn.2026-11.com.example", Path("/var/lib/twinboot-volumes/.run"))
     far = ZFS.replace(
         "[storage.zfs]", 'portal = "192.168.78.5"\n[storage.zfs]\nssh = "root@nas"\nbecome = ["sudo", "-n"]'
     )
-    zfs = load(written(SITE.replace('backend = "local"', far))).storage.zfs
+    zfs = storage_of(written(SITE.replace('backend = "local"', far))).zfs
+    assert zfs is not None
     assert (zfs.ssh, zfs.become, zfs.portal) == ("root@nas", ("sudo", "-n"), "192.168.78.5:3260")
-    appliance = load(written(SITE.replace('backend = "local"', ZFSSA))).storage.zfssa
+    appliance = storage_of(written(SITE.replace('backend = "local"', ZFSSA))).zfssa
+    assert appliance is not None
     assert (appliance.heads, appliance.pool, appliance.transport) == (("h1", "h2"), "pool-0", "rest")
-    assert load(written(SITE)).storage.zfs is None
+    assert storage_of(written(SITE)).zfs is None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from storage.records import Install, open_records
+from tests.rows import rows_of
 from twinboot import stores
 from twinboot.config import load
 from twinboot.services.dhcp import publish
@@ -62,7 +63,7 @@ def test_installs_come_along_when_the_datastore_is_converted(ready_site) -> None
     """dhcpconfig -C converts DHCP's tables; a host that was armed before stays armed."""
     ready_site.add_host("--target", "live-xen")
     ready_site.ok("install", "hv1")
-    (armed,) = open_records("SUNWfiles", ready_site.share / "state").read("installs").rows
+    (armed,) = rows_of(open_records("SUNWfiles", ready_site.share / "state"), "installs", Install)
     text = ready_site.dhcpsvc.read_text().replace("RESOURCE=SUNWfiles", "RESOURCE=twinlog")
     ready_site.dhcpsvc.write_text(text)
     config = load(ready_site.config)

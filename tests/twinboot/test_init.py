@@ -7,6 +7,7 @@ import pytest
 from dhcp import svcconf_file
 from dhcp.sockets import Interface
 from storage.records import FREE_ID, Binding, TabEntry, ipv4_int, ipv4_text, open_records
+from tests.rows import rows_of
 from tests.twinboot.conftest import Site
 from twinboot.config import load
 
@@ -29,15 +30,15 @@ def _devices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def addresses(site: Site, table: str) -> list[str]:
-    rows = open_records("SUNWfiles", site.share / "dhcp").read(table).rows
-    assert all(isinstance(row, Binding) and row.client_id == FREE_ID and row.macro == "s1" for row in rows)
-    assert {row.owner for row in rows if isinstance(row, Binding)} == {ipv4_int("192.168.76.10")}
-    return sorted(ipv4_text(row.address) for row in rows if isinstance(row, Binding))
+    rows = rows_of(open_records("SUNWfiles", site.share / "dhcp"), table, Binding)
+    assert all(row.client_id == FREE_ID and row.macro == "s1" for row in rows)
+    assert {row.owner for row in rows} == {ipv4_int("192.168.76.10")}
+    return sorted(ipv4_text(row.address) for row in rows)
 
 
 def macros_of(site: Site) -> dict[str, str]:
-    rows = open_records("SUNWfiles", site.share / "dhcp").read("dhcptab").rows
-    return {row.name: row.value for row in rows if isinstance(row, TabEntry)}
+    rows = rows_of(open_records("SUNWfiles", site.share / "dhcp"), "dhcptab", TabEntry)
+    return {row.name: row.value for row in rows}
 
 
 def written(site: Site) -> tuple[list[str], list[tuple[str, str, str | None]], str]:

@@ -21,6 +21,7 @@ from storage.records import (
     open_records,
 )
 from storage.records.port import nothing
+from tests.rows import rows_of
 from twinboot import leases, stores
 from twinboot.leases import Lease
 
@@ -91,7 +92,7 @@ def test_a_lease_is_found_by_what_people_have_at_hand(text: str, found: list[int
 @pytest.fixture
 def leased_site(ready_site):
     records = open_records("SUNWfiles", ready_site.share / "dhcp")
-    stored = {one.address & 0xFF: one for one in records.read(NET).rows}
+    stored = {one.address & 0xFF: one for one in rows_of(records, NET, Binding)}
     soon = int(time.time()) + 3600
     changed = [row(50, ROM, lease_s=soon), row(51, OTHER, MANUAL), row(52, NODE, lease_s=5), row(53, flags=UNUSABLE)]
     results = records.commit([Change(NET, stored[one.address & 0xFF], one) for one in changed])
@@ -100,8 +101,8 @@ def leased_site(ready_site):
 
 
 def stored(site, last: int) -> Binding:
-    rows = open_records("SUNWfiles", site.share / "dhcp").read(NET).rows
-    return next(one for one in rows if isinstance(one, Binding) and one.address & 0xFF == last)
+    rows = rows_of(open_records("SUNWfiles", site.share / "dhcp"), NET, Binding)
+    return next(one for one in rows if one.address & 0xFF == last)
 
 
 def test_list_shows_every_address_in_order(leased_site) -> None:

@@ -27,7 +27,7 @@ from jumpstart.language.matching import find_rule, read_facts
 from jumpstart.language.okfile import fault_of
 from jumpstart.language.sysidcfg import parse_sysidcfg
 from storage.records import Install, open_records
-from tests.twinboot.conftest import MAC, Site
+from tests.twinboot.conftest import MAC, Site, wait_until_ready
 from tests.twinboot.nevada_image import complete, make_image
 
 pytestmark = pytest.mark.system  # real servers in processes of their own
@@ -182,7 +182,7 @@ def run_miniroot(site: Site, properties: dict[str, str], image: Path) -> Path:
 def test_from_power_on_to_report(armed: Site, tmp_path: Path) -> None:
     site, image = armed, tmp_path / "nv105"
     with site.serving() as server:
-        assert "ready" in server.stdout.readline(), server.stderr.read()
+        wait_until_ready(server)
         properties = boot_installer(site, image)
         own = run_miniroot(site, properties, image)
         assert b"chainloader +1" in tftp(site, f"menu.lst.{CLIENT}")  # the reboot starts what was installed
@@ -231,7 +231,7 @@ def test_a_whole_rack_boots_its_installers_at_once(armed: Site, monkeypatch: pyt
         site.ok("install", f"hv{number}")
     clients = [f"010014{0x4F:02X}0000{number:02X}" for number in range(1, RACK + 1)]
     with site.serving() as server:
-        assert "ready" in server.stdout.readline(), server.stderr.read()
+        wait_until_ready(server)
         with ThreadPoolExecutor(RACK) as pool:
             assert all(got == miniroot for got in pool.map(lambda client: fetch_all(site, client), clients))
     rows = open_records("SUNWfiles", site.share / "state").read("installs").rows

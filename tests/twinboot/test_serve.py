@@ -21,6 +21,7 @@ import pytest
 from dnslib import DNSRecord
 from scapy.all import BOOTP, DHCP
 
+from tests.twinboot.conftest import wait_until_ready
 from twinboot.journal import JournalError, Query, open_reader, read
 
 pytestmark = pytest.mark.system  # real servers in processes of their own
@@ -154,7 +155,7 @@ def test_a_name_server_in_the_way_is_one_clear_line(site) -> None:
 def test_a_crashed_service_comes_back_and_the_others_go_on(loopback_site) -> None:
     site = loopback_site
     with site.serving() as server:
-        assert "ready" in server.stdout.readline()
+        wait_until_ready(server)
         first = wait_for(lambda: [one for one in events(site, kind="service.started") if one["detail"] == "tftp"])[0]
         os.kill(first["pid"], signal.SIGKILL)
         crash = wait_for(lambda: events(site, kind="service.crashed"))[0]
@@ -169,7 +170,7 @@ def test_a_crashed_service_comes_back_and_the_others_go_on(loopback_site) -> Non
 def test_children_end_with_a_supervisor_that_is_killed(loopback_site) -> None:
     site = loopback_site
     with site.serving() as server:
-        assert "ready" in server.stdout.readline()
+        wait_until_ready(server)
         started = wait_for(lambda: len(found := events(site, kind="service.started")) == 5 and found)
         server.kill()
         wait_for(lambda: not any(_runs(one["pid"]) for one in started))
@@ -248,7 +249,7 @@ def test_root_is_gone_from_every_service_and_a_boot_still_works(site, open_direc
     site = type(site)(open_directory, "nobody")
     site.init(**LOOPBACK, domain="example.com")
     with site.serving() as server:
-        assert "ready" in server.stdout.readline()
+        wait_until_ready(server)
         for started in events(site, kind="service.started"):
             status = Path(f"/proc/{started['pid']}/status").read_text()
             fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -315,7 +316,7 @@ def test_a_network_made_by_sun_s_commands_is_served(loopback_site, is_live: bool
     if not is_live:
         make_network(loopback_site)
     with loopback_site.serving() as process:
-        assert "ready" in process.stdout.readline()
+        wait_until_ready(process)
         if is_live:
             make_network(loopback_site)
             process.send_signal(signal.SIGHUP)

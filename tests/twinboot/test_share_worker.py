@@ -14,6 +14,7 @@ import pytest
 from dhcp import svcconf
 from storage.records import SunwFiles
 from storage.records.worker import WorkerRecords
+from tests.twinboot.conftest import wait_until_ready
 from tests.twinboot.test_serve import dhcp_offer
 from twinboot import stores
 from twinboot.faults import Stop
@@ -74,7 +75,7 @@ def worker_of(parent: int) -> int:
 def server(loopback_site) -> Iterator[int]:
     """Process id of a real DHCP service with a worker."""
     with loopback_site.serving("dhcp", TWINBOOT_SHARE_WORKER="always") as process:
-        assert "ready" in process.stdout.readline()
+        wait_until_ready(process)
         yield process.pid
 
 

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from storage.records import FREE_ID, Binding, Change, SunwFiles, TabEntry, ipv4_int, open_records
+from tests.rows import rows_of
 from twinboot.cli import cli
 
 NET = "10.77.0.0"
@@ -99,7 +100,7 @@ def test_edits_are_taken_over_on_demand(log: Path) -> None:
     copy = log / "SUNWfiles1_dhcptab"
     copy.write_text(copy.read_text().replace("LeaseTim=60", "LeaseTim=90"))
     assert run("import", "--path", str(log)).stdout == "1 rows taken over\n"
-    assert open_records("twinlog", log).read("dhcptab").rows[0].value == ":LeaseTim=90:"
+    assert [row.value for row in rows_of(open_records("twinlog", log), "dhcptab", TabEntry)] == [":LeaseTim=90:"]
     copy.write_text("nonsense\n")
     refused = run("import", "--path", str(log))
     assert refused.exit_code == 1

@@ -112,6 +112,11 @@ def with_storage(site, more: str = "") -> Config:
     return load(site.config)
 
 
+def root_of(config: Config) -> Path:
+    assert config.storage is not None
+    return config.storage.root
+
+
 def test_only_a_server_with_storage_tends_it(ready_site) -> None:
     assert "volumes" not in wanted(load(ready_site.config))
     assert ready_site.run("serve", "--ask", "volumes").exit_code == 1
@@ -130,20 +135,21 @@ def test_it_needs_no_share(ready_site) -> None:
 def test_status_tells_what_is_kept_and_makes_nothing(ready_site) -> None:
     config = with_storage(ready_site)
     assert "volumes: none yet" in ready_site.run("status").stdout
-    assert not config.storage.root.exists()
+    root = root_of(config)
+    assert not root.exists()
     store = volumestore.open_volumes(config)
     store.make_project(parse_project("appl-1"))
     store.create(GUEST, 512 * 2048)
-    assert f"volumes in {config.storage.root}: 1 volume, 0 exported, 0 in use; " in ready_site.run("status").stdout
+    assert f"volumes in {root}: 1 volume, 0 exported, 0 in use; " in ready_site.run("status").stdout
     facts = json.loads(ready_site.run("status", "--json").stdout)["volumes"]
     assert (facts["state"], facts["volumes"], facts["exports"]) == ("open", 1, [])
-    (config.storage.root / "appl-1" / "vm-1" / "volume.json").write_text("{")
+    (root / "appl-1" / "vm-1" / "volume.json").write_text("{")
     assert any("volume.json" in line for line in ready_site.fails("status"))
 
 
 def test_status_does_not_wait_for_a_store_that_hangs(ready_site, monkeypatch: pytest.MonkeyPatch) -> None:
     config = with_storage(ready_site)
-    config.storage.root.mkdir()
+    root_of(config).mkdir()
     monkeypatch.setattr(volumestatus, "LOOK_S", 0.05)
 
     def slowly(_: object) -> MemoryVolumes:
@@ -159,7 +165,7 @@ def test_status_does_not_wait_for_a_store_that_hangs(ready_site, monkeypatch: py
 @pytest.mark.parametrize("error", [VolumesError(Outcome.BUSY, "held"), PermissionError(13, "no")])
 def test_status_tells_why_it_cannot_look(ready_site, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     config = with_storage(ready_site)
-    config.storage.root.mkdir()
+    root_of(config).mkdir()
 
     def refuse(_: Config) -> None:
         raise error

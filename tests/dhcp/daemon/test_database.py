@@ -7,6 +7,7 @@ import psycopg
 from dhcp.options import MessageType
 from storage.records import MANUAL, Binding, Change, Outcome, open_records
 from tests.dhcp.conftest import NETWORK, Lab, chosen, make_binding
+from tests.rows import rows_of
 
 MAC = "00:14:4f:00:00:01"
 
@@ -21,7 +22,7 @@ def test_leases_survive_a_cut_connection_and_follow_the_other_server(start: Call
     }
     lab = start(open_records("postgresql", database))
     ack = lab.relay.lease(MAC)
-    (row,) = (row for row in other.read(NETWORK).rows if row.client_id == bytes.fromhex("0100144f000001"))
+    (row,) = (row for row in rows_of(other, NETWORK, Binding) if row.client_id == bytes.fromhex("0100144f000001"))
     assert row.address == ack.yiaddr
     with psycopg.connect(database, autocommit=True) as psql:
         psql.execute(
@@ -30,7 +31,7 @@ def test_leases_survive_a_cut_connection_and_follow_the_other_server(start: Call
         )
     renewed = lab.relay.ask(MessageType.REQUEST, MAC, ciaddr=f"127.0.0.{ack.yiaddr & 255}")
     assert (renewed.message_type, renewed.yiaddr) == (MessageType.ACK, ack.yiaddr)
-    reserved = next(row for row in other.read(NETWORK).rows if isinstance(row, Binding) and row.address & 255 == 33)
+    reserved = next(row for row in rows_of(other, NETWORK, Binding) if row.address & 255 == 33)
     taken = reserved._replace(client_id=bytes.fromhex("0100144f000002"), flags=MANUAL)
     assert other.commit([Change(NETWORK, reserved, taken)])[0].outcome is Outcome.STORED
     offer = lab.relay.ask(MessageType.DISCOVER, "00:14:4f:00:00:02")

@@ -33,6 +33,8 @@ def test_golden_containers_read_and_render_to_the_same_bytes(golden):
 def test_golden_rows_mean_what_sun_meant(golden):
     lines = (golden / "SUNWfiles1_192_168_76_0").read_bytes().splitlines()
     second, fourth = BINDING.parse(lines[5]), BINDING.parse(lines[7])
+    assert isinstance(second, Binding)
+    assert isinstance(fourth, Binding)
     assert (second.flags, second.lease_s) == (PERMANENT | MANUAL, FOREVER_S)
     assert (second.macro, second.comment) == ("0108|x", "a|b comment")
     assert (fourth.flags, fourth.comment) == (UNUSABLE | BOOTP, "back\\slash")

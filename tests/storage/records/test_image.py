@@ -37,7 +37,7 @@ def test_a_batch_tells_what_it_put_and_what_it_removed():
     moved, again = good._replace(address=good.address + 100), other._replace(lease_s=7)
     wishes = [(good, moved), (other, None), (None, again)]
     results, put, removed = apply(image, [Change(NET, *wish) for wish in wishes], lambda: 1)
-    assert put == {row.address: row for row in (results[0].row, results[2].row)}
+    assert put == {moved.address: results[0].row, again.address: results[2].row}
     assert removed == {good.address}
 
 

@@ -23,4 +23,5 @@ def test_generations_may_be_chosen(binding):
     records = MemoryRecords(generation=lambda: 5)
     records.create(NET)
     (result,) = records.commit([Change(NET, None, binding(10))])
+    assert result.row is not None
     assert result.row.signature == 5 * 2**48 + 1

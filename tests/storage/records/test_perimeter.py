@@ -55,8 +55,10 @@ def test_a_second_thread_waits_and_then_is_told(lock_path):
         thread = threading.Thread(target=enter)
         thread.start()
         thread.join()
-    assert caught[0].outcome is Outcome.BUSY
-    assert lock_path in str(caught[0])
+    (refused,) = caught
+    assert refused is not None
+    assert refused.outcome is Outcome.BUSY
+    assert lock_path in str(refused)
 
 
 def test_a_forked_child_takes_the_lock_anew(lock_path):

@@ -10,6 +10,7 @@ import pytest
 from storage.records import Binding, Change, Outcome, SunwFiles
 from storage.records.container import Container
 from tests.processes import in_child
+from tests.rows import rows_of
 
 NET = "192.168.76.0"
 WRITERS = 4
@@ -41,14 +42,14 @@ def test_all_that_was_reported_stored_is_there_and_one_of_the_racers_wins(tmp_pa
             assert stored.outcome is Outcome.STORED
             if raced.outcome is Outcome.STORED:
                 lines.append(f"{race.signature}\n")
-            (race,) = (row for row in records.read(NET).rows if isinstance(row, Binding) and row.key == race.key)
+            (race,) = (row for row in rows_of(records, NET, Binding) if row.key == race.key)
         (tmp_path / f"won.{number}").write_text("".join(lines))
 
     pids = [in_child(partial(writer, number)) for number in range(WRITERS)]
     os.close(start)
     os.close(go)
     assert [exit_code(pid) for pid in pids] == [0] * WRITERS
-    rows = {row.address & 0xFF: row for row in SunwFiles(tmp_path).read(NET).rows}
+    rows = {row.address & 0xFF: row for row in rows_of(SunwFiles(tmp_path), NET, Binding)}
     assert set(rows) == {*range(1, 1 + WRITERS * ROUNDS), 250}
     won = [int(line) for number in range(WRITERS) for line in (tmp_path / f"won.{number}").read_text().split()]
     assert sorted(won) == list(range(seed.row.signature, rows[250].signature))

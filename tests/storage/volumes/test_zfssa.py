@@ -180,7 +180,9 @@ def test_an_export_killed_at_any_step_is_completed_by_the_same_again_or_tidied(n
     again.tend()
     if number % 2:
         again.export(GUEST, ACCESS)
-        assert {info.name: info.export for info in again.volumes()}[GUEST].initiators == (HV1, HV2)
+        export = {info.name: info.export for info in again.volumes()}[GUEST]
+        assert export is not None
+        assert export.initiators == (HV1, HV2)
     again.unexport(GUEST)
     del before["initiators"]
     assert {kind: appliance.san[kind] for kind in before} == before

@@ -10,7 +10,8 @@ import pytest
 from dhcp.cli import config_machine, config_remove, config_setup, dhcpconfig, service
 from dhcp.cli.common import CONF_VARIABLE
 from dhcp.cli.config_machine import Machine
-from storage.records import Row, SunwFiles, ipv4_int
+from storage.records import Row, SunwFiles, TabEntry, ipv4_int
+from tests.rows import rows_of
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Server:
         return {row.key: row for row in SunwFiles(self.store).read(table).rows}
 
     def macros(self) -> dict[str, str]:
-        return {row.name: row.value for row in self.rows().values() if row.kind == "m"}
+        return {row.name: row.value for row in rows_of(SunwFiles(self.store), "dhcptab", TabEntry) if row.kind == "m"}
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from storage.records import (
     ipv4_int,
 )
 from storage.records.port import nothing
+from tests.rows import rows_of
 
 NET = "192.168.76.0"
 GOLDEN = """\
@@ -81,7 +82,7 @@ def test_the_file_is_text_that_people_can_read(full) -> None:
 def test_a_chosen_part_is_exported_as_the_manual_page_has_it(full) -> None:
     full.ok(f"-X @/out -a {NET} -m {NET},Locale -o GrubMenu")
     tables = parse((full.root / "out").read_bytes())
-    assert [row.name for row in tables["dhcptab"]] == ["GrubMenu", NET, "Locale"]
+    assert [row.key for row in tables["dhcptab"]] == [("GrubMenu", SYMBOL), (NET, MACRO), ("Locale", MACRO)]
     assert len(tables[NET]) == 2
 
 
@@ -110,7 +111,7 @@ def test_x_deletes_what_was_exported_and_nothing_else(full) -> None:
 def test_what_changes_during_an_export_is_not_deleted(full, monkeypatch: pytest.MonkeyPatch) -> None:
     def renewed(path, data, *, replace):
         store = SunwFiles(full.store)
-        row = next(row for row in store.read(NET).rows if isinstance(row, Binding) and row.client_id == FREE_ID)
+        row = next(row for row in rows_of(store, NET, Binding) if row.client_id == FREE_ID)
         store.commit([Change(NET, row, row._replace(client_id=b"\1new"))])
 
     monkeypatch.setattr("dhcp.cli.config_exchange._write", renewed)
@@ -252,7 +253,7 @@ def test_a_container_gets_all_rows_or_none() -> None:
     records.create(NET)
     with pytest.raises(Exception, match=r"192\.168\.76\.0 already has 192\.168\.76\.9"):
         commit_whole(records, NET, [Change(NET, None, row) for row in ROWS])
-    assert [row.client_id for row in records.read(NET).rows] == [b"\1theirs"]
+    assert [row.client_id for row in rows_of(records, NET, Binding)] == [b"\1theirs"]
 
 
 def test_an_import_that_loses_a_race_names_it(server, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,8 @@ import shlex
 from dhcp import svcconf_file
 from dhcp.cli import dhtadm, pntadm
 from dhcp.macros import MacroTable
-from storage.records import MANUAL, SunwFiles, TabEntry, ipv4_int
+from storage.records import MANUAL, Binding, SunwFiles, TabEntry, ipv4_int
+from tests.rows import rows_of
 
 COMMANDS = {"dhtadm": dhtadm.main, "pntadm": pntadm.main}
 
@@ -53,9 +54,9 @@ def test_two_servers_on_one_store(server) -> None:
     assert (odd.rescan_interval_min, even.path) == (1, odd.path)
     store = SunwFiles(server.store)
     assert store.tables() == ["192.168.76.0", "192.168.78.0", "dhcptab"]
-    reserved = [row for row in store.read("192.168.78.0").rows if row.flags == MANUAL]
+    reserved = [row for row in rows_of(store, "192.168.78.0", Binding) if row.flags == MANUAL]
     assert {row.macro for row in reserved} == {"install-odd", "install-even"}
-    table = MacroTable.load(row for row in store.read("dhcptab").rows if isinstance(row, TabEntry))
+    table = MacroTable.load(rows_of(store, "dhcptab", TabEntry))
     assert table.faults == ()
     told = table.select(
         "PXEClient:Arch:00000:UNDI:002001", (), "192.168.78.0", "install-odd", bytes.fromhex("0100144F000001")

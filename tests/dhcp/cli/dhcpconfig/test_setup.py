@@ -8,7 +8,8 @@ from dhcp.cli import config_machine, config_setup, hostsfile
 from dhcp.cli.dhcpconfig import USAGE
 from dhcp.cli.service import Daemon
 from dhcp.sockets import Interface
-from storage.records import FREE_ID, Binding, Change, SunwFiles, ipv4_int
+from storage.records import FREE_ID, Binding, Change, SunwFiles, TabEntry, ipv4_int
+from tests.rows import rows_of
 
 PROGRESS = """\
 Created DHCP configuration file.
@@ -33,7 +34,7 @@ def test_d_writes_the_file_of_solaris_and_the_first_macros(server) -> None:
 def test_d_as_a_site_typed_it_in_2009(server) -> None:
     server.ok("-D -r SUNWfiles -p @/var/dhcp -a 192.168.0.1 -d tenzer.lan -h files -l 86400")
     server.ok("-N 192.168.0.0 -m 255.255.255.0 -t 192.168.0.1")
-    rows = SunwFiles(server.root / "var" / "dhcp").read("dhcptab").rows
+    rows = rows_of(SunwFiles(server.root / "var" / "dhcp"), "dhcptab", TabEntry)
     assert {row.name: row.value for row in rows} == {
         "Locale": ":UTCoffst=-18000:",
         "install-odd": (

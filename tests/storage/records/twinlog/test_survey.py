@@ -8,9 +8,15 @@ from storage.records import Change, RecordsError, SunwFiles, TabEntry
 from storage.records.files import LocalFiles
 from storage.records.twinlog_mend import Mender, export
 from storage.records.twinlog_names import FOLDER, log_name, snap_name
-from storage.records.twinlog_survey import survey
+from storage.records.twinlog_state import State
+from storage.records.twinlog_survey import Survey, survey
 from storage.records.twinlog_text import Head, decode_batch, encode_batch
 from tests.storage.records.twinlog.conftest import NET, compact_after
+
+
+def state_of(found: Survey) -> State:
+    assert found.state is not None
+    return found.state
 
 
 @pytest.fixture
@@ -46,7 +52,7 @@ def test_a_log_in_use_is_sound(share, busy):
     found = survey(share)
     assert found.is_sound
     assert not harms(found)
-    assert set(found.state.tables[NET].rows.values()) == set(busy.read(NET).rows)
+    assert set(state_of(found).tables[NET].rows.values()) == set(busy.read(NET).rows)
     assert found.servers.keys() == {"odd", "even"}
     assert found.servers["odd"][0] == 13
     assert len(found.snapshots) == 2
@@ -56,7 +62,7 @@ def test_an_empty_log_is_sound(share, server):
     server(share).create(NET)
     found = survey(share)
     assert found.is_sound
-    assert list(found.state.tables) == [NET]
+    assert list(state_of(found).tables) == [NET]
 
 
 def test_the_history_of_a_row_is_told(share, busy, binding):
@@ -90,7 +96,7 @@ def test_a_missing_batch_is_found_and_closed(share, server, busy, mender):
     mender.mend(found)
     assert survey(share).is_sound
     assert log_name(11) in share.folders[FOLDER]
-    assert set(server(share).read(NET).rows) == set(survey(share).state.tables[NET].rows.values())
+    assert set(server(share).read(NET).rows) == set(state_of(survey(share)).tables[NET].rows.values())
 
 
 def test_a_damaged_snapshot_is_found_and_put_aside(share, server, busy, mender):
@@ -98,7 +104,7 @@ def test_a_damaged_snapshot_is_found_and_put_aside(share, server, busy, mender):
     share.put_log(newest, bytes(9))
     found = survey(share)
     assert not found.is_sound
-    assert set(found.state.tables[NET].rows.values()) == set(busy.read(NET).rows)
+    assert set(state_of(found).tables[NET].rows.values()) == set(busy.read(NET).rows)
     mender.mend(found)
     assert survey(share).is_sound
     assert set(server(share).read(NET).rows) == set(busy.read(NET).rows)
@@ -162,8 +168,7 @@ def test_the_state_of_the_copies_is_told(share, busy, binding):
 
 
 def test_an_export_is_a_directory_of_containers(tmp_path, share, busy):
-    state = survey(share).state
-    assert state is not None
+    state = state_of(survey(share))
     names = export(state, LocalFiles(tmp_path))
     assert sorted(names) == ["SUNWfiles1_192_168_76_0", "SUNWfiles1_dhcptab"]
     copies = SunwFiles(tmp_path)
