@@ -4,42 +4,22 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.volumes import Access, Chap, Outcome, Project, Snapshot, Volume, VolumesError, zfssa_model
+from storage.volumes import Access, Chap, Outcome, Project, VolumesError, zfssa_model
 from storage.volumes.masking import masked
 from storage.volumes.zfssa import ZfssaVolumes, credentials
+from tests.volume_plan import ACCESS, APPL, CHAP, GUEST, HV1, HV2, MASTER, MASTERS, PLAN, SIZE
 from tests.volume_stores import AUTHORITY, PatientClock, zfssa, zfssa_settings
 from tests.zfssa.server import PASSWORD, Appliance
 from tests.zfssa.state import NOBODY
 
-SIZE = 4 * 2**20
-MASTERS, APPL = Project("masters"), Project("appl-1")
-MASTER, GUEST, NEW = Volume("masters", "osol"), Volume("appl-1", "vm-1"), Volume("appl-1", "vm-2")
-VERSION = Snapshot("masters", "osol", "v1")
-HV1, HV2 = "iqn.1986-03.com.sun:01:hv1", "iqn.1986-03.com.sun:01:hv2"
-CHAP = Chap("hv", "secretsecret12")
-ACCESS = Access((HV1, HV2), CHAP)
 STEPS_MAX = 24
-
-Verb = Callable[[ZfssaVolumes], object]
-PLAN: list[Verb] = [
-    lambda store: store.make_project(MASTERS),
-    lambda store: store.make_project(APPL),
-    lambda store: store.create(MASTER, SIZE),
-    lambda store: store.snapshot(VERSION),
-    lambda store: store.clone(VERSION, GUEST),
-    lambda store: store.export(GUEST, ACCESS),
-    lambda store: store.unexport(GUEST),
-    lambda store: store.export(GUEST, ACCESS),
-    lambda store: store.clone(VERSION, NEW),
-    lambda store: store.destroy(NEW),
-]
 
 
 @pytest.fixture
