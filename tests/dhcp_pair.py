@@ -120,7 +120,7 @@ class Server:
         nets = [network(f"{NETWORK}/24")]
         self.service = Service(conf, frozenset({address}), self.records, nets, self.events, self, clock)
         self.service.reload()
-        self._port = Port(Interface("fe0", address, 0xFFFFFF00, bytes(6), False), None, None)  # type: ignore[arg-type]
+        self._port = Port(Interface("fe0", address, 0xFFFFFF00, bytes(6), False), None, None)  # type: ignore[arg-type] # `send` is ours
         self._sent: list[Packet] = []
 
     def send(self, port: Port, replies: Sequence[Reply]) -> None:

@@ -198,7 +198,8 @@ def lay(root: Path, caps: str = "pv hvm hap shadow") -> None:
 
 def two_hosts(root: Path, templates: Path | None = None) -> tuple[XlHypervisor, XlHypervisor]:
     """The adapter for both."""
-    return tuple(_host(root, name, templates) for name in HOSTS)  # type: ignore[return-value]
+    one, two = (_host(root, name, templates) for name in HOSTS)
+    return one, two
 
 
 def _host(root: Path, name: str, templates: Path | None) -> XlHypervisor:

@@ -6,6 +6,7 @@ Every hunt is given the faults that its bug is about, and finds nothing in the s
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -24,9 +25,9 @@ SEEDS_MAX = 40
 HOURS = 0.1
 
 
-def scenario(seed: int, **altered: object) -> Scenario:
-    common = {"clients": 40, "reserved": 0, "is_local": False}
-    return draw(seed, HOURS)._replace(**{**common, **altered})  # type: ignore[arg-type]
+def scenario(seed: int, **altered: Any) -> Scenario:
+    common: dict[str, Any] = {"clients": 40, "reserved": 0, "is_local": False}
+    return draw(seed, HOURS)._replace(**{**common, **altered})
 
 
 def hunt(scenarios: Iterable[Scenario], parts: Parts) -> Scenario:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,8 @@ def disk() -> Disk:
     return Disk()
 
 
-def mount(disk: Disk, clockwork: Clockwork, seed: str = "a", **weather: object) -> Mount:
-    return Mount(disk, clockwork, Random(seed), Weather(**weather))  # type: ignore[arg-type]
+def mount(disk: Disk, clockwork: Clockwork, seed: str = "a", **weather: Any) -> Mount:
+    return Mount(disk, clockwork, Random(seed), Weather(**weather))
 
 
 def error_of(call: Callable[[], object]) -> str:

@@ -95,8 +95,8 @@ class Relay:
     def send_bytes(self, data: bytes) -> None:
         self.socket.sendto(data, self._server)
 
-    def send(self, kind: MessageType, mac: str, **fields: object) -> None:
-        packet = make_packet(kind, mac, giaddr=self.ADDRESS, hops=1, **fields)  # type: ignore[arg-type]
+    def send(self, kind: MessageType, mac: str, **fields: Any) -> None:
+        packet = make_packet(kind, mac, giaddr=self.ADDRESS, hops=1, **fields)
         self.send_bytes(wire.encode(packet))
 
     def receive(self) -> Packet:
@@ -175,8 +175,8 @@ def start(lab_conf: ServiceConf) -> Iterator[Callable[..., Lab]]:
     """
     labs: list[tuple[Lab, threading.Thread]] = []
 
-    def run(records: Records, echo: Echo | None = None, address: str = "127.0.0.1", **keys: object) -> Lab:
-        conf = replace(lab_conf, **keys)  # type: ignore[arg-type]
+    def run(records: Records, echo: Echo | None = None, address: str = "127.0.0.1", **keys: Any) -> Lab:
+        conf = replace(lab_conf, **keys)
         (port,) = open_sockets(replace(conf, icmp_verify=False), ["lo"])
         interface = port.interface._replace(is_loopback=False, address=ipv4_int(address))
         ports = [port._replace(echo=echo, interface=interface)]

@@ -47,7 +47,7 @@ def test_no_bytes_stumble(data: bytes, has_ip_header: bool) -> None:
 
 def test_only_the_address_that_was_asked_can_answer() -> None:
     wire = Wire()
-    echo = Echo(wire, is_raw=False)  # type: ignore[arg-type]
+    echo = Echo(wire, is_raw=False)  # type: ignore[arg-type] # it sends and receives, which is all that is asked
     echo.ask(ipv4_int("10.0.0.7"))
     assert wire.sent[0][1] == ("10.0.0.7", 0)
     wire.answer("10.0.0.8")
@@ -60,7 +60,7 @@ def test_only_the_address_that_was_asked_can_answer() -> None:
 def test_a_flood_of_replies_is_drained_by_parts() -> None:
     wire = Wire()
     wire.waiting = [(b"\0" * 24, ("10.0.0.7", 0))] * (DRAIN_MAX + 1)
-    assert Echo(wire, is_raw=False).heard() == []  # type: ignore[arg-type]
+    assert Echo(wire, is_raw=False).heard() == []  # type: ignore[arg-type] # as above
     assert len(wire.waiting) == 1
 
 

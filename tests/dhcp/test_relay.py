@@ -1,5 +1,7 @@
 """A relay's decisions: what of a packet changes, where it goes, and what goes no further."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,12 +21,12 @@ SERVERS = (ipv4_int("192.168.76.1"), ipv4_int("10.9.0.1"))
 PLAN = Plan(SERVERS, 4, {link.address: link for link in (CLIENTS, UPLINK)})
 
 
-def request(**fields: object) -> bytes:
-    return wire.encode(make_packet(MessageType.DISCOVER, MAC, **fields))  # type: ignore[arg-type]
+def request(**fields: Any) -> bytes:
+    return wire.encode(make_packet(MessageType.DISCOVER, MAC, **fields))
 
 
-def reply(*, giaddr: str = "192.168.77.1", yiaddr: str = "192.168.77.50", **fields: object) -> bytes:
-    packet = make_packet(MessageType.OFFER, MAC, giaddr=giaddr, op=2, **fields)  # type: ignore[arg-type]
+def reply(*, giaddr: str = "192.168.77.1", yiaddr: str = "192.168.77.50", **fields: Any) -> bytes:
+    packet = make_packet(MessageType.OFFER, MAC, giaddr=giaddr, op=2, **fields)
     return wire.encode(packet.altered(yiaddr=ipv4_int(yiaddr)))
 
 
@@ -118,8 +120,8 @@ def test_two_relays_on_one_wire_end_a_circle_between_them() -> None:
         ({"yiaddr": "0.0.0.0", "ciaddr": "192.168.77.60"}, Via.SOCKET, "192.168.77.60"),
     ],
 )
-def test_a_reply_leaves_where_giaddr_is(fields: dict[str, object], via: Via, address: str) -> None:
-    data = reply(**fields)  # type: ignore[arg-type]
+def test_a_reply_leaves_where_giaddr_is(fields: dict[str, Any], via: Via, address: str) -> None:
+    data = reply(**fields)
     homeward = decide(data, UPLINK, PLAN)
     assert isinstance(homeward, Homeward)
     assert (homeward.data, homeward.link) == (data, CLIENTS.address)

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -69,8 +70,8 @@ def lab(lab_conf: ServiceConf) -> Iterator[RelayLab]:
         one.close()
 
 
-def discover(**fields: object) -> bytes:
-    return wire.encode(make_packet(MessageType.DISCOVER, MAC, giaddr=FIRST_RELAY, **fields))  # type: ignore[arg-type]
+def discover(**fields: Any) -> bytes:
+    return wire.encode(make_packet(MessageType.DISCOVER, MAC, giaddr=FIRST_RELAY, **fields))
 
 
 def test_a_request_arrives_at_the_server_from_the_server_port(lab: RelayLab) -> None:

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from storage.records import FREE_ID, Binding, Change, SunwFiles, TabEntry, ipv4_int, open_records
+from storage.records.twinlog import TwinLog
 from tests.rows import rows_of
 from twinboot.cli import cli
 
@@ -96,7 +97,9 @@ def test_an_export_is_read_by_the_other_datastore(log: Path, tmp_path: Path) -> 
 
 def test_edits_are_taken_over_on_demand(log: Path) -> None:
     assert run("import", "--path", str(log)).stdout == "0 rows taken over\n"
-    open_records("twinlog", log).publish()  # type: ignore[attr-defined]
+    records = open_records("twinlog", log)
+    assert isinstance(records, TwinLog)
+    records.publish()
     copy = log / "SUNWfiles1_dhcptab"
     copy.write_text(copy.read_text().replace("LeaseTim=60", "LeaseTim=90"))
     assert run("import", "--path", str(log)).stdout == "1 rows taken over\n"

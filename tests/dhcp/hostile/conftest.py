@@ -9,6 +9,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from dhcp import wire
 from dhcp.options import MessageType
@@ -36,12 +37,12 @@ def rows(lab_store: MemoryRecords) -> dict[int, Binding]:
     return {row.address: row for row in lab_store.read(NETWORK).rows if isinstance(row, Binding)}
 
 
-def relayed(kind: MessageType | None, mac: str = MAC, **fields: object) -> bytes:
+def relayed(kind: MessageType | None, mac: str = MAC, **fields: Any) -> bytes:
     fields = {"giaddr": Relay.ADDRESS, **fields}
-    return wire.encode(make_packet(kind, mac, **fields))  # type: ignore[arg-type]
+    return wire.encode(make_packet(kind, mac, **fields))
 
 
-def discover(mac: str = MAC, **fields: object) -> bytes:
+def discover(mac: str = MAC, **fields: Any) -> bytes:
     return relayed(MessageType.DISCOVER, mac, **fields)
 
 

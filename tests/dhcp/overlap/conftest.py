@@ -21,7 +21,7 @@ NOW_S = 1_800_000_000
 
 
 def port(name: str, last: int) -> Port:
-    return Port(Interface(name, ipv4_int(f"10.0.0.{last}"), 0xFFFFFF00, bytes(6), False), None, None)  # type: ignore[arg-type]
+    return Port(Interface(name, ipv4_int(f"10.0.0.{last}"), 0xFFFFFF00, bytes(6), False), None, None)  # type: ignore[arg-type] # it never sends
 
 
 FE, BE = port("fe0", 1), port("be0", 2)

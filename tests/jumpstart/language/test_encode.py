@@ -24,9 +24,9 @@ from jumpstart.language.judge_profile import judge_profile
 from jumpstart.language.judge_rules import Custom, judge_rules
 from jumpstart.language.judge_sysidcfg import judge_sysidcfg
 from jumpstart.language.okfile import rules_ok, stripped
-from jumpstart.language.profile import parse_profile
-from jumpstart.language.rules import Probe, parse_rules
-from jumpstart.language.sysidcfg import parse_sysidcfg
+from jumpstart.language.profile import Entry, parse_profile
+from jumpstart.language.rules import Probe, Rule, parse_rules
+from jumpstart.language.sysidcfg import Answer, parse_sysidcfg
 from jumpstart.language.words import Word
 
 ONE_LINE = r"\A[a-z]+ cannot be written: [^\n]+\Z"
@@ -102,9 +102,9 @@ def test_no_value_becomes_another_word_line_or_command(value: str) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(RULES)
-def test_rules_read_back_as_meant_or_are_refused(entries: list[object]) -> None:
+def test_rules_read_back_as_meant_or_are_refused(entries: list[Rule | Probe]) -> None:
     try:
-        text = encode_rules(entries)  # type: ignore[arg-type]
+        text = encode_rules(entries)
     except EncodeError:
         return
     faults = Faults("rules")
@@ -115,10 +115,10 @@ def test_rules_read_back_as_meant_or_are_refused(entries: list[object]) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(LINES)
-def test_profiles_read_back_as_meant_or_are_refused(entries: list[object]) -> None:
+def test_profiles_read_back_as_meant_or_are_refused(entries: list[Entry]) -> None:
     whole = [line("install_type", "initial_install"), *entries]
     try:
-        text = encode_profile(whole)  # type: ignore[arg-type]
+        text = encode_profile(whole)
     except EncodeError:
         return
     assert parse_profile(text, Faults("p")) == tuple(whole)
@@ -126,9 +126,9 @@ def test_profiles_read_back_as_meant_or_are_refused(entries: list[object]) -> No
 
 @settings(max_examples=150, deadline=None)
 @given(ANSWERS)
-def test_sysidcfg_reads_back_as_meant_or_is_refused(answers: list[object]) -> None:
+def test_sysidcfg_reads_back_as_meant_or_is_refused(answers: list[Answer]) -> None:
     try:
-        text = encode_sysidcfg(answers)  # type: ignore[arg-type]
+        text = encode_sysidcfg(answers)
     except EncodeError:
         return
     assert parse_sysidcfg(text, Faults("s")) == tuple(answers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,8 +69,8 @@ def test_a_value_of_a_host_file_never_becomes_more(field: str, evil: str, tmp_pa
 @pytest.mark.parametrize("field", ["base", "boot_urls", "report_urls", "mac"])
 @pytest.mark.parametrize("evil", [evil for evil in EVIL if evil != "a,b"])  # a letter like others on this line
 def test_what_the_server_adds_is_one_word_or_refused(field: str, evil: str) -> None:
-    value = (evil,) if field.endswith("s") else evil
-    ctx: BootContext = CTX._replace(**{field: value})  # type: ignore[arg-type]
+    value: Any = (evil,) if field.endswith("s") else evil
+    ctx: BootContext = CTX._replace(**{field: value})
     entry = None
     with pytest.raises(ArgumentError, match="boot line"):
         entry = Debian().entry(from_toml(HV1, "hv1.toml"), ctx)

@@ -104,10 +104,10 @@ def test_a_second_console_and_no_router(host: Hypervisor, site: Site) -> None:
     ],
 )
 def test_a_host_that_nevada_cannot_have_is_refused(
-    host: Hypervisor, site: Site, changes: dict[str, object], said: str
+    host: Hypervisor, site: Site, changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ValueError, match=said):
-        nevada.render(replace(host, **changes), site)  # type: ignore[arg-type]
+        nevada.render(replace(host, **changes), site)
 
 
 def test_links_must_say_what_solaris_calls_them(host: Hypervisor, site: Site) -> None:

@@ -3,6 +3,7 @@
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,13 +133,13 @@ def test_the_verbose_listing_names_hosts_and_tells_times(net: Shell, monkeypatch
     ],
 )
 def test_modifying_changes_one_field_and_leaves_the_others_and_the_owner(
-    net: Shell, option: str, field: str, value: object
+    net: Shell, option: str, field: str, value: Any
 ) -> None:
     net.ok("pntadm -A 10.0.0.5 -s 192.0.2.77 -c c -m m -f 01 -i 0100 -e 01/01/2030 10.0.0.0")
     before = binding(net, "10.0.0.5")
     net.ok(f"pntadm -M 10.0.0.5 {option} 10.0.0.0")
     (after,) = net.rows(NET).values()
-    assert after == before._replace(**{field: value}, signature=before.signature + 1)  # type: ignore[arg-type]
+    assert after == before._replace(**{field: value}, signature=before.signature + 1)
 
 
 def test_a_damaged_row_is_named_and_the_others_are_listed(conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
