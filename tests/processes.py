@@ -1,8 +1,14 @@
-"""Bodies of tests that run in processes of their own."""
+"""Bodies of tests that run in processes of their own, and what tests wait for."""
 
 import os
+import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+GIVE_UP_S = 30.0  # of what should happen; never waited for in a test that passes
 
 
 def in_child(body: Callable[[], object]) -> int:
@@ -16,3 +22,25 @@ def in_child(body: Callable[[], object]) -> int:
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
+
+
+def wait_for(what: Callable[[], T]) -> T:
+    """Return what `what` gives as soon as it gives anything."""
+    give_up_at = time.monotonic() + GIVE_UP_S
+    while not (found := what()) and time.monotonic() < give_up_at:
+        time.sleep(0.005)
+    assert found, f"it did not happen within {GIVE_UP_S} s"
+    return found
+
+
+def state_of(pid: int) -> str:
+    """The letter that proc(5) has for the state of a process."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+
+
+def has_ended(pid: int) -> bool:
+    """It is gone, or dead and not buried: on a busy machine it dies after who closed it has stopped waiting."""
+    try:
+        return state_of(pid) == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True

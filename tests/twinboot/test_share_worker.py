@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,19 +12,11 @@ import pytest
 from dhcp import svcconf
 from storage.records import SunwFiles
 from storage.records.worker import WorkerRecords
+from tests.processes import has_ended, wait_for
 from tests.twinboot.conftest import wait_until_ready
-from tests.twinboot.test_serve import dhcp_offer
+from tests.twinboot.serve.conftest import dhcp_offer
 from twinboot import stores
 from twinboot.faults import Stop
-
-GIVE_UP_S = 10.0
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    give_up_at = time.monotonic() + GIVE_UP_S
-    while not condition() and time.monotonic() < give_up_at:
-        time.sleep(0.01)
-    assert condition()
 
 
 @pytest.fixture
@@ -85,10 +75,4 @@ def test_the_service_and_its_worker_end_together(number: signal.Signals, server:
     assert Path(f"/proc/{worker}/comm").read_text().strip() == "twinboot-share"
     assert dhcp_offer(loopback_site)
     os.kill(server, number)
-    wait_for(lambda: not Path(f"/proc/{worker}").exists() or _is_dead(worker))
-
-
-def _is_dead(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return "(zombie)" in Path(f"/proc/{pid}/status").read_text()
-    return True
+    wait_for(lambda: has_ended(worker))

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,11 @@ from storage.volumes.local_target import Tgt
 from storage.volumes.local_view import FuseViews
 from storage.volumes.memory import MemoryVolumes
 from storage.volumes.names import parse_project, parse_volume
+from tests.processes import wait_for
+from tests.twinboot.serve.conftest import events
 from tests.volume_stores import tgt_programs
 from twinboot import machine, volumestatus, volumestore
 from twinboot.config import Config, load
-from twinboot.journal import JournalError, Query, open_reader, read
 from twinboot.services import wanted
 from twinboot.services.volumes import Tender
 
@@ -190,22 +191,6 @@ def kept(loopback_site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
     FuseViews(config.storage.run).down(GUEST.domain)
 
 
-def wait_for(what: Callable[[], object]) -> object:
-    end = time.monotonic() + DEADLINE_S
-    while time.monotonic() < end:
-        if found := what():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
-
-
-def events(site, kind: str) -> list[dict]:
-    try:
-        return read(open_reader(site.state / "journal.db"), Query(kind=kind))
-    except JournalError:
-        return []
-
-
 def seen(config: Config) -> bool:
     assert config.storage is not None
     argv = ["iscsi-ls", "-i", HV1, f"iscsi://{config.storage.portal}"]
@@ -227,8 +212,8 @@ def test_what_is_exported_comes_back_and_outlives_the_service(kept) -> None:
         wait_for(lambda: seen(config))
         pid = int((config.storage.run / "views" / f"{GUEST.domain}.pid").read_text())
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: len(events(site, "volumes.tended")) >= 2)
-        assert {one["detail"] for one in events(site, "volumes.tended")} == {"appl-1/vm-1: exported again"}
+        wait_for(lambda: len(events(site, kind="volumes.tended")) >= 2)
+        assert {one["detail"] for one in events(site, kind="volumes.tended")} == {"appl-1/vm-1: exported again"}
         wait_for(lambda: "1 volume, 1 exported, 0 in use" in site.run("status").stdout)
         server.send_signal(signal.SIGTERM)
         assert server.wait(15) == 0

@@ -16,10 +16,10 @@ from storage.records.port import nothing
 from storage.records.worker import WorkerRecords
 from storage.records.worker_health import State
 from storage.records.worker_process import Opener
+from tests.processes import state_of, wait_for
 
 NET = "192.168.76.0"
 DEADLINE_S = 0.05
-GIVE_UP_S = 10.0  # of what should happen; never waited for in a test that passes
 
 T = TypeVar("T")
 Make = Callable[..., WorkerRecords]
@@ -33,31 +33,12 @@ class Told(list[tuple[str, dict[str, Any]]]):
         return [kind for kind, _ in self]
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    give_up_at = time.monotonic() + GIVE_UP_S
-    while not condition() and time.monotonic() < give_up_at:
-        time.sleep(0.002)
-    assert condition()
-
-
-def cpu_state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
-
-
-def has_ended(pid: int) -> bool:
-    """It is gone, or dead and not buried: on a busy machine it dies after who closed it has stopped waiting."""
-    try:
-        return cpu_state(pid) == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
 @contextlib.contextmanager
 def stopped(records: WorkerRecords) -> Iterator[None]:
     """The worker hangs as perfectly as in a share."""
     pid = records.pid
     os.kill(pid, signal.SIGSTOP)
-    wait_for(lambda: cpu_state(pid) == "T")
+    wait_for(lambda: state_of(pid) == "T")
     records.hurry()
     try:
         yield
@@ -70,7 +51,7 @@ def kill(records: WorkerRecords) -> int:
     """End the worker; return its process id, which is not buried yet."""
     pid = records.pid
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: cpu_state(pid) == "Z")
+    wait_for(lambda: state_of(pid) == "Z")
     return pid
 
 

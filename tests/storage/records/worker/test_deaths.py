@@ -14,17 +14,8 @@ from storage.records import worker_link as link
 from storage.records.port import nothing
 from storage.records.worker import WorkerRecords
 from storage.records.worker_health import State
-from tests.storage.records.worker.conftest import (
-    NET,
-    Gate,
-    Make,
-    Told,
-    has_ended,
-    kill,
-    recovered,
-    unavailable,
-    wait_for,
-)
+from tests.processes import has_ended, wait_for
+from tests.storage.records.worker.conftest import NET, Gate, Make, Told, kill, recovered, unavailable
 
 
 def test_a_killed_worker_is_replaced_and_tells_tables_as_a_whole(

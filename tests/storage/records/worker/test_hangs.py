@@ -11,6 +11,7 @@ from storage.records import Binding, Change, Outcome
 from storage.records import worker as module
 from storage.records.worker import WorkerRecords
 from storage.records.worker_health import State
+from tests.processes import wait_for
 from tests.storage.records.worker.conftest import (
     DEADLINE_S,
     NET,
@@ -22,7 +23,6 @@ from tests.storage.records.worker.conftest import (
     stopped,
     took_s,
     unavailable,
-    wait_for,
 )
 
 

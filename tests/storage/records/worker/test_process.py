@@ -14,18 +14,8 @@ from storage.records import Binding, Change, Delta, Outcome, RecordsError, Resul
 from storage.records import worker_wire as wire
 from storage.records.port import nothing
 from storage.records.worker import WorkerRecords
-from tests.storage.records.worker.conftest import (
-    DEADLINE_S,
-    GIVE_UP_S,
-    NET,
-    Gate,
-    Make,
-    Slow,
-    Told,
-    has_ended,
-    unavailable,
-    wait_for,
-)
+from tests.processes import GIVE_UP_S, has_ended, wait_for
+from tests.storage.records.worker.conftest import DEADLINE_S, NET, Gate, Make, Slow, Told, unavailable
 
 
 def test_it_keeps_nothing_of_its_parents(make: Make, tmp_path: Path) -> None:
