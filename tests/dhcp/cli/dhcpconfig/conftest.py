@@ -13,6 +13,8 @@ from dhcp.cli.config_machine import Machine
 from storage.records import Row, SunwFiles, TabEntry, ipv4_int
 from tests.rows import rows_of
 
+NET = "192.168.76.0"
+
 
 @dataclass
 class Server:

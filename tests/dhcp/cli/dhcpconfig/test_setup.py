@@ -1,14 +1,10 @@
-"""-D, -N, -U, -R: what is made, in which order, and what is refused before anything is written."""
-
-from pathlib import Path
+"""-D: what is made, in which order, what is refused before anything is written, and what the machine says."""
 
 import pytest
 
-from dhcp.cli import config_machine, config_setup, hostsfile
-from dhcp.cli.dhcpconfig import USAGE
-from dhcp.cli.service import Daemon
+from dhcp.cli import config_machine, config_setup
 from dhcp.sockets import Interface
-from storage.records import FREE_ID, Binding, Change, SunwFiles, TabEntry, ipv4_int
+from storage.records import SunwFiles, TabEntry, ipv4_int
 from tests.rows import rows_of
 
 PROGRESS = """\
@@ -148,165 +144,6 @@ def test_a_datastore_that_is_not_here_is_no_valid_resource(server, monkeypatch: 
     assert said == "postgresql is not a valid resource here: use SUNWfiles"
 
 
-@pytest.mark.parametrize(
-    ("line", "macro"),
-    [
-        ("-N 192.168.76.0", ":Subnet=255.255.255.0:RDiscvyF=1:Broadcst=192.168.76.255:"),
-        ("-N 192.168.76.0 -b", ":Subnet=255.255.255.0:RDiscvyF=1:"),
-        (
-            "-N 10.0.0.0 -m 255.255.254.0 -t 10.0.0.1,10.0.1.2",
-            ":Subnet=255.255.254.0:Router=10.0.0.1 10.0.1.2:Broadcst=10.0.1.255:",
-        ),
-        ("-N 10.0.0.0", ":Subnet=255.0.0.0:RDiscvyF=1:Broadcst=10.255.255.255:"),
-        ("-N 172.16.0.0", ":Subnet=255.255.0.0:RDiscvyF=1:Broadcst=172.16.255.255:"),
-        ("-N 10.77.0.0", ":Subnet=255.255.0.0:RDiscvyF=1:Broadcst=10.77.255.255:"),
-    ],
-)
-def test_n_makes_a_macro_and_an_empty_container(server, line: str, macro: str) -> None:
-    server.configure()
-    assert server(line) == 0
-    name = line.split()[1]
-    assert server.macros()[name] == macro
-    assert server.rows(name) == {}
-    assert server.refused(f"-N {name}") == f"network {name} is configured already: pntadm and dhtadm change it"
-
-
-def test_n_takes_the_mask_from_netmasks_or_from_an_interface(server, monkeypatch: pytest.MonkeyPatch) -> None:
-    server.configure()
-    config_machine.NETMASKS.write_text("# number mask\n10.1.0.0 255.255.240.0\n")
-    ethernet = Interface("eth1", ipv4_int("10.2.0.9"), ipv4_int("255.255.255.128"), b"", False)
-    monkeypatch.setattr(config_machine, "list_interfaces", lambda: [ethernet])
-    server.ok("-N 10.1.0.0")
-    server.ok("-N 10.2.0.0")
-    assert server.macros()["10.1.0.0"].startswith(":Subnet=255.255.240.0:")
-    assert server.macros()["10.2.0.0"].startswith(":Subnet=255.255.255.128:")
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("-N 192.168.76.5", "192.168.76.5 is not a valid network"),
-        ("-N 192.168.76.5 -m 255.255.255.0", "is not a network number; it would be 192.168.76.0"),
-        ("-N 192.168.76.0 -m 255.0.255.0", "its ones are not together"),
-        ("-N 192.168.76.0 -m 255.255.255.255", "is not a netmask of /8 to /30"),
-        ("-N blue", "blue is not a valid network"),
-        ("-N 192.168.76.0 -m 24 -t 10.0.0.1", "-t: 10.0.0.1: no machine of 192.168.76.0 could reach it"),
-        ("-N 192.168.76.0 -m 24 -t 192.168.76.300", "-t: '192.168.76.300' is not a dotted IPv4 address"),
-        ("-N 192.168.76.0 -m 24 -y blue", "NIS domain or server information is incomplete"),
-    ],
-)
-def test_n_refuses_what_makes_no_network(server, line: str, reason: str) -> None:
-    server.configure()
-    assert reason in server.refused(line)
-
-
-def test_n_refuses_containers_of_another_version(server) -> None:
-    server.configure("RESOURCE=SUNWfiles\nPATH=@/dhcp\nCONVER=0\n")
-    assert "There is a version mismatch" in server.refused("-N 192.168.76.0")
-
-
-def test_n_g_tells_the_daemon_and_fails_if_it_cannot(server) -> None:
-    server.configure()
-    assert server("-N 192.168.76.0 -m 24 -g") == 255
-    assert server.err.startswith("dhcpconfig: Unable to signal the daemon to reload the dhcptab: it does not run here")
-    assert "192.168.76.0" in server.macros()
-
-
-def bound(server) -> None:
-    server.ok("-N 192.168.76.0 -m 24")
-    rows = [
-        Binding(ipv4_int(f"192.168.76.{last}"), client_id, 0, 1, 0, 0, "install-odd", "")
-        for last, client_id in ((10, FREE_ID), (11, b"\1abcdef"))
-    ]
-    SunwFiles(server.store).commit([Change("192.168.76.0", None, row) for row in rows])
-
-
-def test_u_asks_and_keeps_the_datastore(server) -> None:
-    server.configure()
-    assert "nothing was changed" in server.refused("-U", "N\n")
-    assert "nothing was changed" in server.refused("-U", "")
-    said = server.ok("-U", "Y\n")
-    assert said.startswith(
-        "Unconfigure will stop the DHCP service and remove the DHCP configuration file.\nAre you SURE"
-    )
-    assert said.endswith(
-        "DHCP server not running.\nDeleted the server macro from dhcptab.\nDeleted the DHCP configuration file.\n"
-    )
-    assert not server.conf.exists()
-    assert list(server.macros()) == ["Locale"]
-
-
-def test_u_keeps_a_server_macro_that_addresses_bear(server) -> None:
-    server.configure()
-    bound(server)
-    assert server("-U -f") == 0
-    assert "the server macro install-odd stays: 2 addresses bear it" in server.err
-    assert "install-odd" in server.macros()
-
-
-def test_u_x_tells_what_goes_and_deletes_it(server) -> None:
-    server.configure()
-    bound(server)
-    assert "-x deletes the dhcptab and 1 networks with 1 bound addresses, for every server." in server.ok(
-        "-U -x", "y\n"
-    )
-    assert server.out.endswith(
-        "Deleted table for network 192.168.76.0.\nDeleted the dhcptab.\nDeleted the DHCP configuration file.\n"
-    )
-    assert SunwFiles(server.store).tables() == []
-
-
-def test_u_h_deletes_the_names_of_the_addresses(server, monkeypatch: pytest.MonkeyPatch) -> None:
-    hosts = server.root / "hosts"
-    hosts.write_text("127.0.0.1\tlocalhost\n192.168.76.10\tvm-1 # ours\n192.168.76.12\tother\n")
-    monkeypatch.setattr(hostsfile, "HOSTS_FILE", hosts)
-    server.ok("-D -r SUNWfiles -p @/dhcp -h files")
-    bound(server)
-    hosts.write_bytes(hosts.read_bytes() + b"\xff\n")
-    assert server("-U -f -x -h") == 255
-    assert "@/hosts: byte 66 is not UTF-8 text" in server.err
-    hosts.write_bytes(hosts.read_bytes()[:-2])
-    assert "Deleted the hosts entries.\nDeleted table for network 192.168.76.0.\n" in server.ok("-U -f -x -h")
-    assert hosts.read_text() == "127.0.0.1\tlocalhost\n192.168.76.12\tother\n"
-
-
-def test_u_h_without_a_place_for_names_warns(server) -> None:
-    server.configure()
-    assert server("-U -f -h") == 0
-    assert "-h: names are deleted in /etc/hosts only, and HOSTS_RESOURCE is not set" in server.err
-
-
-def test_u_goes_no_further_than_a_service_it_cannot_stop(server) -> None:
-    server.configure()
-    server.daemon = Daemon(4711, supervised=True)
-    assert server.refused("-U -f").startswith("the DHCP server runs under `twinboot serve`")
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("", "give one of -D -R"),
-        ("-Z", "give one of -D -R"),
-        ("-D", "-D needs -r"),
-        ("-D -r SUNWfiles", "-D needs -p"),
-        ("-N", "option -N requires argument"),
-        ("-U -q", "option -q not recognized"),
-        ("-D -U -r a -p b", "option -U not recognized"),
-        ("-N 10.0.0.0 -m 24 -m 25", "-m is given twice"),
-        ("-U now", "-U takes no operands, not 1"),
-        ("-D --json -r SUNWfiles -p /x", "--json does not go with -D"),
-    ],
-)
-def test_wrong_usage_is_told_with_the_usage(server, line: str, reason: str) -> None:
-    assert server(line) == 255
-    first, blank, usage, *_ = server.err.splitlines()
-    assert reason in first
-    assert (blank, usage) == ("", "dhcpconfig [--config-file dhcpsvc.conf] function")
-
-
-# -- what the machine says
-
-
 def test_the_host_s_own_name_leading_to_loopback_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "odd.example.com")
     monkeypatch.setattr("socket.gethostbyname_ex", lambda name: (name, [], ["127.0.1.1"]))
@@ -333,10 +170,3 @@ def test_name_servers_of_loopback_are_left_out(tmp_path, monkeypatch: pytest.Mon
     monkeypatch.setattr(config_machine, "RESOLV_CONF", file)
     found = config_machine.look()
     assert (found.domain, found.dns) == ("example.com", (ipv4_int("10.0.0.2"),))
-
-
-def test_the_documentation_has_the_usage_as_it_is() -> None:
-    text = (Path(__file__).parents[4] / "docs" / "sun-commands.md").read_text()
-    section = text.partition("\n## dhcpconfig\n")[2].partition("\n## ")[0]
-    for line in USAGE.splitlines()[:-2]:
-        assert f"    {line}\n" in section or not line

@@ -8,16 +8,10 @@ import pytest
 
 from guests.hypervisor import HypervisorError, Outcome
 from guests.memory import MemoryHypervisor
-from tests.twinboot.conftest import Site
-from tests.twinboot.test_domu import UP, GuestSite, made
+from tests.twinboot.domu.conftest import UP, GuestSite
 from twinboot.config import load
 from twinboot.events import EVENT_BYTES_MAX, bind_socket, decode
 from twinboot.journal import Journal
-
-
-@pytest.fixture
-def guests(site: Site, monkeypatch: pytest.MonkeyPatch) -> GuestSite:
-    return made(site, monkeypatch, "SUNWfiles")
 
 
 @pytest.fixture
