@@ -1,69 +1,11 @@
 """What every datastore promises; one suite over all adapters."""
 
 import threading
-from typing import Any
 
 import pytest
 
-from storage.records import (
-    FOREVER_S,
-    FREE_ID,
-    MANUAL,
-    PERMANENT,
-    Binding,
-    Change,
-    Guest,
-    Install,
-    Outcome,
-    RecordsError,
-    TabEntry,
-    ipv4_int,
-)
-
-NET = "192.168.76.0"
-SERVER = ipv4_int("192.168.76.1")
-
-
-def binding(last: int, **fields: Any) -> Binding:
-    row = Binding(ipv4_int(f"192.168.76.{last}"), FREE_ID, 0, SERVER, 0, 0, "pxe1", "")
-    return row._replace(**fields)
-
-
-def entry(name: str, kind: str = "m", value: str = ":LeaseTim=60:") -> TabEntry:
-    return TabEntry(name, kind, 0, value)
-
-
-INSTALL = Install("hv1", "armed", "live-xen", "abc", 1_700_000_000, SERVER, 0, "a|b")
-
-GUEST = Guest(
-    *("appl-1:vm-1", "defined", "masters/osol-0811@version-01", "pv", "odd", 1024, 1, "hv1"),
-    *("5f0a5a0e-54fc-4b1c-a8a4-2f2f6f0a7c11", 1_700_000_000, "root@install-odd", 0),
-    *("fe0,52:54:00:00:00:01,192.168.76.71,vm-host1 be0", "up|1"),
-)
-
-SAMPLES = [
-    (NET, binding(10, client_id=bytes.fromhex("01080020AABBCC"), flags=PERMANENT | MANUAL, lease_s=FOREVER_S)),
-    (NET, binding(11, macro="0108|x", comment="a|b comment")),
-    (NET, binding(12, comment="back\\slash, gr\u00fc\u00dfe")),
-    ("dhcptab", entry("a|b", value=':Rootpath="/x|y":')),
-    ("dhcptab", entry("SrootIP4", "s", "Vendor=SUNW.i86pc,2,IP,1,1")),
-    ("dhcptab", entry("empty", value="")),
-    ("installs", INSTALL),
-    ("installs", INSTALL._replace(token="", detail="")),
-    ("guests", GUEST),
-    ("guests", GUEST._replace(hypervisor="", uuid="", memory_mib=2**32 - 1, links="", work="")),
-]
-
-
-def one(store, table, old, new):
-    (result,) = store.records.commit([Change(table, old, new)])
-    return result
-
-
-def add(store, table, *rows):
-    results = store.records.commit([Change(table, None, row) for row in rows])
-    assert [result.outcome for result in results] == [Outcome.STORED] * len(rows)
-    return [result.row for result in results]
+from storage.records import Change, Outcome, RecordsError, ipv4_int
+from tests.contract.rows import GUEST, INSTALL, NET, SAMPLES, add, binding, entry, one
 
 
 def test_tables_are_made_listed_and_dropped(store):
@@ -235,50 +177,6 @@ def test_a_row_beyond_our_limits_can_still_be_renewed(store):
     old = binding(10, comment="long " * 20, signature=7)
     store.edit(NET, [old])
     assert one(store, NET, old, old._replace(lease_s=9)).row == old._replace(lease_s=9, signature=8)
-
-
-def test_read_since_tells_own_changes(store):
-    store.records.create(NET)
-    start = store.records.read(NET)
-    assert (start.rows, start.whole) == ((), True)
-    first, second = add(store, NET, binding(10), binding(11))
-    after = store.records.read(NET, start.version)
-    assert (set(after.rows), after.gone, after.whole) == ({first, second}, (), False)
-    assert store.records.read(NET, after.version) == (after.version, (), (), False, ())
-    moved = one(store, NET, first, first._replace(address=ipv4_int("192.168.76.12"))).row
-    one(store, NET, second, None)
-    last = store.records.read(NET, after.version)
-    assert (last.rows, set(last.gone), last.whole) == ((moved,), {first.key, second.key}, False)
-
-
-def test_read_since_tells_a_hand_edit(store):
-    store.records.create(NET)
-    first, second = add(store, NET, binding(10), binding(11))
-    before = store.records.read(NET)
-    edited = first._replace(comment="by hand")
-    third = binding(12, signature=3)
-    store.edit(NET, [edited, third])
-    delta = store.records.read(NET, before.version)
-    assert (set(delta.rows), delta.gone, delta.whole) == ({edited, third}, (second.key,), False)
-
-
-def test_an_unknown_version_gets_the_whole_table(store):
-    store.records.create(NET)
-    (row,) = add(store, NET, binding(10))
-    assert store.records.read(NET, 10**9).whole
-    assert store.records.read(NET, 10**9).rows == (row,)
-
-
-def test_a_table_made_again_is_told_as_changes(store):
-    store.records.create(NET)
-    (row,) = add(store, NET, binding(10))
-    before = store.records.read(NET)
-    store.records.drop(NET)
-    with pytest.raises(RecordsError):
-        store.records.read(NET, before.version)
-    assert one(store, NET, row, None).outcome is Outcome.NOT_FOUND
-    store.records.create(NET)
-    assert store.records.read(NET, before.version).gone == (row.key,)
 
 
 def test_of_racing_threads_exactly_one_wins(store):

@@ -9,14 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.targets import TARGETS
+
 HERE = Path(__file__).parent
-SPEC = importlib.util.spec_from_file_location("fuzz_targets", HERE / "targets.py")
-assert SPEC is not None
-assert SPEC.loader is not None
-MODULE = importlib.util.module_from_spec(SPEC)
-sys.modules[SPEC.name] = MODULE
-SPEC.loader.exec_module(MODULE)
-TARGETS = MODULE.TARGETS
 EVERY = pytest.mark.parametrize("name", TARGETS)
 
 

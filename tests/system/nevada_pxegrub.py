@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.twinboot.nevada_image import complete, make_image
+from tests.twinboot.nevada.image import complete, make_image
 from twinboot import journal
 from twinboot.lab import isolate
 from twinboot.lab.machine import Machine

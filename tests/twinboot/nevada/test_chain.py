@@ -28,7 +28,7 @@ from jumpstart.language.okfile import fault_of
 from jumpstart.language.sysidcfg import parse_sysidcfg
 from storage.records import Install, open_records
 from tests.twinboot.conftest import MAC, Site, wait_until_ready
-from tests.twinboot.nevada_image import complete, make_image
+from tests.twinboot.nevada.image import complete, make_image
 
 pytestmark = pytest.mark.system  # real servers in processes of their own
 CLIENT = "01" + MAC.replace(":", "").upper()

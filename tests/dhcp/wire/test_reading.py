@@ -1,65 +1,12 @@
-"""The packet codec: round trips, and what hostile packets get."""
-
-import struct
+"""The packet codec reads: what honest packets hold, and what hostile ones get."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dhcp.options import MessageType
-from dhcp.packet import Packet
-from dhcp.wire import (
-    BOOTREPLY,
-    BOOTREQUEST,
-    FIXED_SIZES,
-    MAX_PACKET_BYTES,
-    WireError,
-    decode,
-    encode,
-    payload_limit,
-)
-
-MAC = bytes.fromhex("00144f000001")
-COOKIE = bytes.fromhex("63825363")
-DISCOVER = b"\x35\x01\x01"
-
-
-def raw(
-    options: bytes = DISCOVER + b"\xff",
-    *,
-    op: int = 1,
-    htype: int = 1,
-    hlen: int = 6,
-    secs: int = 0,
-    flags: int = 0,
-    chaddr: bytes = MAC,
-    sname: bytes = b"",
-    file: bytes = b"",
-    cookie: bytes = COOKIE,
-) -> bytes:
-    head = struct.pack(">BBBBIHHIIII", op, htype, hlen, 0, 0xCAFE, secs, flags, 0, 0, 0, 0)
-    return head + struct.pack("16s64s128s", chaddr, sname, file) + cookie + options
-
-
-def packet(options: dict[int, bytes], **fields: object) -> Packet:
-    made = Packet(BOOTREQUEST, 1, 6, 0, 1, 0, 0, 0, 0, 0, 0, MAC.ljust(16, b"\0"), b"", b"", options)
-    return made.altered(**fields)
-
-
-def reason(data: bytes) -> str:
-    with pytest.raises(WireError) as caught:
-        decode(data)
-    assert str(caught.value)
-    return caught.value.reason
-
-
-def area(data: bytes) -> list[int]:
-    """Codes in the options field of an encoded packet, in order."""
-    codes, at = [], 240
-    while data[at] != 255:
-        codes.append(data[at])
-        at += 2 + data[at + 1]
-    return codes
+from dhcp.wire import BOOTREPLY, FIXED_SIZES, MAX_PACKET_BYTES, WireError, decode, encode
+from tests.dhcp.wire.conftest import DISCOVER, MAC, area, packet, raw, reason
 
 
 def test_a_discover_is_read() -> None:
@@ -214,64 +161,6 @@ def test_garbage_in_an_overloaded_area() -> None:
     assert reason(raw(DISCOVER + b"\x34\x01\x01\xff", file=b"A" * 128)) == "option-past-end"
 
 
-def test_small_reply_is_padded_and_ends() -> None:
-    data = encode(packet({53: b"\2", 54: b"\1\2\3\4"}))
-    assert len(data) == 300
-    assert data[240:250] == b"\x35\x01\x02\x36\x04\1\2\3\4\xff"
-    assert not any(data[250:])
-
-
-def test_relay_information_goes_last() -> None:
-    data = encode(packet({53: b"\2", 82: b"\1\1x", 1: b"\xff\xff\xff\0", 3: b"\1\2\3\4"}))
-    assert area(data) == [53, 1, 3, 82]
-
-
-def test_no_option_is_lost_when_areas_overflow() -> None:
-    """Solaris loses the option at which it goes over to the next area; every boundary is tried here."""
-    options = {53: b"\2", 54: b"\1\2\3\4", **dict.fromkeys(range(60, 80), bytes(20)), 82: b"\1\1x"}
-    for extra in range(100):
-        for sent in (packet(options, op=BOOTREPLY), packet({**options, 15: bytes(extra)}, op=BOOTREPLY)):
-            data = encode(sent, 548 + extra)
-            assert len(data) <= 548 + extra
-            assert decode(data, BOOTREPLY) == sent
-            assert area(data)[:2] == [53, 54]
-            assert area(data)[-1] == 82
-
-
-def test_text_fields_in_use_are_not_overloaded() -> None:
-    options = {53: b"\2", 43: bytes(150), 60: bytes(150), 15: bytes(50)}
-    sent = packet(options, file=b"grub")
-    found = decode(encode(sent, 548 + 50))
-    assert (found.file, found.options) == (b"grub", options)
-    with pytest.raises(WireError) as caught:
-        encode(packet(options, file=b"grub", sname=b"server"), 548)
-    assert caught.value.reason == "no-room"
-
-
-def test_an_option_that_fits_nowhere_whole_is_split() -> None:
-    sent = packet({53: b"\2", 43: bytes(200), 60: bytes(range(200))})
-    assert decode(encode(sent, 548)) == sent
-
-
-def test_what_cannot_fit_is_an_error_not_a_loss() -> None:
-    for options in ({43: bytes(600)}, dict.fromkeys((3, 6, 42), b"\x00\x00\x00\x01" * 60), {82: bytes(400)}):
-        with pytest.raises(WireError) as caught:
-            encode(packet(options), 548)
-        assert caught.value.reason == "no-room"
-
-
-@pytest.mark.parametrize("fields", [{"file": bytes(129)}, {"sname": bytes(65)}])
-def test_text_too_long_for_its_field(fields: dict[str, bytes]) -> None:
-    with pytest.raises(WireError) as caught:
-        encode(packet({}, **fields))
-    assert caught.value.reason == "text"
-
-
-@pytest.mark.parametrize(("asked", "limit"), [(0, 548), (1, 548), (576, 548), (1500, 1472)])
-def test_payload_limit(asked: int, limit: int) -> None:
-    assert payload_limit(asked) == limit
-
-
 @given(st.binary(max_size=600))
 def test_any_bytes_are_a_packet_or_a_wire_error(data: bytes) -> None:
     for candidate in (data, raw(data), raw(b"\x34\x01\x03" + data[192:], file=data[:128], sname=data[128:192])):
@@ -283,37 +172,3 @@ def test_any_bytes_are_a_packet_or_a_wire_error(data: bytes) -> None:
         assert found.mac.count(":") == found.hlen - 1 or found.hlen == 0
         found.message_type, found.waiting_s, found.broadcast  # noqa: B018
         assert decode(encode(found)) == found
-
-
-TEXT = st.binary(max_size=60).map(lambda text: text.replace(b"\0", b""))
-CODES = st.integers(1, 254).filter(lambda code: code not in FIXED_SIZES)
-Four = tuple[int, int, int, int]
-
-
-def drawn(numbers: Four, words: Four, hardware: bytes, sname: bytes, file: bytes, options: dict[int, bytes]) -> Packet:
-    chaddr = (b"\0" + hardware).ljust(16, b"\0")
-    return Packet(1, 1, 6, *numbers, *words, chaddr, sname, file, {53: b"\1"} | options)
-
-
-PACKETS = st.builds(
-    drawn,
-    st.tuples(st.integers(0, 255), st.integers(0, 2**32 - 1), st.integers(0, 2**16 - 1), st.integers(0, 2**16 - 1)),
-    st.tuples(*[st.integers(0, 2**32 - 1)] * 4),
-    st.binary(min_size=5, max_size=5).filter(any),
-    TEXT,
-    TEXT,
-    st.dictionaries(CODES, st.binary(min_size=2, max_size=300), max_size=8),
-)
-
-
-@settings(max_examples=200)
-@given(PACKETS, st.integers(548, 2000))
-def test_what_is_written_is_read_back(sent: Packet, limit: int) -> None:
-    assert decode(encode(sent)) == sent
-    try:
-        data = encode(sent, limit)
-    except WireError as error:
-        assert error.reason == "no-room"  # noqa: PT017
-    else:
-        assert 300 <= len(data) <= limit
-        assert decode(data) == sent
