@@ -145,7 +145,12 @@ def test_values_and_decisions_are_pure(path: Path) -> None:
     assert not touched, f"a pure module uses {', '.join(sorted(touched))}"
 
 
-@pytest.mark.parametrize("path", list(modules()), ids=lambda path: str(path.relative_to(ROOT)))
+def readable_modules() -> Iterator[Path]:
+    yield from modules()
+    yield from sorted((ROOT / "tests").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", list(readable_modules()), ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_and_functions_stay_readable(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") <= FILE_LINES_MAX, "split this file"
