@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from cluster_watch import Took, summary
-from dhcp_servers import CACHE, NET_BASE, PRIORITY
+from dhcp_layouts import CACHE, NET_BASE
+from dhcp_servers import PRIORITY
 
 if TYPE_CHECKING:
     from twinboot.lab.cluster import Cluster

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from dhcp_servers import PEERS
+from dhcp_layouts import PEERS
 from wire import run
 
 from storage.records import FREE_ID, Binding, Change, TabEntry

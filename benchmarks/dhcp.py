@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -24,31 +23,15 @@ from statistics import median
 from typing import NamedTuple
 
 import click
-from dhcp_servers import (
-    CACHE,
-    FAST,
-    FAST_PYTHON,
-    SERVERS,
-    Layout,
-    Running,
-    build_of,
-    floor,
-    load_command,
-    preferred,
-    prepare,
-    relay_namespaces,
-    serving,
-)
-from dhcp_servers import OURS as MINE
-from rich.console import Console
-from rich.table import Table
+from dhcp_floor import floor
+from dhcp_goals import Results, Sample, show
+from dhcp_layouts import BUILDS, CACHE, FAST, FAST_PYTHON, ISC, KEA, MINE, OURS, SERVERS, TWINLOG, Layout
+from dhcp_servers import Running, build_of, load_command, preferred, prepare, relay_namespaces, serving
+from wire import check_tools
 
 LOAD_S = 120.0
 PASSES = 16
 OPEN_S = 3.0  # how long an open loop offers its load
-OURS, KEA, ISC, TWINLOG, COMPILED, COMPILED_TWINLOG = SERVERS
-BUILDS = {OURS: COMPILED, TWINLOG: COMPILED_TWINLOG}
-"""Ours in pure Python, and the same compiled: measured where `make fast` has built it, with the same goals."""
 
 IN_FLIGHT = {**dict.fromkeys(MINE, 1024), KEA: 128, ISC: 128}
 """Exchanges at a time, of closed loops: each server as many as suit it. Those that answer packet by packet gain nothing
@@ -58,9 +41,6 @@ needs two."""
 FEW, USUAL, LARGE = Layout(8, 2048, 2000), Layout(1, 16384, 15000), Layout(1, 65536, 65000)
 CROWD, THOUSAND = Layout(25, 4096, 4000, loaded=True), Layout(1, 4096, 1000, loaded=True)
 OVERLOAD = Layout(10, 16384, 15000)
-
-
-Sample = dict[str, float]  # by name of measure
 
 
 class Bench:
@@ -178,93 +158,6 @@ SCENARIOS = (
     Scenario("overload", (OURS, KEA), overload),
     Scenario("crowd-100k", (OURS, KEA), crowd),
 )
-
-
-class Goal(NamedTuple):
-    """`peer` None: the value itself is judged, not its ratio. `most`: the ratio may be this at most, not at least."""
-
-    scenario: str
-    measure: str
-    peer: str | None
-    bound: float
-    most: bool = False
-    ours: str = OURS
-
-    @property
-    def text(self) -> str:
-        what = f"{self.bound:g}x {self.peer}" if self.peer else f"{self.bound:g}"
-        return f"{self.scenario}, {self.ours}: {self.measure} {'<=' if self.most else '>='} {what}"
-
-
-GOALS = (
-    Goal("fresh-15k", "DORA/s", KEA, 2),
-    Goal("fresh-15k", "DORA/s", ISC, 6),
-    Goal("fresh-2k", "DORA/s", KEA, 3),
-    Goal("fresh-2k", "DORA/s", ISC, 10),
-    Goal("fresh-15k", "renewals/s", KEA, 2.5),
-    Goal("fresh-15k", "CPU us/DORA", KEA, 0.4, most=True),
-    Goal("half-load", "p99 ms", KEA, 1, most=True),
-    Goal("overload", "% of peak", None, 80),
-    Goal("crowd-100k", "first answer s", KEA, 1, most=True),
-    Goal("crowd-100k", "RSS MB", KEA, 1.5, most=True),
-    Goal("crowd-100k", "of 1k", None, 0.9),
-    Goal("fresh-65k", "DORA/s", KEA, 1),
-    Goal("fresh-15k", "DORA/s", KEA, 3, ours=TWINLOG),
-    Goal("fresh-15k", "DORA/s", ISC, 10, ours=TWINLOG),
-    Goal("half-load", "p99 ms", KEA, 1, most=True, ours=TWINLOG),
-)
-
-Results = dict[str, dict[str, list[Sample]]]
-
-
-def show(results: Results) -> int:
-    """Print what was measured and the goals; returns how many were missed."""
-    console = Console(width=110)
-    table = Table("scenario", "measure", "server", "median", "(min-max)", "x kea", "x isc")
-    for scenario, servers in results.items():
-        for measure in servers[OURS][0]:
-            for server, samples in servers.items():
-                values = [sample[measure] for sample in samples]
-                cells = [f"{median(values):,.4g}", f"{min(values):,.4g}-{max(values):,.4g}"]
-                for peer in (KEA, ISC):
-                    compared = server in MINE and peer in servers and all(s[measure] for s in servers[peer])
-                    cells.append(f"{ratio(servers, measure, peer, server):.2f}" if compared else "")
-                table.add_row(scenario if server == OURS else "", measure if server == OURS else "", server, *cells)
-        table.add_section()
-    console.print(table)
-    goals = Table("goal", "pure Python", "compiled")
-    missed = 0
-    for goal in GOALS:
-        if goal.scenario not in results:
-            continue
-        verdicts = []
-        for ours in (goal.ours, BUILDS[goal.ours]):
-            if ours not in results[goal.scenario]:
-                verdicts.append("")
-                continue
-            reached = ratio(results[goal.scenario], goal.measure, goal.peer, ours)
-            met = reached <= goal.bound if goal.most else reached >= goal.bound
-            missed += not met
-            verdicts.append(f"{reached:.2f} {'met' if met else 'MISSED'}")
-        goals.add_row(goal.text, *verdicts)
-    console.print(goals)
-    return missed
-
-
-def ratio(servers: dict[str, list[Sample]], measure: str, peer: str | None, ours: str = OURS) -> float:
-    """Median over the rounds of ours to the peer's; of ours alone without a peer."""
-    if peer is None:
-        return median(sample[measure] for sample in servers[ours])
-    pairs = zip(servers[ours], servers[peer], strict=True)
-    return median(one[measure] / other[measure] for one, other in pairs)
-
-
-def check_tools() -> None:
-    if os.geteuid() != 0:
-        raise click.ClickException("network namespaces need root: run it with sudo")
-    for tool in ("gcc", "ip", "taskset", "apt-get", "dpkg"):
-        if shutil.which(tool) is None:
-            raise click.ClickException(f"{tool} is missing: apt-get install gcc iproute2 util-linux")
 
 
 @click.command(help=__doc__)

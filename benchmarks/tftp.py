@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +27,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from wire import run, two_namespaces
+from wire import check_tools, run, two_namespaces, unpack
 
 from pxe.tftpd import TftpServer
 from pxe.tree import BootTree
@@ -138,12 +137,8 @@ GOALS = (
 def prepare() -> Path:
     """Peers unpacked, load client compiled, the file to fetch written; returns the directory to serve."""
     debs = CACHE / "peers"
-    debs.mkdir(parents=True, exist_ok=True)
     for package in PEER_PACKAGES:
-        if not (debs / package).exists():
-            subprocess.run(["apt-get", "download", "-qq", package], cwd=debs, check=True, capture_output=True)
-            (deb,) = debs.glob(f"{package}_*.deb")
-            run("dpkg", "-x", str(deb), str(debs / package))
+        unpack(package, debs, debs / package)
     run("gcc", "-O2", "-o", str(CACHE / "tftp_load"), str(HERE / "tftp_load.c"))
     root = CACHE / "root"
     root.mkdir(exist_ok=True)
@@ -261,11 +256,7 @@ def show(results: Results) -> int:
 def main(context: click.Context, rounds: int, quick: bool, server_cpu: str, client_cpu: str) -> None:
     if context.invoked_subcommand:
         return
-    if os.geteuid() != 0:
-        raise click.ClickException("network namespaces need root: run it with sudo")
-    for tool in ("gcc", "ip", "taskset", "apt-get", "dpkg"):
-        if shutil.which(tool) is None:
-            raise click.ClickException(f"{tool} is missing: apt-get install gcc iproute2 util-linux")
+    check_tools()
     root = prepare()
     results: Results = {setting: {} for setting in settings(quick)}
     jobs = [

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+import click
 
 
 def run(*argv: str) -> None:
@@ -28,3 +32,21 @@ def two_namespaces(prefix: str, server_address: str, load_address: str) -> Itera
     finally:
         for name in (server, load):
             subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+
+
+def check_tools() -> None:
+    """Raise ClickException, one line, where a benchmark between namespaces cannot run."""
+    if os.geteuid() != 0:
+        raise click.ClickException("network namespaces need root: run it with sudo")
+    for tool in ("gcc", "ip", "taskset", "apt-get", "dpkg"):
+        if shutil.which(tool) is None:
+            raise click.ClickException(f"{tool} is missing: apt-get install gcc iproute2 util-linux")
+
+
+def unpack(package: str, debs: Path, root: Path) -> None:
+    """Fetch a Debian package into `debs` unless it is there, and unpack it below `root`: nothing is installed."""
+    debs.mkdir(parents=True, exist_ok=True)
+    if not list(debs.glob(f"{package}_*.deb")):
+        subprocess.run(["apt-get", "download", "-qq", package], cwd=debs, check=True, capture_output=True)
+        (deb,) = debs.glob(f"{package}_*.deb")
+        run("dpkg", "-x", str(deb), str(root))

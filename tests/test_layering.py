@@ -147,7 +147,8 @@ def test_values_and_decisions_are_pure(path: Path) -> None:
 
 def readable_modules() -> Iterator[Path]:
     yield from modules()
-    yield from sorted((ROOT / "tests").rglob("*.py"))
+    for folder in ("tests", "benchmarks"):
+        yield from sorted((ROOT / folder).rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", list(readable_modules()), ids=lambda path: str(path.relative_to(ROOT)))

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 Event = Mapping[str, Any]
 ROUNDING_S = 2.0
 """Ends of leases are kept in whole seconds, and a server's clock is not ours."""
+
 EXAMPLES_MAX = 5
 
 

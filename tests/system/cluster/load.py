@@ -29,6 +29,7 @@ RENEW_RETRY_S = (1.0, 2.0, 4.0)
 UNICAST_TRIES = 2
 ACTIVE_MAX = 400
 """Fresh clients that are not served yet; more would only measure how long a queue can grow."""
+
 DRAIN_S = 1.0
 EVERYBODY = "255.255.255.255"
 SERVER_PORT, CLIENT_PORT = 67, 68

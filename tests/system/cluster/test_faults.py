@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.root, pytest.mark.system, pytest.mark.cluster]
 
 BEFORE_S = 3.0
 """Load before the fault, so that there is something to lose."""
+
 RECOVERED_ACKS = 30
 RECOVER_S = 25.0
 versions = pytest.mark.parametrize("version", ["4.1", "3"])

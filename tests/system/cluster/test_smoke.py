@@ -19,6 +19,7 @@ SCRIPT = str(Path(__file__).with_name("coherence.py"))
 ROUNDS, RACES = 8, 16
 LEAD_S = 1.0
 """A guest's Python takes a while to start."""
+
 VERSIONS = {"4.1": "/mnt/v41", "3": "/mnt/v3"}
 
 

@@ -25,6 +25,7 @@ STOP_S = 15.0
 STILL_RUNNING = -1
 RESTART_S = 1.0
 """As systemd does it for a unit that failed."""
+
 POOLS = ("10.98.15.0/24", "10.98.16.0/20")
 PYTHON = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -172,6 +173,7 @@ class Trial:
 
 NOTES: list[str] = []
 """What happened that no verdict tells, shown at the end of the run."""
+
 VERDICTS: list[str] = []
 """One line for each trial, shown again at the end of the run."""
 

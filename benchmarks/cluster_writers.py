@@ -1,0 +1,119 @@
+"""Two of our servers that write to one log: on one host, on two, and as whole services."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cluster_lab
+from dhcp_layouts import CACHE
+from dhcp_servers import prepare
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+RACE = str(Path(__file__).with_name("cluster_race.py"))
+PYTHON = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+NAMES = ("odd", "even")
+ROWS, BATCHES, RACE_S = 8000, (1, 64, 256), 5.0
+WAIT_MAX_MS = 250.0
+"""No commit may take longer because of a healthy peer."""
+
+Row = tuple[str, list[cluster_lab.Sample]]
+
+
+def words(folder: str, name: str, half: int, batch: int, seconds: float = RACE_S) -> list[str]:
+    return [sys.executable, RACE, folder, name, str(half), str(ROWS), str(batch), str(seconds)]
+
+
+def race() -> int:
+    """One alone, then two at once, for each size of batch."""
+    rows: list[Row] = []
+    for batch in BATCHES:
+        for names in (NAMES[:1], NAMES):
+            with folder() as place:
+                subprocess.run(words(place, "lay", 0, 0, 0), check=True, env={**os.environ, **PYTHON})
+                running = [
+                    subprocess.Popen(
+                        words(place, name, half, batch), stdout=subprocess.PIPE, env={**os.environ, **PYTHON}
+                    )
+                    for half, name in enumerate(names)
+                ]
+                rows.append((f"local, {batch} rows", [json.loads(one.communicate()[0]) for one in running]))
+    return show_race("two writers, one local directory", rows)
+
+
+@contextmanager
+def folder() -> Iterator[str]:
+    """A fresh directory on the disk of the benchmarks."""
+    place = CACHE / "run" / "race"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    try:
+        yield str(place)
+    finally:
+        shutil.rmtree(place)
+
+
+def nfs() -> int:
+    """The same in the cluster lab."""
+    return show_race("two writers on two hosts", list(cluster_lab.races(words, BATCHES)))
+
+
+def show_race(title: str, rows: list[Row]) -> int:
+    """Print a table; returns how many races were unfair or made somebody wait too long for the other one."""
+    columns = ("commits/s", "rows/s", "p50 ms", "longest ms", "of it for peer: p99", "longest", "lost in a row")
+    table = Table("where", *columns, "judged", title=title)
+    missed = 0
+    for where, samples in rows:
+        batch = int(where.split()[-2])
+        rates = [one["commits/s"] for one in samples]
+        fair = is_fair(rates)
+        met = fair and max(one["peer max ms"] for one in samples) <= WAIT_MAX_MS
+        missed += not met
+        cells = [shown(samples, key) for key in ("commits/s", "p50 ms", "max ms", "peer p99 ms", "peer max ms", "lost")]
+        cells.insert(1, f"{sum(rates) * batch:,.0f}")
+        verdict = "" if len(samples) == 1 else "met" if met else "MISSED" if fair else "UNFAIR"
+        table.add_row(where, *cells, verdict)
+        if not met:
+            print(f"{where}: what the longest wait was made of, ms: {[one['worst'] for one in samples]}")
+    Console(width=130).print(table)
+    return missed
+
+
+def is_fair(rates: list[float]) -> bool:
+    """Nobody has less than a third of another's."""
+    return min(rates) >= max(rates) / 3
+
+
+def pair_nfs() -> int:
+    """Whole services in the lab: one loaded while the other is idle, then both."""
+    prepare()
+    title = f"two servers on NFS, {cluster_lab.IN_FLIGHT} exchanges in flight at each"
+    columns = ("DORA/s", "p50 ms", "longest", "lost", "commit p50", "longest", "of it for peer: p99", "longest", "lost")
+    table = Table("loaded", *columns, "judged", title=title)
+    missed = 0
+    for version, told in cluster_lab.services():
+        samples, commits = list(told.values()), [one["commit"] for one in told.values()]
+        fair = is_fair([one["rate"] for one in samples])
+        met = fair and max(one["peer max ms"] for one in commits) <= WAIT_MAX_MS
+        missed += not met
+        cells = [shown(samples, key) for key in ("rate", "p50_ms", "max_ms", "lost")]
+        cells += [shown(commits, key) for key in ("p50 ms", "max ms", "peer p99 ms", "peer max ms", "lost")]
+        verdict = "" if len(told) == 1 else "met" if met else "MISSED" if fair else "UNFAIR"
+        table.add_row(f"NFS {version}: {' and '.join(told)}", *cells, verdict)
+        if not met:
+            print(f"NFS {version}: what the longest wait was made of, ms: {[one['worst'] for one in commits]}")
+    Console(width=130).print(table)
+    return missed
+
+
+def shown(samples: list[cluster_lab.Sample], key: str) -> str:
+    """One number of each writer."""
+    return " + ".join(f"{one[key]:.0f}" for one in samples)
