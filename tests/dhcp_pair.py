@@ -33,6 +33,7 @@ from storage.records.files import LocalFiles
 from storage.records.port import nothing
 from storage.records.twinlog import TwinLog
 from tests.dhcp.conftest import Events, chosen, make_binding, make_packet
+from tests.rows import rows_of
 
 NETWORK = "10.0.0.0"
 FIRST, LAST = 10, 209
@@ -160,7 +161,7 @@ class Pair:
 
     def row(self, address: int) -> Binding:
         """The binding as it is stored."""
-        rows = [row for row in self._watch.read(NETWORK).rows if isinstance(row, Binding)]
+        rows = rows_of(self._watch, NETWORK, Binding)
         return next(row for row in rows if row.address == address)
 
     def lease(self, mac: str, server: Server, *others: Server) -> Packet:

@@ -12,6 +12,7 @@ from storage.records import BOOTP, FOREVER_S, FREE_ID, UNUSABLE, Binding, Outcom
 from tests.dhcp.conftest import NETWORK, Lab, Relay, make_binding, make_packet, make_store
 from tests.dhcp.daemon.conftest import Failing
 from tests.dhcp.test_verify import Neighbours
+from tests.rows import rows_of
 
 Start = Callable[..., Lab]
 MAC = "00:14:4f:00:00:01"
@@ -31,7 +32,7 @@ def test_a_bootp_client_gets_an_address_for_ever_in_300_bytes(start: Start) -> N
     reply = wire.decode(data, op=wire.BOOTREPLY)
     assert (len(data), reply.yiaddr) == (300, ipv4_int("127.0.0.20"))
     assert set(reply.options) == {o.SUBNET_MASK, o.ROUTER, 17}
-    (row,) = (row for row in records.read(NETWORK).rows if isinstance(row, Binding))
+    (row,) = rows_of(records, NETWORK, Binding)
     assert (row.client_id, row.lease_s) == (bytes.fromhex("0100144f000001"), FOREVER_S)
     assert ask(lab.relay) == data
     assert lab.events.kinds() == ["dhcp.bootp", "dhcp.bootp"]
@@ -55,7 +56,7 @@ def test_a_new_binding_is_asked_for_by_icmp_first(start: Start, monkeypatch: pyt
     records = make_store([make_binding(f"127.0.0.{host}", flags=BOOTP) for host in (20, 21)])
     lab = start(records, Neighbours(["127.0.0.20"]), icmp_verify=True, bootp_compat="automatic")
     assert wire.decode(ask(lab.relay), op=wire.BOOTREPLY).yiaddr == ipv4_int("127.0.0.21")
-    flags = {row.address & 255: row.flags for row in records.read(NETWORK).rows if isinstance(row, Binding)}
+    flags = {row.address & 255: row.flags for row in rows_of(records, NETWORK, Binding)}
     assert flags[20] in (BOOTP, BOOTP | UNUSABLE)
     assert flags[21] == BOOTP
 

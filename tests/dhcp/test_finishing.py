@@ -11,6 +11,7 @@ from dhcp.options import MessageType
 from storage.records import Binding, Change, TabEntry, ipv4_int
 from storage.records.twinlog import open_twinlog
 from tests.dhcp.conftest import NETWORK, Lab, chosen, free_port, make_binding
+from tests.rows import rows_of
 
 MAC = "00:14:4f:00:00:01"
 ODD, EVEN = "127.0.0.1", "127.0.0.3"
@@ -42,5 +43,5 @@ def test_the_first_repeat_after_a_death_is_answered_by_the_other(
     assert (ack.message_type, ack.yiaddr) == (MessageType.ACK, offer.yiaddr)
     assert ack.options[o.SERVER_ID] == ipv4_int(ODD).to_bytes(4, "big")
     assert ack.siaddr == ipv4_int(EVEN)
-    held = [row for row in share.read(NETWORK).rows if isinstance(row, Binding) and row.client_id != b"\0"]
+    held = [row for row in rows_of(share, NETWORK, Binding) if row.client_id != b"\0"]
     assert [(row.address, row.client_id.hex()) for row in held] == [(ack.yiaddr, "0100144f000001")]

@@ -12,6 +12,7 @@ from dhcp.options import MessageType
 from storage.records import FOREVER_S, FREE_ID, UNUSABLE, Binding, Change, MemoryRecords, Outcome, ipv4_int
 from tests.dhcp.conftest import NETWORK, Lab, chosen, make_binding, make_store
 from tests.dhcp.daemon.conftest import Failing
+from tests.rows import rows_of
 
 Start = Callable[..., Lab]
 ONE, TWO = "00:14:4f:00:00:01", "00:14:4f:00:00:02"
@@ -67,7 +68,7 @@ def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rows(records: MemoryRecords) -> list[Binding]:
-    return [row for row in records.read(NETWORK).rows if isinstance(row, Binding)]
+    return rows_of(records, NETWORK, Binding)
 
 
 def test_an_offer_waits_for_silence_and_the_address_is_not_asked_again(start: Start) -> None:

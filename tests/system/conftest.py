@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from storage.records import FREE_ID, Binding, Change, SunwFiles, TabEntry, ipv4_int
+from tests.rows import rows_of
 
 NET, SERVER = "192.168.76.0", "192.168.76.1"
 FAR_NET, RELAY, RELAY_FAR = "192.168.77.0", "192.168.76.2", "192.168.77.1"
@@ -112,11 +113,11 @@ class Wire:
             time.sleep(0.05)
 
     def binding(self) -> Binding:
-        rows = [row for row in self.store.read(NET).rows if isinstance(row, Binding)]
+        rows = rows_of(self.store, NET, Binding)
         return next((row for row in rows if row.client_id != FREE_ID), rows[0])
 
     def flags(self, address: str) -> int:
-        rows = (row for row in self.store.read(NET).rows if isinstance(row, Binding))
+        rows = rows_of(self.store, NET, Binding)
         return next(row.flags for row in rows if row.address == ipv4_int(address))
 
     def addresses(self, where: str = "") -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from storage.records import FREE_ID, Binding, Change, ipv4_int
+from tests.rows import rows_of
 from tests.system.conftest import FAR_NET, NET, RELAY, RELAY_FAR, SERVER, Wire, ip
 from tests.system.test_dhcp_clients import needs, renew, udhcpc
 
@@ -63,7 +64,7 @@ def test_a_client_behind_a_relay_leases_renews_and_releases(wire: Wire, program:
         renew(wire, client)
         client.send_signal(signal.SIGUSR2)
         wire.wait_for("dhcp.release")
-    (row,) = (row for row in wire.store.read(FAR_NET).rows if isinstance(row, Binding))
+    (row,) = rows_of(wire.store, FAR_NET, Binding)
     assert row.client_id == FREE_ID
 
 
@@ -77,6 +78,6 @@ def test_perfdhcp_finds_no_packet_lost(wire: Wire) -> None:
     )
     received = re.findall(r"received packets: (\d+)", said)
     assert received == ["100", "100"], said
-    held = [row for row in wire.store.read(NET).rows if isinstance(row, Binding) and row.client_id != FREE_ID]
+    held = [row for row in rows_of(wire.store, NET, Binding) if row.client_id != FREE_ID]
     assert len(held) == 50
     assert wire.kinds().count("dhcp.ack") == 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from storage.records import MACRO, Change, TabEntry, open_records
+from tests.rows import rows_of
 from twinboot.config import load
 from twinboot.services.dhcp import publish
 
@@ -12,12 +13,12 @@ OWN = ':BootFile="pxegrub":'
 def test_missing_macros_are_added_and_those_of_the_site_stay(site) -> None:
     site.init()
     store = open_records("SUNWfiles", site.share / "dhcp")
-    rows = {row.name: row for row in store.read("dhcptab").rows if isinstance(row, TabEntry)}
+    rows = {row.name: row for row in rows_of(store, "dhcptab", TabEntry)}
     mine = rows["PXEClient:Arch:00000"]
     store.commit([Change("dhcptab", mine, mine._replace(value=OWN)), Change("dhcptab", rows["iPXE"], None)])
     told: list[str] = []
     publish(load(site.config), store, lambda kind, **_: told.append(kind))
-    after = {row.key: row.value for row in store.read("dhcptab").rows if isinstance(row, TabEntry)}
+    after = {row.key: row.value for row in rows_of(store, "dhcptab", TabEntry)}
     assert after["PXEClient:Arch:00000", MACRO] == OWN
     assert after["iPXE", MACRO] == rows["iPXE"].value
     assert told == []

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from storage.records import Binding, Change, MemoryRecords, Outcome, Result
 from tests.dhcp.conftest import NETWORK, Lab, make_binding
+from tests.rows import rows_of
 
 Start = Callable[..., Lab]
 MAC = "00:14:4f:00:00:01"
@@ -14,7 +15,7 @@ def pool(count: int = 200) -> list[Binding]:
 
 
 def rows(records: MemoryRecords) -> dict[int, Binding]:
-    return {row.address: row for row in records.read(NETWORK).rows if isinstance(row, Binding)}
+    return {row.address: row for row in rows_of(records, NETWORK, Binding)}
 
 
 class Failing:

@@ -16,6 +16,7 @@ from dhcp.svcconf import ServiceConf
 from storage.records import Binding, Change, Outcome, open_records
 from tests.dhcp.conftest import NETWORK, SILENCE_S, Events, Relay, chosen, make_binding
 from tests.processes import in_child
+from tests.rows import rows_of
 
 MACS = [f"00:14:4f:00:01:{number:02x}" for number in range(200)]
 
@@ -65,6 +66,6 @@ def test_what_was_acknowledged_is_stored(conf: ServiceConf, after: int) -> None:
     assert {ack.message_type for ack in acks} == {MessageType.ACK}
     given = {ack.mac: ack.yiaddr for ack in acks}
     assert len(set(given.values())) == len(given) >= after
-    rows = [row for row in open_records(conf.resource, conf.path).read(NETWORK).rows if isinstance(row, Binding)]
+    rows = rows_of(open_records(conf.resource, conf.path), NETWORK, Binding)
     held = {row.client_id[1:].hex(":"): row.address for row in rows if row.lease_s}
     assert given.items() <= held.items()

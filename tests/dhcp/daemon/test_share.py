@@ -15,6 +15,7 @@ from storage.records import FOREVER_S, MANUAL, PERMANENT, Binding, Change, Outco
 from storage.records.worker import WorkerRecords
 from storage.records.worker_health import State
 from tests.dhcp.conftest import ANSWER_TIMEOUT_S, NETWORK, Events, Lab, chosen, make_binding
+from tests.rows import rows_of
 
 Start = Callable[..., Lab]
 DEADLINE_S = 0.2
@@ -74,7 +75,7 @@ def renew(lab: Lab, mac: str, host: int) -> Packet:
 
 
 def holders(share: SunwFiles) -> dict[bytes, int]:
-    rows = [row for row in share.read(NETWORK).rows if isinstance(row, Binding)]
+    rows = rows_of(share, NETWORK, Binding)
     return {row.client_id[1:]: row.address for row in rows if row.client_id != b"\0"}
 
 

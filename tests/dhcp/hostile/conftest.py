@@ -16,6 +16,7 @@ from dhcp.options import MessageType
 from dhcp.packet import Packet
 from storage.records import Binding, MemoryRecords
 from tests.dhcp.conftest import NETWORK, Lab, Relay, chosen, make_binding, make_packet, make_store
+from tests.rows import rows_of
 
 Start = Callable[..., Lab]
 MAC, KNOWN, NEW = "00:14:4f:00:00:01", "00:14:4f:00:00:77", "00:14:4f:00:00:99"
@@ -34,7 +35,7 @@ def store(count: int = 40, *more: Binding) -> MemoryRecords:
 
 
 def rows(lab_store: MemoryRecords) -> dict[int, Binding]:
-    return {row.address: row for row in lab_store.read(NETWORK).rows if isinstance(row, Binding)}
+    return {row.address: row for row in rows_of(lab_store, NETWORK, Binding)}
 
 
 def relayed(kind: MessageType | None, mac: str = MAC, **fields: Any) -> bytes:

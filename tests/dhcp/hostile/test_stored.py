@@ -23,6 +23,7 @@ from tests.dhcp.hostile.conftest import (
     rows,
     store,
 )
+from tests.rows import rows_of
 
 
 def test_row_13_lease_ends_that_change_under_load(start: Start) -> None:
@@ -53,7 +54,7 @@ def test_row_14_what_is_stored_can_be_read_at_the_next_start(start: Start, tmp_p
         leased[client_id] = ask(lab, MessageType.REQUEST, MAC, 2, options={**chosen(offer), **options}).yiaddr
         lab.daemon.rescan()
     again = start(SunwFiles(tmp_path), debug_port_offset=lab.relay.socket.getsockname()[1] - 67 + 1)
-    kept = {row.client_id: row.address for row in files.read(NETWORK).rows if isinstance(row, Binding)}
+    kept = {row.client_id: row.address for row in rows_of(files, NETWORK, Binding)}
     assert leased.items() <= kept.items()
     assert files.read(NETWORK).faults == ()
     assert_serving(again)

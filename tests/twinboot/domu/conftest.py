@@ -15,6 +15,7 @@ from storage.volumes import Volumes
 from storage.volumes.local import LocalVolumes
 from storage.volumes.names import parse_snapshot, parse_volume
 from storage.volumes.settings import LocalSettings
+from tests.rows import rows_of
 from tests.twinboot.conftest import Site
 from tests.volume_stores import AUTHORITY, FakeTargets, FakeViews
 from twinboot import volumestore
@@ -81,8 +82,8 @@ class GuestSite:
 
     def binding(self, address: str) -> Binding:
         table = address.rpartition(".")[0] + ".0"
-        rows = open_records(self.resource, self.site.share / "dhcp").read(table).rows
-        return next(row for row in rows if isinstance(row, Binding) and row.address == ipv4_int(address))
+        rows = rows_of(open_records(self.resource, self.site.share / "dhcp"), table, Binding)
+        return next(row for row in rows if row.address == ipv4_int(address))
 
     def run(self, line: str) -> Result:
         name, *words = line.split()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from storage.records import Install, TabEntry, open_records
+from tests.rows import rows_of
 from tests.twinboot.conftest import Site
 from tests.twinboot.nevada.image import complete, make_image
 
@@ -16,13 +17,12 @@ GRUB = ':GrubMenu="grub/grub.cfg-01-00-14-4f-00-00-01":'
 
 
 def macros(site: Site) -> dict[str, str]:
-    rows = open_records("SUNWfiles", site.share / "dhcp").read("dhcptab").rows
-    return {row.name: row.value for row in rows if isinstance(row, TabEntry)}
+    rows = rows_of(open_records("SUNWfiles", site.share / "dhcp"), "dhcptab", TabEntry)
+    return {row.name: row.value for row in rows}
 
 
 def installs(site: Site) -> list[Install]:
-    rows = open_records("SUNWfiles", site.share / "state").read("installs").rows
-    return [row for row in rows if isinstance(row, Install)]
+    return rows_of(open_records("SUNWfiles", site.share / "state"), "installs", Install)
 
 
 def tree(site: Site) -> list[str]:

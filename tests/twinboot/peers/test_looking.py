@@ -12,6 +12,7 @@ import pytest
 
 from storage.records import FREE_ID, MANUAL, UNUSABLE, Binding, Change, TabEntry, ipv4_int
 from storage.records.files import LocalFiles
+from tests.rows import rows_of
 from tests.twinboot.conftest import Site
 from tests.twinboot.peers.conftest import BEGUN, NETWORK, Server, keep, shift, tell
 from twinboot import config as configuration
@@ -130,7 +131,7 @@ def test_counts_follow_what_is_committed(pair: tuple[Server, Server]) -> None:
     look = Look(first.config)
     states: Callable[[], dict[str, int]] = lambda: dict(look.describe().networks[NETWORK])  # noqa: E731
     assert states() == {"free": 10, "used": 0, "reserved": 0, "expired": 0, "unusable": 0}
-    rows = {row.address: row for row in first.records.read(NETWORK).rows if isinstance(row, Binding)}
+    rows = {row.address: row for row in rows_of(first.records, NETWORK, Binding)}
     assert {row.client_id for row in rows.values()} == {FREE_ID}
     wanted: dict[str, dict[str, Any]] = {
         "10.77.0.50": {"client_id": b"\1abcdef", "lease_s": 2**31 + 10},

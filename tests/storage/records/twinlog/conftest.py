@@ -13,6 +13,7 @@ from storage.records import Binding, Change, Outcome, Records, Row, twinlog_turn
 from storage.records.files import Stamp
 from storage.records.twinlog import TwinLog
 from storage.records.twinlog_names import FOLDER
+from tests.rows import rows_of
 
 NET = "192.168.76.0"
 Make = Callable[..., TwinLog]
@@ -227,7 +228,7 @@ def pair(share: FakeFiles, server: Make) -> Pair:
 
 def bindings(store: Records) -> list[Binding]:
     """The rows of the network as `store` has them now."""
-    return [row for row in store.read(NET).rows if isinstance(row, Binding)]
+    return rows_of(store, NET, Binding)
 
 
 def clock_of(store: TwinLog) -> FakeClock:
