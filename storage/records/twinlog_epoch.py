@@ -57,15 +57,18 @@ class ShareClock:
         if self.epoch is not None and self.epoch.behind_s < behind_s:
             return
         try:
-            self.begin(name, behind_s)
+            self._begin(name, now, behind_s)
         except OSError:
             return
         if is_exact:
             self._seen_s = now
 
-    def begin(self, name: str, behind_s: float = math.inf) -> None:
-        """Take the time when a file was written, `behind_s` ago at the most, for that of now. OSError."""
-        now = self.clock.now()
+    def begin(self, name: str) -> None:
+        """Take the time when a file was written, nobody knows how long ago, for that of now. OSError."""
+        self._begin(name, self.clock.now(), math.inf)
+
+    def _begin(self, name: str, now: float, behind_s: float) -> None:
+        """Take the time when a file was written, `behind_s` before `now` at the most, for that of `now`. OSError."""
         self.epoch = Epoch(again(lambda: self.files.stat(name)).mtime_ns / 1e9 - now, behind_s)
 
     @property

@@ -34,6 +34,9 @@ ROW_BYTES = 100
 LOOK_S = 0.002
 """What a listing showed is believed for so long: the reads of one batch of packets share it."""
 
+LISTING_S = 0.01
+"""What a listing takes at the most; one that took longer was of a process that was stopped, or of a share that hung."""
+
 TICK_S = 0.05
 WHOLE_SECOND_TICK_S = 2.0
 """Longest time in which a folder can change without its time stamps, for fine stamps and for whole seconds."""
@@ -65,7 +68,9 @@ class Log:
     """Size of the last batch of our own."""
     is_doubtful: bool = False
     """Whether a commit of ours failed, so that its name may be there without being on the disk."""
+    _listed_s: float = float("-inf")
     _looked_s: float = float("-inf")
+    """The last listing of all, and the last one all of whose batches are in `state`."""
     _stamp: Stamp | None = None
     _seen_s: float = 0.0
     _sure: bool = False
@@ -97,7 +102,7 @@ class Log:
         except OSError as error:
             raise self.folder.error(error) from error
         else:
-            self._looked_s, self._sure = self.folder.clock.now(), sure
+            self._looked_s, self._sure = self._listed_s, sure
 
     def follow(self) -> None:
         """Apply what others have committed; RecordsError, OSError."""
@@ -153,7 +158,7 @@ class Log:
         RecordsError, OSError.
         """
         for _ in range(HOLES_MAX):
-            names = self.folder.names()
+            names = self._list()
             first = self.state.number + 1
             if self._beyond_reach(first, names):
                 return None
@@ -176,6 +181,13 @@ class Log:
                 return None  # a log whose beginning is gone must not begin anew
             self._close_hole(first, wanted[0])
         return None
+
+    def _list(self) -> Listing:
+        """List the folder, and note when that was: what is read afterwards may take any time and is no newer for it."""
+        asked_s = self.folder.clock.now()
+        names = self.folder.names()
+        self._listed_s = min(self.folder.clock.now(), asked_s + LISTING_S)
+        return names
 
     def _beyond_reach(self, first: int, *listings: Listing) -> bool:
         """Whether batch `first` may have been removed: two snapshots stand at or above it, or ours is not the log."""

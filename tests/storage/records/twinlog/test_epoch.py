@@ -111,6 +111,22 @@ def test_where_a_look_is_a_request_there_is_one_a_second(log: TwinLog, clock: Cl
     assert share.looks > looks
 
 
+def test_who_is_stopped_before_the_look_at_the_stamp_does_not_take_it_for_a_new_one(share: Share) -> None:
+    class Stopped(Clock):
+        def now(self) -> float:
+            self.ahead_s += AHEAD_S  # between any two looks at the clock
+            return self.ahead_s
+
+    share.ahead_s = 0.0
+    share.write("file", [b""])
+    clock = Stopped()
+    seen = ShareClock(share, clock)
+    seen.observe("file", began=AHEAD_S)
+    epoch = seen.epoch
+    assert epoch is not None
+    assert epoch.unix_s + AHEAD_S <= time.time() <= epoch.unix_s + AHEAD_S + epoch.behind_s + NEAR_S
+
+
 def test_a_write_that_took_long_tells_a_lower_bound_at_first_and_nothing_later(share: Share, clock: Clock) -> None:
     share.write("file", [b""])
     seen = ShareClock(share, clock)

@@ -44,6 +44,26 @@ def test_one_listing_serves_the_reads_of_one_batch(share: FakeFiles, server: Mak
     assert calls == ["names"]
 
 
+@pytest.mark.parametrize("verb", ["names", "read"])
+def test_a_look_that_was_stopped_in_its_middle_is_no_newer_for_it(
+    share: FakeFiles, server: Make, odd: TwinLog, binding: Bind, verb: str
+) -> None:
+    """Simulator, seed 96007855 of 0.42 h: packets that came meanwhile were answered by what was listed before."""
+    far = share.view()
+    even = server(far, "even", look_s=0.002)
+    add(odd, binding(10))
+
+    def stop(done: str, *_: object) -> None:
+        if done == verb:
+            far.after = lambda *_: None
+            add(odd, binding(11))
+            clock_of(even).time += 100.0
+
+    far.after = stop
+    assert len(bindings(even)) == 1
+    assert len(bindings(even)) == 2
+
+
 def test_who_comes_late_starts_from_the_newest_snapshot(
     compacting: None, share: FakeFiles, server: Make, odd: TwinLog, binding: Bind
 ) -> None:
