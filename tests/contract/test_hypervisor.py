@@ -94,14 +94,14 @@ def refused(outcome: Outcome, verb: Callable[..., object], *arguments: object, *
     return caught.value
 
 
-def test_a_host_tells_what_it_has(kit):
+def test_a_host_tells_what_it_has(kit: Kit) -> None:
     facts = kit.one.host()
     assert facts.memory_mib >= facts.free_mib > 0
     assert facts.cpus > 0
     assert {"fe0", "be0"} <= set(facts.links)
 
 
-def test_a_defined_domain_is_off_and_keeps_its_addresses(kit):
+def test_a_defined_domain_is_off_and_keeps_its_addresses(kit: Kit) -> None:
     made = kit.one.define(kit.spec())
     assert (made.name, made.uuid, made.state, made.vcpus, made.iqn) == (NAME, UUID, State.OFF, 1, OPEN)
     assert made.memory_mib == kit.memory_mib
@@ -113,7 +113,7 @@ def test_a_defined_domain_is_off_and_keeps_its_addresses(kit):
     assert NAME in [one.name for one in kit.one.domains()]
 
 
-def test_domains_are_listed_by_name(kit):
+def test_domains_are_listed_by_name(kit: Kit) -> None:
     for name, uuid in ((NAME, UUID), ("appl-1:a", OTHER_UUID)):
         kit.one.define(kit.spec(name=name, uuid=uuid))
     names = [one.name for one in kit.one.domains()]
@@ -122,44 +122,44 @@ def test_domains_are_listed_by_name(kit):
     assert {NAME, "appl-1:a"} <= set(names)
 
 
-def test_defining_again_replaces_and_keeps_the_addresses(kit):
+def test_defining_again_replaces_and_keeps_the_addresses(kit: Kit) -> None:
     first = kit.one.define(kit.spec())
     again = kit.one.define(kit.spec(vcpus=2))
     assert again == first._replace(vcpus=2)
 
 
-def test_a_guest_that_comes_from_elsewhere_keeps_its_addresses(kit):
+def test_a_guest_that_comes_from_elsewhere_keeps_its_addresses(kit: Kit) -> None:
     macs = (Link("fe0", "52:54:00:12:34:56"),)
     made = kit.two.define(kit.spec(macs=macs))
     assert {link.name: link.mac for link in made.links}["fe0"] == "52:54:00:12:34:56"
     assert len({link.mac for link in made.links}) == 2
 
 
-def test_a_name_belongs_to_one_uuid(kit):
+def test_a_name_belongs_to_one_uuid(kit: Kit) -> None:
     kit.one.define(kit.spec())
     refused(Outcome.INVALID, kit.one.define, kit.spec(uuid=OTHER_UUID))
 
 
-def test_a_link_that_is_not_there_is_refused(kit):
+def test_a_link_that_is_not_there_is_refused(kit: Kit) -> None:
     error = refused(Outcome.NO_LINK, kit.one.define, kit.spec(links=("fe0", "zz9")))
     assert "zz9" in str(error)
     refused(Outcome.NOT_FOUND, kit.one.domain, NAME)
 
 
-def test_what_is_not_there_is_not_found(kit):
+def test_what_is_not_there_is_not_found(kit: Kit) -> None:
     for verb in (kit.one.domain, kit.one.undefine, kit.one.start, kit.one.stop, kit.one.console_argv):
         refused(Outcome.NOT_FOUND, verb, NAME)
     refused(Outcome.NOT_FOUND, kit.one.migrate, NAME, kit.two, live=True)
 
 
-def test_an_undefined_domain_is_gone(kit):
+def test_an_undefined_domain_is_gone(kit: Kit) -> None:
     kit.one.define(kit.spec())
     kit.one.undefine(NAME)
     refused(Outcome.NOT_FOUND, kit.one.domain, NAME)
     refused(Outcome.NOT_FOUND, kit.one.undefine, NAME)
 
 
-def test_a_domain_runs_and_is_stopped(kit):
+def test_a_domain_runs_and_is_stopped(kit: Kit) -> None:
     kit.one.define(kit.spec())
     refused(Outcome.ALREADY, kit.one.stop, NAME)
     kit.one.start(NAME)
@@ -173,20 +173,20 @@ def test_a_domain_runs_and_is_stopped(kit):
     kit.one.undefine(NAME)
 
 
-def test_a_start_without_its_disk_fails(kit):
+def test_a_start_without_its_disk_fails(kit: Kit) -> None:
     kit.needs("miss its disk")
     kit.one.define(kit.spec(disk=Disk(SHUT, kit.portal, 1)))
     refused(Outcome.NO_DISK, kit.one.start, NAME)
     assert kit.one.domain(NAME).state is State.OFF
 
 
-def test_a_start_without_memory_fails(kit):
+def test_a_start_without_memory_fails(kit: Kit) -> None:
     kit.one.define(kit.spec(memory_mib=kit.too_much_mib))
     refused(Outcome.NO_MEMORY, kit.one.start, NAME)
     assert kit.one.domain(NAME).state is State.OFF
 
 
-def test_a_domain_moves_with_its_definition(kit):
+def test_a_domain_moves_with_its_definition(kit: Kit) -> None:
     kit.needs("migrate")
     made = kit.one.define(kit.spec())
     refused(Outcome.BUSY, kit.one.migrate, NAME, kit.two, live=True)

@@ -4,11 +4,13 @@ import threading
 
 import pytest
 
-from storage.records import Change, Outcome, RecordsError, ipv4_int
+from storage.records import Binding, Change, Outcome, RecordsError, ipv4_int
+from tests.contract.conftest import Store
 from tests.contract.rows import GUEST, INSTALL, NET, SAMPLES, add, binding, entry, one
+from tests.rows import rows_of
 
 
-def test_tables_are_made_listed_and_dropped(store):
+def test_tables_are_made_listed_and_dropped(store: Store) -> None:
     assert store.records.tables() == []
     for table in (NET, "installs", "dhcptab", "guests", "10.0.0.0"):
         store.records.create(table)
@@ -27,7 +29,7 @@ def test_tables_are_made_listed_and_dropped(store):
         ("read", "10.0.0.0", Outcome.NOT_FOUND),
     ],
 )
-def test_a_call_on_the_wrong_table_says_so(store, verb, table, outcome):
+def test_a_call_on_the_wrong_table_says_so(store: Store, verb, table, outcome) -> None:
     store.records.create(NET)
     with pytest.raises(RecordsError) as caught:
         getattr(store.records, verb)(table)
@@ -36,14 +38,14 @@ def test_a_call_on_the_wrong_table_says_so(store, verb, table, outcome):
 
 
 @pytest.mark.parametrize(("table", "row"), SAMPLES)
-def test_a_row_reads_back_as_stored(store, table, row):
+def test_a_row_reads_back_as_stored(store: Store, table, row) -> None:
     store.records.create(table)
     (stored,) = add(store, table, row)
     assert stored._replace(signature=0) == row
     assert store.records.read(table).rows == (stored,)
 
 
-def test_a_new_signature_has_a_generation_and_counts_from_one(store):
+def test_a_new_signature_has_a_generation_and_counts_from_one(store: Store) -> None:
     store.records.create(NET)
     (stored,) = add(store, NET, binding(10))
     assert stored.signature & (2**48 - 1) == 1
@@ -51,14 +53,14 @@ def test_a_new_signature_has_a_generation_and_counts_from_one(store):
     assert again.row == stored._replace(lease_s=5, signature=stored.signature + 1)
 
 
-def test_signatures_count_modulo_two_to_the_64(store):
+def test_signatures_count_modulo_two_to_the_64(store: Store) -> None:
     last = binding(10, signature=2**64 - 1)
     store.edit(NET, [last])
     result = one(store, NET, last, last._replace(comment="x"))
     assert (result.outcome, result.row.signature) == (Outcome.STORED, 0)
 
 
-def test_who_saw_an_old_row_collides(store):
+def test_who_saw_an_old_row_collides(store: Store) -> None:
     store.records.create(NET)
     (stored,) = add(store, NET, binding(10))
     assert one(store, NET, stored, stored._replace(lease_s=1)).outcome is Outcome.STORED
@@ -66,10 +68,10 @@ def test_who_saw_an_old_row_collides(store):
     assert (late.outcome, late.row) == (Outcome.COLLISION, None)
     assert "192.168.76.10" in late.detail
     assert one(store, NET, stored, None).outcome is Outcome.COLLISION
-    assert [row.lease_s for row in store.records.read(NET).rows] == [1]
+    assert [row.lease_s for row in rows_of(store.records, NET, Binding)] == [1]
 
 
-def test_add_refuses_a_known_key_and_change_an_unknown_one(store):
+def test_add_refuses_a_known_key_and_change_an_unknown_one(store: Store) -> None:
     store.records.create("dhcptab")
     (stored,) = add(store, "dhcptab", entry("Locale"))
     assert one(store, "dhcptab", None, entry("Locale")).outcome is Outcome.EXISTS
@@ -78,7 +80,7 @@ def test_add_refuses_a_known_key_and_change_an_unknown_one(store):
     assert one(store, "dhcptab", stored._replace(name="gone"), None).outcome is Outcome.NOT_FOUND
 
 
-def test_a_key_may_change_unless_taken(store):
+def test_a_key_may_change_unless_taken(store: Store) -> None:
     store.records.create("dhcptab")
     first, second = add(store, "dhcptab", entry("a"), entry("b"))
     assert one(store, "dhcptab", first, first._replace(name="b")).outcome is Outcome.EXISTS
@@ -87,7 +89,7 @@ def test_a_key_may_change_unless_taken(store):
     assert set(store.records.read("dhcptab").rows) == {second, renamed.row}
 
 
-def test_delete_needs_the_signature_or_zero(store):
+def test_delete_needs_the_signature_or_zero(store: Store) -> None:
     store.records.create(NET)
     first, second = add(store, NET, binding(10), binding(11))
     assert one(store, NET, first, None) == (Outcome.STORED, None, "")
@@ -95,7 +97,7 @@ def test_delete_needs_the_signature_or_zero(store):
     assert store.records.read(NET).rows == ()
 
 
-def test_a_batch_is_judged_in_order_each_on_its_own(store):
+def test_a_batch_is_judged_in_order_each_on_its_own(store: Store) -> None:
     store.records.create(NET)
     store.records.create("dhcptab")
     (stored,) = add(store, NET, binding(10))
@@ -120,7 +122,7 @@ def test_a_batch_is_judged_in_order_each_on_its_own(store):
         Outcome.COLLISION,
         Outcome.STORED,
     ]
-    assert {row.key: row.lease_s for row in store.records.read(NET).rows} == {
+    assert {row.key: row.lease_s for row in rows_of(store.records, NET, Binding)} == {
         binding(10).key: 2,
         binding(11).key: 0,
     }
@@ -164,7 +166,7 @@ def test_a_batch_is_judged_in_order_each_on_its_own(store):
         ("nonsense", INSTALL),
     ],
 )
-def test_what_the_format_cannot_carry_is_refused_with_a_reason(store, table, row):
+def test_what_the_format_cannot_carry_is_refused_with_a_reason(store: Store, table, row) -> None:
     for known in (NET, "dhcptab", "installs", "guests"):
         store.records.create(known)
     result = one(store, table, None, row)
@@ -173,13 +175,13 @@ def test_what_the_format_cannot_carry_is_refused_with_a_reason(store, table, row
     assert "\n" not in result.detail
 
 
-def test_a_row_beyond_our_limits_can_still_be_renewed(store):
+def test_a_row_beyond_our_limits_can_still_be_renewed(store: Store) -> None:
     old = binding(10, comment="long " * 20, signature=7)
     store.edit(NET, [old])
     assert one(store, NET, old, old._replace(lease_s=9)).row == old._replace(lease_s=9, signature=8)
 
 
-def test_of_racing_threads_exactly_one_wins(store):
+def test_of_racing_threads_exactly_one_wins(store: Store) -> None:
     store.records.create(NET)
     (row,) = add(store, NET, binding(10))
     outcomes = []
@@ -195,5 +197,5 @@ def test_of_racing_threads_exactly_one_wins(store):
     assert sorted(outcome.name for outcome in outcomes) == ["COLLISION"] * 7 + ["STORED"]
 
 
-def test_no_changes_are_no_work(store):
+def test_no_changes_are_no_work(store: Store) -> None:
     assert store.records.commit([]) == []

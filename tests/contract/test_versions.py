@@ -3,10 +3,11 @@
 import pytest
 
 from storage.records import Outcome, RecordsError, ipv4_int
+from tests.contract.conftest import Store
 from tests.contract.rows import NET, add, binding, one
 
 
-def test_read_since_tells_own_changes(store):
+def test_read_since_tells_own_changes(store: Store) -> None:
     store.records.create(NET)
     start = store.records.read(NET)
     assert (start.rows, start.whole) == ((), True)
@@ -20,7 +21,7 @@ def test_read_since_tells_own_changes(store):
     assert (last.rows, set(last.gone), last.whole) == ((moved,), {first.key, second.key}, False)
 
 
-def test_read_since_tells_a_hand_edit(store):
+def test_read_since_tells_a_hand_edit(store: Store) -> None:
     store.records.create(NET)
     first, second = add(store, NET, binding(10), binding(11))
     before = store.records.read(NET)
@@ -31,14 +32,14 @@ def test_read_since_tells_a_hand_edit(store):
     assert (set(delta.rows), delta.gone, delta.whole) == ({edited, third}, (second.key,), False)
 
 
-def test_an_unknown_version_gets_the_whole_table(store):
+def test_an_unknown_version_gets_the_whole_table(store: Store) -> None:
     store.records.create(NET)
     (row,) = add(store, NET, binding(10))
     assert store.records.read(NET, 10**9).whole
     assert store.records.read(NET, 10**9).rows == (row,)
 
 
-def test_a_table_made_again_is_told_as_changes(store):
+def test_a_table_made_again_is_told_as_changes(store: Store) -> None:
     store.records.create(NET)
     (row,) = add(store, NET, binding(10))
     before = store.records.read(NET)

@@ -100,7 +100,7 @@ def infos(kit: Kit, project: Project | None = None) -> dict[Volume, VolumeInfo]:
     return {info.name: info for info in kit.volumes.volumes(project)}
 
 
-def test_a_chain_from_project_to_clone_is_listed(chain):
+def test_a_chain_from_project_to_clone_is_listed(chain: Kit) -> None:
     assert chain.volumes.projects() == [APPL, MASTERS]
     master, guest = infos(chain)[MASTER], infos(chain)[GUEST]
     assert (master.size_bytes, master.origin, master.snapshots) == (SIZE, None, (VERSION,))
@@ -108,14 +108,14 @@ def test_a_chain_from_project_to_clone_is_listed(chain):
     assert list(infos(chain, APPL)) == [GUEST]
 
 
-def test_names_that_are_taken_are_refused(chain):
+def test_names_that_are_taken_are_refused(chain: Kit) -> None:
     refused(Outcome.EXISTS, chain.volumes.make_project, APPL)
     refused(Outcome.EXISTS, chain.volumes.create, GUEST, SIZE)
     refused(Outcome.EXISTS, chain.volumes.clone, VERSION, GUEST)
     refused(Outcome.EXISTS, chain.volumes.snapshot, VERSION)
 
 
-def test_names_that_are_not_there_are_answered_by_the_nearest(chain):
+def test_names_that_are_not_there_are_answered_by_the_nearest(chain: Kit) -> None:
     typo = Snapshot("masters", "osol-0811", "version-10")
     assert "did you mean masters/osol-0811@version-01?" in str(
         refused(Outcome.NOT_FOUND, chain.volumes.clone, typo, APPL.volume("vm-2"))
@@ -130,7 +130,7 @@ def test_names_that_are_not_there_are_answered_by_the_nearest(chain):
     refused(Outcome.NOT_FOUND, chain.volumes.snapshot, Snapshot("appl-1", "vm-2", "a"))
 
 
-def test_nothing_is_destroyed_that_something_stands_on(chain):
+def test_nothing_is_destroyed_that_something_stands_on(chain: Kit) -> None:
     volumes = chain.volumes
     assert refused(Outcome.IN_USE, volumes.destroy, VERSION).dependents == ("appl-1/vm-1",)
     stands_on_it = refused(Outcome.IN_USE, volumes.destroy, MASTER)
@@ -140,10 +140,10 @@ def test_nothing_is_destroyed_that_something_stands_on(chain):
     for name in (GUEST, VERSION, MASTER, APPL, MASTERS):
         volumes.destroy(name)
         refused(Outcome.NOT_FOUND, volumes.destroy, name)
-    assert volumes.projects() == volumes.volumes() == []
+    assert (volumes.projects(), volumes.volumes()) == ([], [])
 
 
-def test_an_export_is_for_those_who_are_named_and_for_no_others(chain):
+def test_an_export_is_for_those_who_are_named_and_for_no_others(chain: Kit) -> None:
     access = Access((HV2, HV1, HV1), Chap("hv", "secretsecret12"))
     export = chain.volumes.export(GUEST, access)
     assert export.iqn.endswith(":appl-1:vm-1")
@@ -161,12 +161,12 @@ def test_an_export_is_for_those_who_are_named_and_for_no_others(chain):
 @pytest.mark.parametrize(
     "access", [Access(()), Access((HV1,), Chap("u", "short")), Access((HV1,), Chap("u ser", "secretsecret12"))]
 )
-def test_an_access_that_cannot_be_is_refused(chain, access):
+def test_an_access_that_cannot_be_is_refused(chain: Kit, access) -> None:
     refused(Outcome.INVALID, chain.volumes.export, GUEST, access)
     assert infos(chain)[GUEST].export is None
 
 
-def test_what_is_in_use_stays_as_it_is(chain):
+def test_what_is_in_use_stays_as_it_is(chain: Kit) -> None:
     volumes = chain.volumes
     volumes.export(GUEST, Access((HV1, HV2)))
     refused(Outcome.BUSY, volumes.destroy, GUEST)
@@ -188,7 +188,7 @@ def test_what_is_in_use_stays_as_it_is(chain):
     volumes.destroy(GUEST)
 
 
-def test_snapshots_of_clones_can_be_cloned_in_turn(chain):
+def test_snapshots_of_clones_can_be_cloned_in_turn(chain: Kit) -> None:
     second = GUEST.snapshot("golden")
     chain.volumes.snapshot(second)
     chain.volumes.clone(second, APPL.volume("vm-2"))
@@ -196,11 +196,11 @@ def test_snapshots_of_clones_can_be_cloned_in_turn(chain):
 
 
 @pytest.mark.parametrize("size", [0, -512, 1000, 2**60])
-def test_a_size_that_no_disk_has_is_refused(chain, size):
+def test_a_size_that_no_disk_has_is_refused(chain: Kit, size) -> None:
     refused(Outcome.INVALID, chain.volumes.create, APPL.volume("vm-9"), size)
 
 
-def test_an_image_becomes_a_volume_and_tells_its_progress(chain, tmp_path):
+def test_an_image_becomes_a_volume_and_tells_its_progress(chain: Kit, tmp_path: Path) -> None:
     image = tmp_path / "disk.img"
     image.write_bytes(b"x" * SIZE)
     told = []
@@ -210,7 +210,7 @@ def test_an_image_becomes_a_volume_and_tells_its_progress(chain, tmp_path):
     refused(Outcome.INVALID, chain.volumes.load, APPL.volume("vm-4"), tmp_path / "missing.img")
 
 
-def test_space_is_accounted_for(chain):
+def test_space_is_accounted_for(chain: Kit) -> None:
     usage = chain.volumes.usage()
     assert usage.size_bytes == 2 * SIZE
     assert 0 < usage.promised_bytes <= usage.size_bytes
@@ -218,6 +218,6 @@ def test_space_is_accounted_for(chain):
     assert chain.volumes.usage(APPL).size_bytes == SIZE
 
 
-def test_a_store_that_is_in_order_has_nothing_to_tend(chain):
+def test_a_store_that_is_in_order_has_nothing_to_tend(chain: Kit) -> None:
     chain.volumes.export(GUEST, Access((HV1,)))
     assert chain.volumes.tend() == ()

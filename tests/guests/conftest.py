@@ -52,7 +52,7 @@ class Lab:
         self.hosts = {name: MemoryHypervisor(name) for name in HOSTS}
         for host in self.hosts.values():
             host.lets_in = self._lets_in
-        self.alive = False
+        self.alive: bool | None = False
         nets = (
             Net("public", "fe", IPv4Network(f"{PUBLIC}/24")),
             Net("backend", "be", IPv4Network(f"{BACKEND}/24")),
@@ -91,6 +91,12 @@ class Lab:
 
     def row(self, name: str = "appl-1:vm-1") -> Guest | None:
         return self.book().guests().get(name)
+
+    def guest(self, name: str = "appl-1:vm-1") -> Guest:
+        """Its row, which must be there."""
+        found = self.row(name)
+        assert found is not None
+        return found
 
     def state(self) -> object:
         """All that a command may have changed; without signatures, which only count."""

@@ -45,7 +45,7 @@ def rebind(lab: Lab, address: str, client: bytes) -> None:
     assert done.row
 
 
-def test_a_clone_of_no_guest(lab):
+def test_a_clone_of_no_guest(lab: Lab) -> None:
     lab.project()
     lab.volumes.clone(ORIGIN, GUEST)
     assert told(lab) == [("volume", "domu-destroy appl-1:vm-1")]
@@ -53,7 +53,7 @@ def test_a_clone_of_no_guest(lab):
     assert lab.fsck() == []
 
 
-def test_a_domain_of_no_guest_and_one_that_is_not_ours(lab):
+def test_a_domain_of_no_guest_and_one_that_is_not_ours(lab: Lab) -> None:
     domain(lab, "hv3")
     lab.hosts["hv3"].define(DomainSpec("somebody-elses", UUID[:-1] + "0", Kind.PV, 64, 1, Disk("", "", 0), ("fe0",)))
     assert told(lab) == [("domain", "domu-destroy appl-1:vm-1")]
@@ -61,7 +61,7 @@ def test_a_domain_of_no_guest_and_one_that_is_not_ours(lab):
     assert lab.fsck() == []
 
 
-def test_an_export_without_a_domain(lab):
+def test_an_export_without_a_domain(lab: Lab) -> None:
     lab.project()
     lab.do(clone())
     lab.volumes.export(GUEST, Access((initiator("hv1"),)))
@@ -70,9 +70,9 @@ def test_an_export_without_a_domain(lab):
     assert lab.fsck() == []
 
 
-def test_a_guest_whose_volume_or_domain_is_gone(lab):
+def test_a_guest_whose_volume_or_domain_is_gone(lab: Lab) -> None:
     lab.do(up())
-    host = lab.hosts[lab.row().hypervisor]
+    host = lab.hosts[lab.guest().hypervisor]
     host.stop("appl-1:vm-1")
     macs = host.domain("appl-1:vm-1").links
     host.undefine("appl-1:vm-1")
@@ -88,11 +88,11 @@ def test_a_guest_whose_volume_or_domain_is_gone(lab):
     assert lab.fsck() == []
 
 
-def test_a_guest_that_is_elsewhere_or_twice(lab):
+def test_a_guest_that_is_elsewhere_or_twice(lab: Lab) -> None:
     lab.project()
     lab.do(clone())
     lab.do(init(host="hv1"))
-    row = lab.row()
+    row = lab.guest()
     domain(lab, "hv3", uuid=row.uuid, links=("fe0", "be0"), memory_mib=1024)
     assert told(lab) == [("domain", "domu-migrate appl-1:vm-1 hv1")]
     lab.do(migrate("hv1"))
@@ -102,7 +102,7 @@ def test_a_guest_that_is_elsewhere_or_twice(lab):
     assert told(lab) == [("guest", "domu-migrate appl-1:vm-1 hv3")]
     lab.do(migrate("hv3"))
     assert lab.fsck() == []
-    assert (lab.row().hypervisor, lab.row().state) == ("hv3", State.DEFINED)
+    assert (lab.guest().hypervisor, lab.guest().state) == ("hv3", State.DEFINED)
 
 
 def half_at(lab: Lab, host: str) -> None:
@@ -110,7 +110,7 @@ def half_at(lab: Lab, host: str) -> None:
     lab.hosts[host]._set(lab.hosts["hv3"].domain("appl-1:vm-1")._replace(state=DomainState.PAUSED))
 
 
-def test_a_move_that_broke_off_is_told_and_finished_by_the_same_command(lab):
+def test_a_move_that_broke_off_is_told_and_finished_by_the_same_command(lab: Lab) -> None:
     lab.project()
     lab.do(clone())
     lab.do(init(host="hv3"))
@@ -124,7 +124,7 @@ def test_a_move_that_broke_off_is_told_and_finished_by_the_same_command(lab):
     assert lab.fsck() == []
 
 
-def test_both_halves_of_a_move_that_broke_off_are_destroyed(lab):
+def test_both_halves_of_a_move_that_broke_off_are_destroyed(lab: Lab) -> None:
     lab.project()
     lab.do(clone())
     lab.do(init(host="hv3"))
@@ -135,7 +135,7 @@ def test_both_halves_of_a_move_that_broke_off_are_destroyed(lab):
     assert lab.fsck() == []
 
 
-def test_an_export_that_lacks_a_host(lab):
+def test_an_export_that_lacks_a_host(lab: Lab) -> None:
     lab.project()
     lab.do(clone())
     lab.do(init())
@@ -146,7 +146,7 @@ def test_an_export_that_lacks_a_host(lab):
     assert lab.fsck() == []
 
 
-def test_bindings_of_nobody(lab):
+def test_bindings_of_nobody(lab: Lab) -> None:
     rebind(lab, "192.168.76.75", client_id("52:54:00:00:00:01"))
     rebind(lab, "192.168.76.76", reserved_id("appl-1:vm-9"))
     rebind(lab, "192.168.76.77", client_id("00:14:4f:00:00:01"))
@@ -155,15 +155,15 @@ def test_bindings_of_nobody(lab):
     assert told(lab) == [("binding", command) for command in commands]
 
 
-def test_an_address_that_is_not_bound_any_more(lab):
+def test_an_address_that_is_not_bound_any_more(lab: Lab) -> None:
     lab.do(up())
     rebind(lab, FE.address, client_id("08:00:20:00:00:01"))
     assert told(lab) == [("binding", "domu-assign-ip appl-1:vm-1 fe0 vm-host1 192.168.76.71")]
 
 
-def test_what_a_silent_host_may_have_is_not_judged(lab):
+def test_what_a_silent_host_may_have_is_not_judged(lab: Lab) -> None:
     lab.do(up())
-    host = lab.hosts[lab.row().hypervisor]
+    host = lab.hosts[lab.guest().hypervisor]
     rebind(lab, "192.168.76.75", client_id("52:54:00:00:00:01"))
     host.fail_next(Outcome.UNAVAILABLE)
     assert lab.fsck() == []

@@ -61,9 +61,7 @@ def test_a_row_that_cannot_be_is_told_and_left_alone(fields):
     lab.project()
     lab.do(clone())
     lab.do(init())
-    made = lab.row()
-    assert made is not None
-    lab.records.load("guests", [made, ROW._replace(**{"guest": "appl-1:other", **fields})])
+    lab.records.load("guests", [lab.guest(), ROW._replace(**{"guest": "appl-1:other", **fields})])
     assert list(lab.book().guests()) == ["appl-1:vm-1"]
     (found,) = lab.fsck()
     assert found.kind == "row"

@@ -30,7 +30,7 @@ def refused(outcome: Outcome, verb, *arguments: object) -> VolumesError:
     return caught.value
 
 
-def test_masters_are_told_with_their_versions_and_those_who_stand_on_them(store) -> None:
+def test_masters_are_told_with_their_versions_and_those_who_stand_on_them(store: MemoryVolumes) -> None:
     store.create(Volume("masters", "new"), 512)
     found = masters.masters(store.volumes())
     assert [str(one.volume.name) for one in found] == ["masters/new", "masters/osol-0811"]
@@ -41,19 +41,19 @@ def test_masters_are_told_with_their_versions_and_those_who_stand_on_them(store)
     assert found[0].versions == ()
 
 
-def test_a_guests_disk_with_a_snapshot_can_be_cloned_too(store) -> None:
+def test_a_guests_disk_with_a_snapshot_can_be_cloned_too(store: MemoryVolumes) -> None:
     store.snapshot(OTHER.snapshot("before-upgrade"))
     assert OTHER in [one.volume.name for one in masters.masters(store.volumes())]
 
 
-def test_an_import_makes_its_project_and_takes_no_name_twice(store) -> None:
+def test_an_import_makes_its_project_and_takes_no_name_twice(store: MemoryVolumes) -> None:
     projects, volumes = store.projects(), store.volumes()
     assert masters.plan_import(Volume("masters", "debian-12"), projects, volumes) == []
     assert masters.plan_import(Volume("images", "debian-12"), projects, volumes) == [Project("images")]
     refused(Outcome.EXISTS, masters.plan_import, MASTER, projects, volumes)
 
 
-def test_what_the_store_would_refuse_is_refused_before(store) -> None:
+def test_what_the_store_would_refuse_is_refused_before(store: MemoryVolumes) -> None:
     refused(Outcome.EXISTS, masters.may_snapshot, ONE, store.volumes())
     error = refused(Outcome.NOT_FOUND, masters.may_snapshot, Snapshot("masters", "osol-811", "v3"), store.volumes())
     assert "did you mean masters/osol-0811?" in str(error)

@@ -30,7 +30,7 @@ def mac(lab: Lab, link: str) -> str:
     return next(one.mac for one in lab.hosts["hv1"].domain("appl-1:vm-1").links if one.name == link)
 
 
-def test_a_guest_step_by_step(lab):
+def test_a_guest_step_by_step(lab: Lab) -> None:
     lab.project()
     origin = "masters/osol-0811@version-01"
     assert told(lab, clone()) == [("guests.cloned", {"origin": origin})]
@@ -48,7 +48,7 @@ def test_a_guest_step_by_step(lab):
     assert told(lab, stop) == [("guests.stopped", {"origin": origin, "hypervisor": "hv3"})]
 
 
-def test_a_guest_at_once_and_its_end(lab):
+def test_a_guest_at_once_and_its_end(lab: Lab) -> None:
     lab.project()
     made, *bound = told(lab, up())
     assert made == ("guests.made", {"origin": "masters/osol-0811@version-01", "hypervisor": "hv1"})
@@ -59,7 +59,7 @@ def test_a_guest_at_once_and_its_end(lab):
     assert [(kind, *fields.values()) for kind, fields in freed] == [("guests.freed", *one) for one in addresses]
 
 
-def test_what_broke_off_says_why(lab):
+def test_what_broke_off_says_why(lab: Lab) -> None:
     lab.project()
     world = lab.world()
     plan = clone()(world)

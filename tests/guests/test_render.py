@@ -71,7 +71,7 @@ def test_what_the_schema_refuses_is_told():
     assert caught.value.outcome is Outcome.INVALID
 
 
-def test_a_machine_without_the_schema_says_so(monkeypatch, tmp_path):
+def test_a_machine_without_the_schema_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(schema, "RNG", tmp_path / "none.rng")
     assert "libxml2-utils" in schema.check(made(SPEC), "a template")
 
@@ -169,7 +169,7 @@ def test_a_template_that_will_not_do_is_refused_with_its_name(text):
     assert "\n" not in str(caught.value)
 
 
-def test_the_sites_template_comes_before_ours(tmp_path):
+def test_the_sites_template_comes_before_ours(tmp_path: Path) -> None:
     (tmp_path / "qemu").mkdir()
     (tmp_path / "qemu" / "pv.xml").write_text("mine")
     assert templatebook.find("qemu", Kind.PV, tmp_path).text == "mine"

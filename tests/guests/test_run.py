@@ -164,7 +164,7 @@ def test_what_fails_at_any_step_is_undone(name, number, resumed):
 
 
 @pytest.mark.parametrize("outcome", [StoreOutcome.FULL, StoreOutcome.UNAVAILABLE])
-def test_a_full_or_lost_store_leaves_nothing_half_made(lab, outcome):
+def test_a_full_or_lost_store_leaves_nothing_half_made(lab: Lab, outcome) -> None:
     lab.project()
     before = lab.state()
     world = lab.world()
@@ -177,7 +177,7 @@ def test_a_full_or_lost_store_leaves_nothing_half_made(lab, outcome):
 
 
 @pytest.mark.parametrize("outcome", [HostOutcome.UNAVAILABLE, HostOutcome.NO_MEMORY, HostOutcome.FAILED])
-def test_a_host_that_fails_leaves_nothing_half_made(lab, outcome):
+def test_a_host_that_fails_leaves_nothing_half_made(lab: Lab, outcome) -> None:
     lab.project()
     before = lab.state()
     world = lab.world()
@@ -190,7 +190,7 @@ def test_a_host_that_fails_leaves_nothing_half_made(lab, outcome):
     assert lab.state() == before
 
 
-def test_records_that_fail_are_told_and_the_command_made_again_goes_on(lab):
+def test_records_that_fail_are_told_and_the_command_made_again_goes_on(lab: Lab) -> None:
     made(lab, clone())
 
     def fail(what: str) -> None:
@@ -202,12 +202,12 @@ def test_records_that_fail_are_told_and_the_command_made_again_goes_on(lab):
     assert "goes on from here" in caught.value.lines[-1]
     lab.do(init())
     assert lab.fsck() == []
-    assert nics(lab.row())[0].mac
+    assert nics(lab.guest())[0].mac
 
 
-def test_up_ends_with_a_guest_that_runs_and_has_its_addresses(lab):
+def test_up_ends_with_a_guest_that_runs_and_has_its_addresses(lab: Lab) -> None:
     assert lab.do(up())
-    row = lab.row()
+    row = lab.guest()
     domain = lab.hosts[row.hypervisor].domain("appl-1:vm-1")
     assert domain.state is State.RUNNING
     macs = {link.name: link.mac for link in domain.links}
@@ -217,12 +217,13 @@ def test_up_ends_with_a_guest_that_runs_and_has_its_addresses(lab):
     assert nics(row) == (FE._replace(mac=macs["fe0"]), BE._replace(mac=macs["be0"]))
     assert (row.work, row.by, row.origin) == ("", "alice@odd", "masters/osol-0811@version-01")
     (info,) = lab.volumes.volumes(GUEST.parent)
+    assert info.export is not None
     assert info.export.initiators == lab.site.initiators("odd")
 
 
-def test_the_mac_is_read_back_by_link_name_never_by_order(lab):
+def test_the_mac_is_read_back_by_link_name_never_by_order(lab: Lab) -> None:
     made(lab, clone(), init())
-    host = lab.hosts[lab.row().hypervisor]
+    host = lab.hosts[lab.guest().hypervisor]
     domain = host.domain("appl-1:vm-1")
     host._set(domain._replace(links=domain.links[::-1]))
     lab.do(assign(BE))
@@ -230,7 +231,7 @@ def test_the_mac_is_read_back_by_link_name_never_by_order(lab):
     assert lab.binding(BE.address).client_id == client_id(macs["be0"])
 
 
-def test_of_two_who_clone_to_one_name_one_wins_and_the_other_is_told(lab):
+def test_of_two_who_clone_to_one_name_one_wins_and_the_other_is_told(lab: Lab) -> None:
     lab.project()
     late = lab.world()
     plan = clone()(late)
@@ -242,7 +243,7 @@ def test_of_two_who_clone_to_one_name_one_wins_and_the_other_is_told(lab):
         lab.do(clone())
 
 
-def test_of_two_who_take_one_address_one_wins_and_nothing_of_the_other_stays(lab):
+def test_of_two_who_take_one_address_one_wins_and_nothing_of_the_other_stays(lab: Lab) -> None:
     lab.project()
     other = Volume("appl-1", "vm-2")
     late = lab.world()
@@ -255,7 +256,7 @@ def test_of_two_who_take_one_address_one_wins_and_nothing_of_the_other_stays(lab
     assert lab.binding("192.168.78.72").client_id == b"\0"
 
 
-def test_who_comes_while_a_command_is_at_work_is_told_who_that_is(lab):
+def test_who_comes_while_a_command_is_at_work_is_told_who_that_is(lab: Lab) -> None:
     lab.project()
     with pytest.raises(Killed):
         lab.do(clone(), killer(1))
@@ -269,7 +270,7 @@ def test_who_comes_while_a_command_is_at_work_is_told_who_that_is(lab):
     assert lab.do(clone())
 
 
-def test_another_command_does_not_go_on_with_what_one_has_left(lab):
+def test_another_command_does_not_go_on_with_what_one_has_left(lab: Lab) -> None:
     lab.project()
     with pytest.raises(Killed):
         lab.do(up(), killer(4))

@@ -112,7 +112,7 @@ def test_a_host_that_hangs_is_unavailable(program):
     assert caught.value.outcome is Outcome.UNAVAILABLE
 
 
-def test_without_virsh_the_package_is_named(monkeypatch, tmp_path):
+def test_without_virsh_the_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(HypervisorError, match="libvirt-clients"):
         Virsh("hv1", "qemu:///system", 1).ask("list")
@@ -125,7 +125,7 @@ def test_a_connection_that_breaks_off_amid_answers_is_no_answer(program):
     assert caught.value.outcome is Outcome.UNAVAILABLE
 
 
-def test_a_thousand_questions_take_few_processes(program, tmp_path):
+def test_a_thousand_questions_take_few_processes(program, tmp_path: Path) -> None:
     count = tmp_path / "count"
     marks = "printf '%s\\n' \"$3\" | grep -o twinboot-next-answer"
     program(f"echo x >> {count}; {marks}")

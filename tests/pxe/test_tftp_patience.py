@@ -19,7 +19,7 @@ class Scripted:
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch):
+def clock(monkeypatch: pytest.MonkeyPatch):
     ticks = iter(range(1_000_000))
     monkeypatch.setattr(time, "monotonic", lambda: next(ticks) * tftp_patience.LOOK_S / 2)
 

@@ -10,7 +10,7 @@ from pxe.tree import MAX_NAME_BYTES, BootTree, has_openat2, shown, tidy_name
 
 
 @pytest.fixture(params=["openat2", "walk"])
-def tree(request, tmp_path):
+def tree(request: pytest.FixtureRequest, tmp_path: Path):
     if request.param == "openat2" and not has_openat2():
         pytest.skip("this kernel has no openat2")
     root = tmp_path / "boot"
@@ -132,7 +132,7 @@ def test_a_fifo_neither_blocks_nor_is_served(tree):
     assert refusal(tree, "pipe") == (Why.ACCESS, "'pipe' is not a regular file")
 
 
-def test_a_socket_is_not_served(tree, monkeypatch):
+def test_a_socket_is_not_served(tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree.root)
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind("s")
@@ -167,13 +167,13 @@ def test_an_unreadable_file_says_how_to_make_it_readable(as_nobody, openat2):
     assert "chmod" in text
 
 
-def test_a_missing_root_is_unavailable_and_names_the_share(tmp_path):
+def test_a_missing_root_is_unavailable_and_names_the_share(tmp_path: Path) -> None:
     why, text = refusal(BootTree(tmp_path / "not-mounted"), "grub/core.0")
     assert why is Why.UNAVAILABLE
     assert "share" in text
 
 
-def test_a_share_mounted_later_is_seen(tmp_path):
+def test_a_share_mounted_later_is_seen(tmp_path: Path) -> None:
     tree = BootTree(tmp_path / "late")
     refusal(tree, "x")
     (tmp_path / "late").mkdir()

@@ -62,7 +62,7 @@ def kit(lab: Lab) -> Iterator[Kit]:
             host.undefine(domain.name)
 
 
-def test_the_suites_names_are_those_of_the_store(lab):
+def test_the_suites_names_are_those_of_the_store(lab: Lab) -> None:
     exports = [info.export.iqn for info in lab.store.volumes() if info.export]
     assert sorted(exports) == sorted([OPEN, SHUT])
 
@@ -73,7 +73,7 @@ def card(host: str) -> str:
     return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_a_host_is_reached_at_one_address_whether_guests_are_on_its_bridge_or_not(kit):
+def test_a_host_is_reached_at_one_address_whether_guests_are_on_its_bridge_or_not(kit: Kit) -> None:
     before = card("hv1")
     kit.one.define(kit.spec())
     kit.one.start(NAME)
@@ -88,7 +88,7 @@ def stays(kit: Kit) -> None:
     refused(Outcome.NOT_FOUND, kit.two.domain, NAME)
 
 
-def test_it_does_not_move_where_its_disk_lets_nobody_in(kit, lab):
+def test_it_does_not_move_where_its_disk_lets_nobody_in(kit: Kit, lab: Lab) -> None:
     lab.let_in(INITIATORS[0])
     kit.one.define(kit.spec())
     kit.one.start(NAME)
@@ -101,7 +101,7 @@ def test_it_does_not_move_where_its_disk_lets_nobody_in(kit, lab):
     lab.let_in(*INITIATORS)
 
 
-def test_it_does_not_move_where_its_link_is_missing(kit):
+def test_it_does_not_move_where_its_link_is_missing(kit: Kit) -> None:
     kit.one.define(kit.spec())
     kit.one.start(NAME)
     wires.lay([["-n", "hv2", "link", "del", "fe0"]])
@@ -114,7 +114,7 @@ def test_it_does_not_move_where_its_link_is_missing(kit):
         wires.lay([*again, ["-n", "hv2", "link", "set", "up-fe", "master", "fe0"]])
 
 
-def test_of_a_target_that_only_the_source_does_not_reach_its_name_is_told(kit):
+def test_of_a_target_that_only_the_source_does_not_reach_its_name_is_told(kit: Kit) -> None:
     kit.one.define(kit.spec())
     kit.one.start(NAME)
     cut = ["-n", "hv1", "route", "add", "unreachable", f"{SPOTS[1].address}/32"]
@@ -129,7 +129,7 @@ def test_of_a_target_that_only_the_source_does_not_reach_its_name_is_told(kit):
     stays(kit)
 
 
-def test_it_does_not_move_where_memory_is_short(kit, monkeypatch):
+def test_it_does_not_move_where_memory_is_short(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     kit.one.define(kit.spec())
     kit.one.start(NAME)
     full = HostInfo(1024, 8, 2, ("be0", "fe0"), "QEMU")
@@ -139,26 +139,26 @@ def test_it_does_not_move_where_memory_is_short(kit, monkeypatch):
     stays(kit)
 
 
-def test_it_does_not_move_onto_its_own_name(kit):
+def test_it_does_not_move_onto_its_own_name(kit: Kit) -> None:
     kit.one.define(kit.spec())
     kit.one.start(NAME)
     kit.two.define(kit.spec())
     refused(Outcome.ALREADY, kit.one.migrate, NAME, kit.two, live=True)
 
 
-def test_it_moves_paused_when_not_asked_to_stay_alive(kit):
+def test_it_moves_paused_when_not_asked_to_stay_alive(kit: Kit) -> None:
     kit.one.define(kit.spec())
     kit.one.start(NAME)
     kit.one.migrate(NAME, kit.two, live=False)
     assert kit.two.domain(NAME).state is State.RUNNING
 
 
-def test_what_a_move_that_broke_off_left_at_its_target_is_dropped_by_the_next(kit):
+def test_what_a_move_that_broke_off_left_at_its_target_is_dropped_by_the_next(kit: Kit, lab: Lab) -> None:
     for host in (kit.two, kit.one):
         host.define(kit.spec())
         host.start(NAME)
         if host is kit.two:
-            kit.two._virsh.ask("suspend", "--domain", NAME)
+            lab.two._virsh.ask("suspend", "--domain", NAME)
     kit.one.migrate(NAME, kit.two, live=True)
     assert kit.two.domain(NAME).state is State.RUNNING
     refused(Outcome.NOT_FOUND, kit.one.domain, NAME)
@@ -168,7 +168,7 @@ def users(lab: Lab) -> tuple[str, ...]:
     return next(info.users for info in lab.store.volumes() if info.name == lab.project.volume("vm-1"))
 
 
-def test_after_a_move_the_other_hosts_initiator_is_logged_in_and_stays_so_after_a_restart(kit, lab):
+def test_after_a_move_the_other_hosts_initiator_is_logged_in_and_stays_so_after_a_restart(kit: Kit, lab: Lab) -> None:
     kit.one.define(kit.spec())
     kit.one.start(NAME)
     assert users(lab) == INITIATORS[:1]
@@ -179,13 +179,13 @@ def test_after_a_move_the_other_hosts_initiator_is_logged_in_and_stays_so_after_
     assert users(lab) == INITIATORS[1:]
 
 
-def test_a_start_that_fails_leaves_no_session(kit, lab):
+def test_a_start_that_fails_leaves_no_session(kit: Kit, lab: Lab) -> None:
     kit.one.define(kit.spec(disk=Disk(SHUT, PORTAL, 1)))
     refused(Outcome.NO_DISK, kit.one.start, NAME)
     assert all(not info.users for info in lab.store.volumes())
 
 
-def test_a_guest_with_emulated_devices_boots_from_its_clone(clone, kit, tmp_path):
+def test_a_guest_with_emulated_devices_boots_from_its_clone(clone, kit: Kit, tmp_path: Path) -> None:
     """The template `hvm`: BIOS and GRUB by an IDE disk, which the guest's kernel then writes to."""
     name, shown, wanted = "appl-1:hvm-1", tmp_path / "console", r"GUEST-DISK /dev/sda1 boots=1$"
     kit.one.define(kit.spec(name=name, uuid=OTHER_UUID, kind=Kind.HVM, memory_mib=256, disk=clone))
@@ -204,7 +204,7 @@ def secrets(host: LibvirtHypervisor) -> str:
     return host._virsh.ask("secret-list").strip()
 
 
-def test_chap_goes_with_the_guest(kit, lab):
+def test_chap_goes_with_the_guest(kit: Kit, lab: Lab) -> None:
     lab.let_in(*INITIATORS, chap=CHAP)
     disk = Disk(OPEN, PORTAL, 1, CHAP)
     kit.one.define(kit.spec(disk=disk._replace(chap=CHAP._replace(secret="wrongwrong123"))))
@@ -213,21 +213,21 @@ def test_chap_goes_with_the_guest(kit, lab):
     kit.one.start(NAME)
     kit.one.migrate(NAME, kit.two, live=True)
     assert users(lab) == INITIATORS[1:]
-    assert not secrets(kit.one)
-    assert OPEN in secrets(kit.two)
+    assert not secrets(lab.one)
+    assert OPEN in secrets(lab.two)
     kit.two.stop(NAME, force=True)
     kit.two.undefine(NAME)
-    assert not secrets(kit.two)
+    assert not secrets(lab.two)
     lab.let_in(*INITIATORS)
 
 
-def test_a_host_that_is_down_is_unavailable(lab):
+def test_a_host_that_is_down_is_unavailable(lab: Lab) -> None:
     gone = LibvirtHypervisor(LibvirtSettings("hv9", "qemu+tcp://192.168.78.21:1/system", STRANGER))
     refused(Outcome.UNAVAILABLE, gone.domains)
     refused(Outcome.UNAVAILABLE, gone.host)
 
 
-def test_a_libvirtd_that_hangs_is_unavailable_at_the_deadline(lab):
+def test_a_libvirtd_that_hangs_is_unavailable_at_the_deadline(lab: Lab) -> None:
     settings = lab.one.settings._replace(deadline_s=1.0)
     listening = subprocess.run(
         ["ip", "netns", "exec", "hv1", "ss", "-Hltnp", "sport = :16509"], capture_output=True, text=True, check=True
@@ -241,7 +241,9 @@ def test_a_libvirtd_that_hangs_is_unavailable_at_the_deadline(lab):
     assert lab.one.domains() == []
 
 
-def test_what_a_template_of_the_site_does_is_judged_by_the_host_too(kit, lab, tmp_path, monkeypatch):
+def test_what_a_template_of_the_site_does_is_judged_by_the_host_too(
+    kit: Kit, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where this machine has no schema: the host's libvirt has its own."""
     (tmp_path / "qemu").mkdir()
     ours = Path("guests/templates/qemu/pv.xml").read_text()
@@ -251,7 +253,7 @@ def test_what_a_template_of_the_site_does_is_judged_by_the_host_too(kit, lab, tm
     refused(Outcome.INVALID, host.define, kit.spec())
 
 
-def test_many_domains_are_listed_by_a_few_processes(kit):
+def test_many_domains_are_listed_by_a_few_processes(kit: Kit) -> None:
     for number in range(60):
         kit.one.define(kit.spec(name=f"appl-1:m-{number}", uuid=f"{UUID[:-2]}{number:02d}"))
     began, cpu = time.monotonic(), os.times()
@@ -262,7 +264,7 @@ def test_many_domains_are_listed_by_a_few_processes(kit):
     assert len(found) == 60
 
 
-def test_errors_are_the_ports_whatever_the_name(lab):
+def test_errors_are_the_ports_whatever_the_name(lab: Lab) -> None:
     for name in ("--help", "", "a b", "x" * 300, "'; list; '"):
         with pytest.raises(HypervisorError) as caught:
             lab.one.domain(name)

@@ -41,7 +41,7 @@ def test_libvirt_and_qemu_keep_the_ports_promises():
 
 
 @pytest.mark.timeout(TIMEOUT_S)
-def test_the_demo_proves_what_it_promises(tmp_path):
+def test_the_demo_proves_what_it_promises(tmp_path: Path) -> None:
     result = tmp_path / "result.json"
     argv = [sys.executable, "-m", "twinboot", "lab", "guest", "--result", str(result)]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -116,7 +116,7 @@ def own_bytes(site: Site, volume: Volume) -> int:
     return next(info.own_bytes for info in site.store.volumes() if info.name == volume)
 
 
-def test_a_clone_is_read_and_written_over_iscsi_and_its_master_stays_as_it_was(chain):
+def test_a_clone_is_read_and_written_over_iscsi_and_its_master_stays_as_it_was(chain: Site) -> None:
     export = chain.store.export(GUEST, Access((HV1,)))
     assert export.portal == chain.settings.portal
     said = io(chain, GUEST, "read -P 0x5a 1M 1M", "write -P 0x77 8M 1M", "flush", "read -P 0x77 8M 1M")
@@ -127,7 +127,7 @@ def test_a_clone_is_read_and_written_over_iscsi_and_its_master_stays_as_it_was(c
     assert "Pattern verification failed" not in io(chain, APPL.volume("vm-2"), "read -P 0 8M 1M", "read -P 0x5a 1M 1M")
 
 
-def test_only_those_who_are_named_get_in_and_others_do_not_even_see_it(chain):
+def test_only_those_who_are_named_get_in_and_others_do_not_even_see_it(chain: Site) -> None:
     chain.store.export(GUEST, Access((HV1, HV2)))
     for initiator in (HV1, HV2):
         assert "DIRECT_ACCESS" in inquire(chain, GUEST, initiator)
@@ -136,7 +136,7 @@ def test_only_those_who_are_named_get_in_and_others_do_not_even_see_it(chain):
     assert GUEST.iqn(AUTHORITY) not in tool("iscsi-ls", "-i", STRANGER, f"iscsi://{chain.settings.portal}").stdout
 
 
-def test_chap_lets_in_by_the_secret_only(chain):
+def test_chap_lets_in_by_the_secret_only(chain: Site) -> None:
     chain.store.export(GUEST, Access((HV1,), CHAP))
     assert "DIRECT_ACCESS" in inquire(chain, GUEST, HV1, CHAP)
     assert "Authentication failure" in inquire(chain, GUEST, HV1, CHAP._replace(secret="wrongwrong123"))
@@ -148,7 +148,7 @@ def test_chap_lets_in_by_the_secret_only(chain):
     assert "Authentication failure" in inquire(chain, GUEST, HV1, CHAP)
 
 
-def test_what_a_guest_discards_is_free_again(chain):
+def test_what_a_guest_discards_is_free_again(chain: Site) -> None:
     chain.store.export(GUEST, Access((HV1,)))
     io(chain, GUEST, "write -P 1 0 32M", "flush")
     assert own_bytes(chain, GUEST) > 32 * MIB
@@ -156,7 +156,7 @@ def test_what_a_guest_discards_is_free_again(chain):
     assert own_bytes(chain, GUEST) < 4 * MIB
 
 
-def test_nothing_is_taken_from_under_a_guest(chain):
+def test_nothing_is_taken_from_under_a_guest(chain: Site) -> None:
     chain.store.export(GUEST, Access((HV1, HV2)))
     guest = session(chain, GUEST)
     until(lambda: chain.store.volumes(APPL)[0].users == (HV1,))
@@ -177,7 +177,7 @@ def test_nothing_is_taken_from_under_a_guest(chain):
     assert "Pattern verification failed" not in io(chain, APPL.volume("vm-3"), "read -P 3 0 64k")
 
 
-def test_a_disk_that_is_exported_cannot_be_opened_behind_our_back(chain):
+def test_a_disk_that_is_exported_cannot_be_opened_behind_our_back(chain: Site) -> None:
     chain.store.export(GUEST, Access((HV1,)))
     head = str(chain.settings.root / "appl-1" / "vm-1" / "layer-0.qcow2")
     done = tool("qemu-io", "-c", "read 0 512", head)
@@ -185,7 +185,7 @@ def test_a_disk_that_is_exported_cannot_be_opened_behind_our_back(chain):
     assert "lock" in done.stderr
 
 
-def test_a_dead_view_a_dead_target_daemon_and_both_are_put_right(chain):
+def test_a_dead_view_a_dead_target_daemon_and_both_are_put_right(chain: Site) -> None:
     chain.store.export(GUEST, Access((HV1,), CHAP))
     before = inquire(chain, GUEST, HV1, CHAP)
     io_serial = serial(chain)
@@ -210,7 +210,7 @@ def serial(site: Site) -> str:
     return done.stdout
 
 
-def test_a_clone_of_ten_gigabytes_takes_next_to_nothing(site):
+def test_a_clone_of_ten_gigabytes_takes_next_to_nothing(site: Site) -> None:
     site.store.make_project(MASTERS)
     site.store.make_project(APPL)
     site.store.create(MASTER, 10 * 10**9 // 512 * 512)
@@ -232,7 +232,7 @@ def test_a_clone_of_ten_gigabytes_takes_next_to_nothing(site):
     print(f"clone: median {times[10]:.3f} s, worst {times[-1]:.3f} s, {largest} bytes; export {exported_s:.3f} s")
 
 
-def test_no_root_is_needed(site):
+def test_no_root_is_needed(site: Site) -> None:
     """As nobody, with the programs where nobody can read them; by copies where /dev/fuse is not open to all."""
     place = Path(tempfile.mkdtemp(prefix="twinboot-nobody."))
     for program in ("tgtd", "tgtadm"):

@@ -34,11 +34,13 @@ def keep_events(path: Path, *events: dict) -> None:
     journal.close()
 
 
-def wait_until_ready(server: subprocess.Popen[str]) -> None:
-    """Read the line that a server says as soon as it serves; fail with what it said instead."""
+def wait_until_ready(server: subprocess.Popen[str]) -> str:
+    """The line that a server says as soon as it serves; fails with what it said instead."""
     assert server.stdout is not None
     assert server.stderr is not None
-    assert "ready" in server.stdout.readline(), server.stderr.read()
+    said = server.stdout.readline()
+    assert "ready" in said, said or server.stderr.read()
+    return said
 
 
 class Site:

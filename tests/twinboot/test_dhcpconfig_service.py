@@ -6,15 +6,17 @@ import pytest
 
 from dhcp.cli import dhcpconfig
 from dhcp.cli.common import CONF_VARIABLE
+from tests.twinboot.conftest import Site, wait_until_ready
 
 
-def test_dhcpconfig_finds_the_service_under_its_supervisor(loopback_site, monkeypatch, capsys) -> None:
+def test_dhcpconfig_finds_the_service_under_its_supervisor(
+    loopback_site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv(CONF_VARIABLE, str(loopback_site.dhcpsvc))
     monkeypatch.setattr("dhcp.cli.service.unit", lambda: None)
     assert dhcpconfig.main(["-S", "-q"]) == 1
     with loopback_site.serving() as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("twinboot: ready")
+        wait_until_ready(process)
         assert dhcpconfig.main(["-S", "-q"]) == 3
         assert dhcpconfig.main(["-N", "10.9.0.0", "-m", "24", "-g"]) == 0
         assert dhcpconfig.main(["-S", "-r"]) == 0
@@ -27,7 +29,9 @@ def test_dhcpconfig_finds_the_service_under_its_supervisor(loopback_site, monkey
 
 
 @pytest.mark.parametrize("letter", ["e", "r"])
-def test_dhcpconfig_starts_nothing_that_nobody_minds(loopback_site, monkeypatch, capsys, letter: str) -> None:
+def test_dhcpconfig_starts_nothing_that_nobody_minds(
+    loopback_site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], letter: str
+) -> None:
     monkeypatch.setenv(CONF_VARIABLE, str(loopback_site.dhcpsvc))
     monkeypatch.setattr("dhcp.cli.service.unit", lambda: None)
     assert dhcpconfig.main(["-S", f"-{letter}"]) == 0

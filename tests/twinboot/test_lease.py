@@ -22,6 +22,7 @@ from storage.records import (
 )
 from storage.records.port import nothing
 from tests.rows import rows_of
+from tests.twinboot.conftest import Site
 from twinboot import leases, stores
 from twinboot.leases import Lease
 
@@ -90,7 +91,7 @@ def test_a_lease_is_found_by_what_people_have_at_hand(text: str, found: list[int
 
 
 @pytest.fixture
-def leased_site(ready_site):
+def leased_site(ready_site: Site) -> Site:
     records = open_records("SUNWfiles", ready_site.share / "dhcp")
     stored = {one.address & 0xFF: one for one in rows_of(records, NET, Binding)}
     soon = int(time.time()) + 3600
@@ -100,12 +101,12 @@ def leased_site(ready_site):
     return ready_site
 
 
-def stored(site, last: int) -> Binding:
+def stored(site: Site, last: int) -> Binding:
     rows = rows_of(open_records("SUNWfiles", site.share / "dhcp"), NET, Binding)
     return next(one for one in rows if one.address & 0xFF == last)
 
 
-def test_list_shows_every_address_in_order(leased_site) -> None:
+def test_list_shows_every_address_in_order(leased_site: Site) -> None:
     lines = leased_site.ok("lease", "list").splitlines()
     assert lines[0].split() == ["address", "state", "client", "host", "ends", "macro", "comment"]
     assert [line.split()[1] for line in lines[1:6]] == ["used", "reserved", "expired", "unusable", "free"]
@@ -114,11 +115,11 @@ def test_list_shows_every_address_in_order(leased_site) -> None:
 
 
 @pytest.mark.parametrize("word", ["public", NET, "10.77.0.0/24"])
-def test_list_takes_a_network_by_any_of_its_names(leased_site, word: str) -> None:
+def test_list_takes_a_network_by_any_of_its_names(leased_site: Site, word: str) -> None:
     assert len(leased_site.ok("lease", "list", "--network", word).splitlines()) == 11
 
 
-def test_list_by_state_as_json(leased_site) -> None:
+def test_list_by_state_as_json(leased_site: Site) -> None:
     leased_site.add_host()
     (one,) = json.loads(leased_site.ok("lease", "list", "--state", "used", "--json"))
     assert one["address"] == "10.77.0.50"
@@ -131,12 +132,12 @@ def test_list_by_state_as_json(leased_site) -> None:
     )
 
 
-def test_list_of_nothing_says_what_to_do(leased_site) -> None:
+def test_list_of_nothing_says_what_to_do(leased_site: Site) -> None:
     leased_site.ok("lease", "release", "10.77.0.53")
     assert "pntadm -A" in leased_site.ok("lease", "list", "--state", "unusable")
 
 
-def test_list_names_a_damaged_row_and_shows_the_rest(leased_site) -> None:
+def test_list_names_a_damaged_row_and_shows_the_rest(leased_site: Site) -> None:
     with (leased_site.share / "dhcp" / "SUNWfiles1_10_77_0_0").open("a") as file:
         file.write("10.77.0.200|oops\n")
     result = leased_site.run("lease", "list")
@@ -145,7 +146,7 @@ def test_list_names_a_damaged_row_and_shows_the_rest(leased_site) -> None:
     assert result.stderr.startswith(f"twinboot: {NET} line ")
 
 
-def test_show_by_mac_finds_all_that_a_machine_holds(leased_site) -> None:
+def test_show_by_mac_finds_all_that_a_machine_holds(leased_site: Site) -> None:
     said = leased_site.ok("lease", "show", "00-14-4f-00-00-01")
     assert [line.split()[1] for line in said.splitlines() if line.startswith("address")] == ["10.77.0.50", "10.77.0.52"]
     assert "flags      DYNAMIC" in said
@@ -155,7 +156,7 @@ def test_show_by_mac_finds_all_that_a_machine_holds(leased_site) -> None:
     assert json.loads(leased_site.ok("lease", "show", "--json", "10.77.0.51"))[0]["flags"] == ["MANUAL"]
 
 
-def test_release_frees_a_lease_and_warns_of_the_client(leased_site) -> None:
+def test_release_frees_a_lease_and_warns_of_the_client(leased_site: Site) -> None:
     before = stored(leased_site, 50)
     said = leased_site.ok("lease", "release", "10.77.0.50")
     assert said.startswith("10.77.0.50: free; 00:14:4f:00:00:01 may still use it, for its lease ends 20")
@@ -166,7 +167,7 @@ def test_release_frees_a_lease_and_warns_of_the_client(leased_site) -> None:
     assert stored(leased_site, 50) == after
 
 
-def test_release_keeps_a_reservation_unless_forced(leased_site) -> None:
+def test_release_keeps_a_reservation_unless_forced(leased_site: Site) -> None:
     (line,) = leased_site.fails("lease", "release", "10.77.0.51")
     assert "reserved for 00:14:4f:00:00:02: --force" in line
     assert stored(leased_site, 51).flags == MANUAL
@@ -174,12 +175,12 @@ def test_release_keeps_a_reservation_unless_forced(leased_site) -> None:
     assert (stored(leased_site, 51).flags, stored(leased_site, 51).client_id) == (0, FREE_ID)
 
 
-def test_release_makes_an_unusable_address_usable(leased_site) -> None:
+def test_release_makes_an_unusable_address_usable(leased_site: Site) -> None:
     assert "nobody else bears this address" in leased_site.ok("lease", "release", "10.77.0.53")
     assert stored(leased_site, 53).flags == 0
 
 
-def test_release_never_undoes_what_the_server_did_meanwhile(leased_site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_release_never_undoes_what_the_server_did_meanwhile(leased_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     class Raced(MemoryRecords):
         def commit(self, changes, waits=nothing):
             return [Result(Outcome.COLLISION, None, "10.77.0.50 of 10.77.0.0 was changed by somebody else")]
@@ -203,12 +204,12 @@ def test_release_never_undoes_what_the_server_did_meanwhile(leased_site, monkeyp
         (("release", ""), "'' is no address"),
     ],
 )
-def test_bad_input_gets_one_line(leased_site, words: tuple[str, ...], expected: str) -> None:
+def test_bad_input_gets_one_line(leased_site: Site, words: tuple[str, ...], expected: str) -> None:
     (line,) = leased_site.fails("lease", *words)
     assert expected in line
 
 
-def test_an_address_in_two_networks_is_not_guessed(leased_site) -> None:
+def test_an_address_in_two_networks_is_not_guessed(leased_site: Site) -> None:
     records = open_records("SUNWfiles", leased_site.share / "dhcp")
     records.create("10.76.0.0")
     (result,) = records.commit([Change("10.76.0.0", None, row(50)._replace(address=ipv4_int("10.77.0.50")))])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from storage.records import MACRO, Change, TabEntry, open_records
 from tests.rows import rows_of
+from tests.twinboot.conftest import Site
 from twinboot.config import load
 from twinboot.services.dhcp import publish
 
 OWN = ':BootFile="pxegrub":'
 
 
-def test_missing_macros_are_added_and_those_of_the_site_stay(site) -> None:
+def test_missing_macros_are_added_and_those_of_the_site_stay(site: Site) -> None:
     site.init()
     store = open_records("SUNWfiles", site.share / "dhcp")
     rows = {row.name: row for row in rows_of(store, "dhcptab", TabEntry)}
@@ -24,7 +25,7 @@ def test_missing_macros_are_added_and_those_of_the_site_stay(site) -> None:
     assert told == []
 
 
-def test_a_site_that_has_only_its_configuration_gets_its_tables(site) -> None:
+def test_a_site_that_has_only_its_configuration_gets_its_tables(site: Site) -> None:
     site.init()
     dhcp, state = (open_records("SUNWfiles", site.share / name) for name in ("dhcp", "state"))
     for store in (dhcp, state):

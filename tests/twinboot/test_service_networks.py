@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dhcp.networks import network
 from storage.records import MACRO, Change, MemoryRecords, Outcome, RecordsError, TabEntry
+from tests.twinboot.conftest import Site
 from twinboot.config import load
 from twinboot.services.networks import Networks
 
@@ -21,7 +22,7 @@ class Store(MemoryRecords):
         return super().tables()
 
 
-def test_networks_are_looked_up_anew_and_faults_told_once(site) -> None:
+def test_networks_are_looked_up_anew_and_faults_told_once(site: Site) -> None:
     site.init()
     store, told = Store(), []
     store.load("dhcptab", [])
@@ -39,7 +40,7 @@ def test_networks_are_looked_up_anew_and_faults_told_once(site) -> None:
     assert told[1:] == [("records.fault", "dhcptab")]
 
 
-def test_a_store_that_cannot_be_read_leaves_the_configuration(site) -> None:
+def test_a_store_that_cannot_be_read_leaves_the_configuration(site: Site) -> None:
     site.init()
     store = Store()
     store.fails = True

@@ -13,7 +13,7 @@ from dhcp import svcconf
 from storage.records import SunwFiles
 from storage.records.worker import WorkerRecords
 from tests.processes import has_ended, wait_for
-from tests.twinboot.conftest import wait_until_ready
+from tests.twinboot.conftest import Site, wait_until_ready
 from tests.twinboot.serve.conftest import dhcp_offer
 from twinboot import stores
 from twinboot.faults import Stop
@@ -62,7 +62,7 @@ def worker_of(parent: int) -> int:
 
 
 @pytest.fixture
-def server(loopback_site) -> Iterator[int]:
+def server(loopback_site: Site) -> Iterator[int]:
     """Process id of a real DHCP service with a worker."""
     with loopback_site.serving("dhcp", TWINBOOT_SHARE_WORKER="always") as process:
         wait_until_ready(process)
@@ -70,7 +70,7 @@ def server(loopback_site) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_the_service_and_its_worker_end_together(number: signal.Signals, server: int, loopback_site) -> None:
+def test_the_service_and_its_worker_end_together(number: signal.Signals, server: int, loopback_site: Site) -> None:
     worker = worker_of(server)
     assert Path(f"/proc/{worker}/comm").read_text().strip() == "twinboot-share"
     assert dhcp_offer(loopback_site)

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from storage.records import FREE_ID, Binding, Change, SunwFiles, TabEntry, ipv4_int, open_records
 from storage.records.twinlog import TwinLog
 from tests.rows import rows_of
+from tests.twinboot.conftest import Site
 from twinboot.cli import cli
 
 NET = "10.77.0.0"
@@ -116,7 +117,7 @@ def test_a_place_without_a_log_is_named(tmp_path: Path) -> None:
     assert "share is not mounted" in result.stderr
 
 
-def test_another_datastore_is_not_touched(site) -> None:
+def test_another_datastore_is_not_touched(site: Site) -> None:
     site.ok(*site.init_args())
     site.dhcpsvc.write_text(site.dhcpsvc.read_text().replace("RESOURCE=twinlog", "RESOURCE=SUNWfiles"))
     assert "RESOURCE=SUNWfiles" in site.fails("store", "check")[0]

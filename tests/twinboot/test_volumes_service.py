@@ -17,6 +17,7 @@ from storage.volumes.local_view import FuseViews
 from storage.volumes.memory import MemoryVolumes
 from storage.volumes.names import parse_project, parse_volume
 from tests.processes import wait_for
+from tests.twinboot.conftest import Site, wait_until_ready
 from tests.twinboot.serve.conftest import events
 from tests.volume_stores import tgt_programs
 from twinboot import machine, volumestatus, volumestore
@@ -63,7 +64,7 @@ def tender(store: Tended, told: list[tuple[str, ...]]) -> Tender:
     return Tender(lambda: store, lambda kind, **fields: told.append((kind, *fields.values())))
 
 
-def test_what_was_put_right_is_told_and_what_cannot_be_is_told_once(store, told, tender) -> None:
+def test_what_was_put_right_is_told_and_what_cannot_be_is_told_once(store: Tended, told, tender) -> None:
     store.lines = ("appl-1/vm-1: exported again", "appl-1/vm-2: exported again? No: tgtd died")
     tender.once()
     store.lines = store.lines[1:]
@@ -76,7 +77,7 @@ def test_what_was_put_right_is_told_and_what_cannot_be_is_told_once(store, told,
     assert len(told) == 4
 
 
-def test_a_fault_has_a_beginning_and_an_end(store, told, tender) -> None:
+def test_a_fault_has_a_beginning_and_an_end(store: Tended, told, tender) -> None:
     store.error = VolumesError(Outcome.UNAVAILABLE, "the disk is gone")
     tender.once()
     tender.once()
@@ -92,7 +93,7 @@ def test_a_fault_has_a_beginning_and_an_end(store, told, tender) -> None:
     ]
 
 
-def test_a_store_that_does_not_open_is_opened_again(store, told) -> None:
+def test_a_store_that_does_not_open_is_opened_again(store: Tended, told) -> None:
     tries = iter([VolumesError(Outcome.UNAVAILABLE, "not yet"), None])
 
     def opened() -> Tended:
@@ -106,7 +107,7 @@ def test_a_store_that_does_not_open_is_opened_again(store, told) -> None:
     assert [line[2] for line in told] == ["begun", "over"]
 
 
-def with_storage(site, more: str = "") -> Config:
+def with_storage(site: Site, more: str = "") -> Config:
     text = site.config.read_text()
     portal = f"127.0.0.1:{site.iscsi_port}"
     site.config.write_text(f'{text}[storage]\nbackend = "local"\nportal = "{portal}"\n{more}')
@@ -118,7 +119,7 @@ def root_of(config: Config) -> Path:
     return config.storage.root
 
 
-def test_only_a_server_with_storage_tends_it(ready_site) -> None:
+def test_only_a_server_with_storage_tends_it(ready_site: Site) -> None:
     assert "volumes" not in wanted(load(ready_site.config))
     assert ready_site.run("serve", "--ask", "volumes").exit_code == 1
     assert "this server keeps none" in ready_site.fails("serve", "volumes")[0]
@@ -126,14 +127,14 @@ def test_only_a_server_with_storage_tends_it(ready_site) -> None:
     assert ready_site.run("serve", "--ask", "volumes").exit_code == 0
 
 
-def test_it_needs_no_share(ready_site) -> None:
+def test_it_needs_no_share(ready_site: Site) -> None:
     config = with_storage(ready_site)
     shutil.rmtree(ready_site.share)
     assert machine.check(config, "volumes") == []
     assert machine.check(config, "tftp") != []
 
 
-def test_status_tells_what_is_kept_and_makes_nothing(ready_site) -> None:
+def test_status_tells_what_is_kept_and_makes_nothing(ready_site: Site) -> None:
     config = with_storage(ready_site)
     assert "volumes: none yet" in ready_site.run("status").stdout
     root = root_of(config)
@@ -148,7 +149,7 @@ def test_status_tells_what_is_kept_and_makes_nothing(ready_site) -> None:
     assert any("volume.json" in line for line in ready_site.fails("status"))
 
 
-def test_status_does_not_wait_for_a_store_that_hangs(ready_site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_status_does_not_wait_for_a_store_that_hangs(ready_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     config = with_storage(ready_site)
     root_of(config).mkdir()
     monkeypatch.setattr(volumestatus, "LOOK_S", 0.05)
@@ -164,7 +165,7 @@ def test_status_does_not_wait_for_a_store_that_hangs(ready_site, monkeypatch: py
 
 
 @pytest.mark.parametrize("error", [VolumesError(Outcome.BUSY, "held"), PermissionError(13, "no")])
-def test_status_tells_why_it_cannot_look(ready_site, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_status_tells_why_it_cannot_look(ready_site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     config = with_storage(ready_site)
     root_of(config).mkdir()
 
@@ -178,7 +179,7 @@ def test_status_tells_why_it_cannot_look(ready_site, monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture
-def kept(loopback_site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[object, Config]]:
+def kept(loopback_site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[object, Config]]:
     """A server that can serve, with storage and the daemons for it."""
     programs = tgt_programs()
     if programs is None or not shutil.which("qemu-storage-daemon") or not os.access("/dev/fuse", os.R_OK | os.W_OK):
@@ -202,7 +203,7 @@ def seen(config: Config) -> bool:
 def test_what_is_exported_comes_back_and_outlives_the_service(kept) -> None:
     site, config = kept
     with site.serving() as server:
-        assert f", volumes {config.storage.portal}; share" in server.stdout.readline(), server.stderr.read()
+        assert f", volumes {config.storage.portal}; share" in wait_until_ready(server)
         store = volumestore.open_volumes(config)
         store.make_project(parse_project("appl-1"))
         store.create(GUEST, 512 * 2048)

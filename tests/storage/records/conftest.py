@@ -12,6 +12,8 @@ from storage.records import FREE_ID, Binding, SunwFiles, ipv4_int
 GOLDEN = Path(__file__).parent / "golden"
 """Containers byte for byte as Sun's own module wrote them (four bindings, six macros and symbols)."""
 
+Bind = Callable[..., Binding]
+
 
 @pytest.fixture
 def golden() -> Path:
@@ -19,7 +21,7 @@ def golden() -> Path:
 
 
 @pytest.fixture
-def binding() -> Callable[..., Binding]:
+def binding() -> Bind:
     def make(last: int, **fields: Any) -> Binding:
         row = Binding(ipv4_int(f"192.168.76.{last}"), FREE_ID, 0, ipv4_int("192.168.76.1"), 0, 0, "pxe1", "")
         return row._replace(**fields)

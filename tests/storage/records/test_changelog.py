@@ -1,3 +1,5 @@
+import pytest
+
 from storage.records import Binding, Key, Row, changelog
 from storage.records.changelog import ChangeLog
 
@@ -39,7 +41,7 @@ def test_versions_never_given_cannot_be_told():
     assert [log.since(version, ROWS) for version in (-1, 0, 2)] == [None, None, None]
 
 
-def test_memory_is_bounded_by_keys_and_by_entries(monkeypatch):
+def test_memory_is_bounded_by_keys_and_by_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changelog, "KEYS_MAX", 4)
     monkeypatch.setattr(changelog, "ENTRIES_MAX", 3)
     log = ChangeLog()

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,13 +26,13 @@ def with_field(index, value):
     return b"|".join(fields)
 
 
-def test_golden_containers_read_and_render_to_the_same_bytes(golden):
+def test_golden_containers_read_and_render_to_the_same_bytes(golden: Path) -> None:
     for name, codec in (("SUNWfiles1_192_168_76_0", BINDING), ("SUNWfiles1_dhcptab", TAB_ENTRY)):
         lines = (golden / name).read_bytes().splitlines()[4:]
         assert [codec.render(codec.parse(line)) for line in lines] == lines
 
 
-def test_golden_rows_mean_what_sun_meant(golden):
+def test_golden_rows_mean_what_sun_meant(golden: Path) -> None:
     lines = (golden / "SUNWfiles1_192_168_76_0").read_bytes().splitlines()
     second, fourth = BINDING.parse(lines[5]), BINDING.parse(lines[7])
     assert isinstance(second, Binding)

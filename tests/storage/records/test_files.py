@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +11,11 @@ from storage.records.files import LocalFiles
 
 
 @pytest.fixture
-def files(tmp_path):
+def files(tmp_path: Path):
     return LocalFiles(tmp_path)
 
 
-def test_what_was_written_is_read_and_listed(files, tmp_path):
+def test_what_was_written_is_read_and_listed(files, tmp_path: Path) -> None:
     files.make("sub")
     files.write("sub/a", [b"one\n", b"", b"two\n"])
     assert files.read("sub/a") == b"one\ntwo\n"
@@ -45,7 +46,7 @@ def test_write_never_overwrites_and_leaves_nothing_half_done(files):
     assert files.names() == ["a"]
 
 
-def test_the_mode_does_not_depend_on_the_umask(files, tmp_path):
+def test_the_mode_does_not_depend_on_the_umask(files, tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
         files.write("a", [b""])
@@ -57,7 +58,7 @@ def test_the_mode_does_not_depend_on_the_umask(files, tmp_path):
     assert [os.stat(tmp_path / name).st_mode & 0o777 for name in "bc"] == [0o644, 0o664]
 
 
-def test_a_folder_is_open_to_those_to_whom_its_parent_is(files, tmp_path):
+def test_a_folder_is_open_to_those_to_whom_its_parent_is(files, tmp_path: Path) -> None:
     os.chmod(tmp_path, 0o775)
     before = os.umask(0o077)
     try:
@@ -95,7 +96,7 @@ def test_what_is_not_there_is_named_so(files, verb):
         getattr(files, verb)("absent")
 
 
-def test_a_folder_has_a_stamp_that_moves_with_its_names(files, tmp_path):
+def test_a_folder_has_a_stamp_that_moves_with_its_names(files, tmp_path: Path) -> None:
     before = files.stat("")
     os.utime(tmp_path, ns=(1, 1))
     assert files.stat("") != before
@@ -103,13 +104,13 @@ def test_a_folder_has_a_stamp_that_moves_with_its_names(files, tmp_path):
         files.make("")
 
 
-def test_links_out_of_the_store_are_not_followed(files, tmp_path):
+def test_links_out_of_the_store_are_not_followed(files, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/passwd")
     with pytest.raises(OSError, match="symbolic"):
         files.read("link")
 
 
-def test_a_monstrous_file_is_refused_unread(files, monkeypatch):
+def test_a_monstrous_file_is_refused_unread(files, monkeypatch: pytest.MonkeyPatch) -> None:
     files.write("a", [b"12345"])
     monkeypatch.setattr(module, "FILE_MAX_BYTES", 4)
     with pytest.raises(OSError, match="more than 4") as caught:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +22,7 @@ def held(path):
 
 
 @pytest.fixture
-def closing(monkeypatch):
+def closing(monkeypatch: pytest.MonkeyPatch):
     """Whatever is to be closed waits for this event."""
     leftovers._closer.cache_clear()
     event = threading.Event()
@@ -47,7 +48,7 @@ def replaced(path):
     return one
 
 
-def test_a_replaced_file_is_closed_by_another_thread(tmp_path, closing):
+def test_a_replaced_file_is_closed_by_another_thread(tmp_path: Path, closing) -> None:
     one = replaced(tmp_path / "one")
     one.let_go()
     assert len(held(tmp_path / "one")) == 1
@@ -56,7 +57,7 @@ def test_a_replaced_file_is_closed_by_another_thread(tmp_path, closing):
     assert held(tmp_path / "one") == []
 
 
-def test_no_more_than_one_commit_is_behind(tmp_path, closing):
+def test_no_more_than_one_commit_is_behind(tmp_path: Path, closing) -> None:
     first, second = replaced(tmp_path / "one"), replaced(tmp_path / "two")
     first.let_go()
     waiting = threading.Thread(target=second.let_go)
@@ -69,14 +70,14 @@ def test_no_more_than_one_commit_is_behind(tmp_path, closing):
     assert held(tmp_path / "one") == []
 
 
-def test_where_nothing_was_there_nothing_is_held(tmp_path, closing):
+def test_where_nothing_was_there_nothing_is_held(tmp_path: Path, closing) -> None:
     one = Leftovers()
     one.hold(str(tmp_path / "absent"))
     one.let_go()
     assert not leftovers.are_gone()
 
 
-def test_a_forked_child_has_a_thread_of_its_own(tmp_path, closing):
+def test_a_forked_child_has_a_thread_of_its_own(tmp_path: Path, closing) -> None:
     replaced(tmp_path / "one").let_go()
     child = os.fork()
     if child == 0:

@@ -1,11 +1,12 @@
 import pytest
 
 from storage.records import Change, MemoryRecords, Outcome, RecordsError
+from tests.storage.records.conftest import Bind
 
 NET = "192.168.76.0"
 
 
-def test_failures_come_as_asked_and_end(binding):
+def test_failures_come_as_asked_and_end(binding: Bind) -> None:
     records = MemoryRecords()
     records.create(NET)
     records.fail_next(Outcome.FULL)
@@ -19,7 +20,7 @@ def test_failures_come_as_asked_and_end(binding):
     assert [result.outcome for result in records.commit(add)] == [Outcome.STORED]
 
 
-def test_generations_may_be_chosen(binding):
+def test_generations_may_be_chosen(binding: Bind) -> None:
     records = MemoryRecords(generation=lambda: 5)
     records.create(NET)
     (result,) = records.commit([Change(NET, None, binding(10))])

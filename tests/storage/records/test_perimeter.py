@@ -3,6 +3,7 @@ import fcntl
 import os
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from storage.records.perimeter import perimeter
 
 
 @pytest.fixture
-def lock_path(tmp_path):
+def lock_path(tmp_path: Path):
     return os.path.join(os.path.realpath(tmp_path), ".SUNWfiles1_dhcptab.lock")
 
 
@@ -74,7 +75,7 @@ def test_a_forked_child_takes_the_lock_anew(lock_path):
         assert held_elsewhere(lock_path)
 
 
-def test_a_lock_file_replaced_under_a_waiter_is_taken_anew(lock_path, monkeypatch):
+def test_a_lock_file_replaced_under_a_waiter_is_taken_anew(lock_path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = fcntl.lockf
     tidied: list[bool] = []
 
@@ -93,7 +94,7 @@ def test_a_lock_file_replaced_under_a_waiter_is_taken_anew(lock_path, monkeypatc
     ("code", "outcome"),
     [(errno.EACCES, Outcome.DENIED), (errno.EROFS, Outcome.DENIED), (errno.EIO, Outcome.UNAVAILABLE)],
 )
-def test_a_lock_file_that_cannot_be_opened_is_named(lock_path, monkeypatch, code, outcome):
+def test_a_lock_file_that_cannot_be_opened_is_named(lock_path, monkeypatch: pytest.MonkeyPatch, code, outcome) -> None:
     def refuse(path, *_args, **_kwargs):
         raise OSError(code, os.strerror(code), path)
 
@@ -103,7 +104,7 @@ def test_a_lock_file_that_cannot_be_opened_is_named(lock_path, monkeypatch, code
     assert caught.value.outcome is outcome
 
 
-def test_a_share_without_locks_is_not_busy(lock_path, monkeypatch):
+def test_a_share_without_locks_is_not_busy(lock_path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_locks(_fd, _how):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 

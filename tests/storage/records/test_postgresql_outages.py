@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from functools import partial
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from storage.records.postgresql import PostgresRecords
 from storage.records.postgresql_errors import LostError
 from tests.postgresql_server import Server, programs
 from tests.processes import in_child
+from tests.storage.records.conftest import Bind
 
 NET = "192.168.76.0"
 WRITERS = 4
@@ -50,7 +52,7 @@ def backend(conninfo):
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
-def test_a_restart_is_survived(mortal, records, binding, how):
+def test_a_restart_is_survived(mortal, records, binding: Bind, how) -> None:
     (stored,) = records.commit([Change(NET, None, binding(10))])
     version = records.read(NET).version
     mortal.stop(how)
@@ -65,7 +67,7 @@ def test_a_restart_is_survived(mortal, records, binding, how):
     assert again.outcome is Outcome.STORED
 
 
-def test_a_connection_lost_while_idle_costs_nobody_anything(mortal, records, binding):
+def test_a_connection_lost_while_idle_costs_nobody_anything(mortal, records, binding: Bind) -> None:
     (stored,) = records.commit([Change(NET, None, binding(10))])
     with psycopg.connect(mortal.conninfo, autocommit=True) as psql:
         psql.execute("SELECT pg_terminate_backend(%s)", [backend(mortal.conninfo)])
@@ -73,7 +75,7 @@ def test_a_connection_lost_while_idle_costs_nobody_anything(mortal, records, bin
     assert result.outcome is Outcome.STORED
 
 
-def test_failures_to_connect_are_not_repeated_at_once(tmp_path, monkeypatch):
+def test_failures_to_connect_are_not_repeated_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records = PostgresRecords(f"host={tmp_path} dbname=x", retry_after_s=60)
     with pytest.raises(RecordsError) as first:
         records.tables()
@@ -83,7 +85,7 @@ def test_failures_to_connect_are_not_repeated_at_once(tmp_path, monkeypatch):
     assert str(first.value) == str(second.value)
 
 
-def test_a_frozen_server_holds_nobody(mortal, records, binding):
+def test_a_frozen_server_holds_nobody(mortal, records, binding: Bind) -> None:
     (stored,) = records.commit([Change(NET, None, binding(10))])
     pid = backend(mortal.conninfo)
     os.kill(pid, signal.SIGSTOP)
@@ -99,8 +101,8 @@ def test_a_frozen_server_holds_nobody(mortal, records, binding):
 
 @pytest.mark.parametrize("heard", [False, True])
 def test_an_answer_lost_after_the_commit_was_sent_is_not_taken_for_failure_or_success(
-    mortal, records, binding, heard, monkeypatch
-):
+    mortal, records, binding: Bind, heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (stored, other) = records.commit([Change(NET, None, binding(10)), Change(NET, None, binding(11))])
     run = records._link.run
 
@@ -123,7 +125,9 @@ def test_an_answer_lost_after_the_commit_was_sent_is_not_taken_for_failure_or_su
     assert sorted(row.lease_s for row in records.read(NET).rows) == [0, 5 if heard else 0]
 
 
-def test_a_writer_paused_in_the_middle_lets_go_of_the_lock(mortal, records, binding, monkeypatch):
+def test_a_writer_paused_in_the_middle_lets_go_of_the_lock(
+    mortal, records, binding: Bind, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As a daemon that is stopped between its look and its write: the server ends its session."""
     monkeypatch.setattr(postgresql_connection, "_SETTINGS", postgresql_connection._SETTINGS.replace("'2s'", "'100ms'"))
     paused = PostgresRecords(mortal.conninfo)
@@ -148,7 +152,9 @@ def test_a_writer_paused_in_the_middle_lets_go_of_the_lock(mortal, records, bind
     paused.close()
 
 
-def test_a_lock_held_elsewhere_is_busy_for_a_while(mortal, records, binding, monkeypatch):
+def test_a_lock_held_elsewhere_is_busy_for_a_while(
+    mortal, records, binding: Bind, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (stored,) = records.commit([Change(NET, None, binding(10))])
     monkeypatch.setattr(postgresql_connection, "_SETTINGS", postgresql_connection._SETTINGS.replace("'4s'", "'50ms'"))
     records.close()
@@ -160,7 +166,7 @@ def test_a_lock_held_elsewhere_is_busy_for_a_while(mortal, records, binding, mon
         assert len(records.read(NET).rows) == 1  # reading waits for nobody
 
 
-def test_a_server_that_does_not_sync_is_refused(mortal, records, binding):
+def test_a_server_that_does_not_sync_is_refused(mortal, records, binding: Bind) -> None:
     mortal.stop()
     mortal.start(fsync="off")
     try:
@@ -183,7 +189,9 @@ def test_commits_are_synchronous_whatever_the_server_would_rather_do(mortal, rec
     assert setting == ("on",)
 
 
-def test_all_that_was_reported_stored_is_there_and_one_of_the_racers_wins(mortal, records, binding, tmp_path):
+def test_all_that_was_reported_stored_is_there_and_one_of_the_racers_wins(
+    mortal, records, binding: Bind, tmp_path: Path
+) -> None:
     (seed,) = records.commit([Change(NET, None, binding(250))])
     records.create("192.168.77.0")
     start, go = os.pipe()
@@ -219,7 +227,7 @@ def test_all_that_was_reported_stored_is_there_and_one_of_the_racers_wins(mortal
     assert sorted(won) == list(range(seed.row.signature, rows[250].signature))
 
 
-def test_a_forked_process_uses_a_connection_of_its_own(mortal, records, binding):
+def test_a_forked_process_uses_a_connection_of_its_own(mortal, records, binding: Bind) -> None:
     (stored,) = records.commit([Change(NET, None, binding(10))])
     before = backend(mortal.conninfo)
 

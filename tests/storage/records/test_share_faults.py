@@ -16,6 +16,7 @@ import pytest
 from storage.records import Binding, Change, Outcome, Records, RecordsError, SunwFiles
 from storage.records.files import LocalFiles
 from storage.records.twinlog import TwinLog
+from tests.storage.records.conftest import Bind
 
 NET = "192.168.76.0"
 ERRORS = [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.EIO, errno.EBADF, errno.ETIMEDOUT]
@@ -120,7 +121,9 @@ def trial(make, path, binding, monkeypatch, at, code, after):
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("code", ERRORS, ids=errno.errorcode.get)
 @pytest.mark.parametrize("make", FRESH)
-def test_a_commit_tells_the_truth_whatever_fails(make, code, after, tmp_path, binding, monkeypatch):
+def test_a_commit_tells_the_truth_whatever_fails(
+    make, code, after, tmp_path: Path, binding: Bind, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for at in range(STEPS_MAX):
         path = tmp_path / str(at)
         path.mkdir()
@@ -140,7 +143,9 @@ def read_or_refused(records):
 
 @pytest.mark.parametrize("code", ERRORS, ids=errno.errorcode.get)
 @pytest.mark.parametrize("make", FRESH)
-def test_reading_fails_clearly_and_goes_on(make, code, tmp_path, binding, monkeypatch):
+def test_reading_fails_clearly_and_goes_on(
+    make, code, tmp_path: Path, binding: Bind, monkeypatch: pytest.MonkeyPatch
+) -> None:
     faults = Faults()
     with monkeypatch.context() as patch:
         records = make(tmp_path, faults, patch)

@@ -2,11 +2,24 @@ import errno
 import os
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from storage.records import Change, Outcome, RecordsError, SunwFiles, TabEntry, descriptors, ipv4_int, leftovers
+from storage.records import (
+    Binding,
+    Change,
+    Outcome,
+    RecordsError,
+    SunwFiles,
+    TabEntry,
+    descriptors,
+    ipv4_int,
+    leftovers,
+)
 from storage.records import durable as durable_module
+from tests.rows import rows_of
+from tests.storage.records.conftest import Bind
 
 NET = "192.168.76.0"
 
@@ -24,7 +37,7 @@ def listing(directory):
     return sorted(os.listdir(directory))
 
 
-def test_creating_and_adding_gives_suns_bytes(tmp_path, golden):
+def test_creating_and_adding_gives_suns_bytes(tmp_path: Path, golden: Path) -> None:
     for name, table in (("SUNWfiles1_192_168_76_0", NET), ("SUNWfiles1_dhcptab", "dhcptab")):
         rows = SunwFiles(golden).read(table).rows
         generations = iter([row.signature >> 48 for row in rows])
@@ -38,7 +51,7 @@ def test_creating_and_adding_gives_suns_bytes(tmp_path, golden):
     assert not [name for name in listing(tmp_path) if "new" in name]
 
 
-def test_a_modified_row_moves_to_the_end_with_the_next_signature(records, network_file):
+def test_a_modified_row_moves_to_the_end_with_the_next_signature(records: SunwFiles, network_file: Path) -> None:
     before = network_file.read_bytes().splitlines(keepends=True)
     row = rows_by_last_byte(records)[10]
     new = row._replace(client_id=bytes.fromhex("01DEADBEEF0001"), lease_s=1300000000)
@@ -47,18 +60,18 @@ def test_a_modified_row_moves_to_the_end_with_the_next_signature(records, networ
     assert network_file.read_bytes() == b"".join([*before[:4], *before[5:], line])
 
 
-def test_signatures_beyond_a_signed_64_bit_number_can_be_matched(records):
-    rows = records.read(NET).rows
+def test_signatures_beyond_a_signed_64_bit_number_can_be_matched(records: SunwFiles) -> None:
+    rows = rows_of(records, NET, Binding)
     assert sum(row.signature >= 2**63 for row in rows) == 4
     results = records.commit([Change(NET, row, row._replace(lease_s=1)) for row in rows])
     assert {result.outcome for result in results} == {Outcome.STORED}
 
 
-def test_dhcptab_keys_are_name_and_type(records):
+def test_dhcptab_keys_are_name_and_type(records: SunwFiles) -> None:
     assert one(records, None, TabEntry("Locale", "m", 0, ":"), "dhcptab").outcome is Outcome.EXISTS
 
 
-def test_tables_are_found_by_suns_pattern(records, network_file):
+def test_tables_are_found_by_suns_pattern(records: SunwFiles, network_file: Path) -> None:
     for name in (
         "SUNWfiles1_10_0_0_0",
         "SUNWfiles1_10_0_0_0.new",
@@ -74,27 +87,27 @@ def test_tables_are_found_by_suns_pattern(records, network_file):
     assert records.tables() == ["10.0.0.0", NET, "dhcptab", "guests", "installs"]
 
 
-def test_our_own_container_is_not_a_network_to_sun(tmp_path):
+def test_our_own_container_is_not_a_network_to_sun(tmp_path: Path) -> None:
     records = SunwFiles(tmp_path)
     records.create("installs")
     assert (tmp_path / "twinboot1_installs").read_bytes().startswith(b"# twinboot1_installs\n#\n")
     assert records.read("installs").rows == ()
 
 
-def test_lock_files_bear_suns_names(records, network_file):
+def test_lock_files_bear_suns_names(records: SunwFiles, network_file: Path) -> None:
     records.commit([Change(NET, None, None), Change("dhcptab", None, None)])
     locks = [name for name in listing(network_file.parent) if name.endswith(".lock")]
     assert locks == [".SUNWfiles1_192.168.76.0.lock", ".SUNWfiles1_dhcptab.lock"]
 
 
-def test_a_batch_without_success_writes_nothing(records, network_file, binding):
+def test_a_batch_without_success_writes_nothing(records: SunwFiles, network_file: Path, binding: Bind) -> None:
     before = network_file.stat()
     assert one(records, None, binding(10)).outcome is Outcome.EXISTS
     after = network_file.stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
-def test_a_rewrite_keeps_mode_and_stray_lines(records, network_file, binding):
+def test_a_rewrite_keeps_mode_and_stray_lines(records: SunwFiles, network_file: Path, binding: Bind) -> None:
     network_file.chmod(0o640)
     with network_file.open("ab") as file:
         file.write(b"# by hand\n\n192.168.76.14|0|00|192.168.76.1|0|1|m|\n192.168.76.15|00|00|192.168.76.1|0|1|m|end")
@@ -105,7 +118,9 @@ def test_a_rewrite_keeps_mode_and_stray_lines(records, network_file, binding):
     assert [fault.line for fault in records.read(NET).faults] == [11]
 
 
-def test_a_missing_table_or_directory_leaves_no_lock_file(records, network_file, binding):
+def test_a_missing_table_or_directory_leaves_no_lock_file(
+    records: SunwFiles, network_file: Path, binding: Bind
+) -> None:
     before = listing(network_file.parent)
     (result,) = records.commit([Change("10.0.0.0", None, binding(1, address=ipv4_int("10.0.0.1")))])
     assert result.outcome is Outcome.NOT_FOUND
@@ -116,7 +131,9 @@ def test_a_missing_table_or_directory_leaves_no_lock_file(records, network_file,
         records.tables()
 
 
-def test_temporary_files_of_crashed_writers_are_removed_when_old(records, network_file, binding):
+def test_temporary_files_of_crashed_writers_are_removed_when_old(
+    records: SunwFiles, network_file: Path, binding: Bind
+) -> None:
     directory = network_file.parent
     young, old, suns = (directory / name for name in (".twinboot1_new.a", ".twinboot1_new.b", "SUNWfiles1_dhcptab.new"))
     for path in (young, old, suns):
@@ -139,8 +156,14 @@ def test_temporary_files_of_crashed_writers_are_removed_when_old(records, networ
     ],
 )
 def test_a_failed_write_is_reported_and_leaves_no_trace(
-    records, network_file, binding, monkeypatch, call, code, outcome
-):
+    records: SunwFiles,
+    network_file: Path,
+    binding: Bind,
+    monkeypatch: pytest.MonkeyPatch,
+    call,
+    code,
+    outcome,
+) -> None:
     records.read(NET)
     before = network_file.read_bytes()
     stored = rows_by_last_byte(records)[10]
@@ -159,7 +182,9 @@ def test_a_failed_write_is_reported_and_leaves_no_trace(
     assert one(records, stored, stored._replace(lease_s=3)).outcome is Outcome.STORED
 
 
-def test_after_a_failed_directory_sync_the_file_is_believed(records, monkeypatch, binding):
+def test_after_a_failed_directory_sync_the_file_is_believed(
+    records: SunwFiles, monkeypatch: pytest.MonkeyPatch, binding: Bind
+) -> None:
     version = records.read(NET).version
 
     def fail(_directory):
@@ -169,13 +194,18 @@ def test_after_a_failed_directory_sync_the_file_is_believed(records, monkeypatch
         patch.setattr(descriptors, "sync_directory", fail)
         result = one(records, None, binding(20))
     assert (result.outcome, result.row) == (Outcome.UNAVAILABLE, None)
-    assert [row.address for row in records.read(NET, version).rows] == [binding(20).address]
+    assert [row.key for row in records.read(NET, version).rows] == [binding(20).key]
 
 
 @pytest.mark.parametrize(("generation", "is_held"), [(7, True), (0, False)])
 def test_what_is_replaced_is_held_where_the_file_system_is_local(
-    records, network_file, binding, monkeypatch, generation, is_held
-):
+    records: SunwFiles,
+    network_file: Path,
+    binding: Bind,
+    monkeypatch: pytest.MonkeyPatch,
+    generation,
+    is_held,
+) -> None:
     held = []
     monkeypatch.setattr(descriptors, "generation", lambda _: generation)  # NFS tells none
     monkeypatch.setattr(leftovers.Leftovers, "hold", lambda _, path: held.append(path))
@@ -191,7 +221,9 @@ def test_what_is_replaced_is_held_where_the_file_system_is_local(
         (errno.EIO, True, Outcome.UNAVAILABLE),
     ],
 )
-def test_room_that_a_replaced_file_still_takes_is_waited_for(records, binding, monkeypatch, code, lets_go, outcome):
+def test_room_that_a_replaced_file_still_takes_is_waited_for(
+    records: SunwFiles, binding: Bind, monkeypatch: pytest.MonkeyPatch, code, lets_go, outcome
+) -> None:
     writev, full = os.writev, [True]
 
     def write(fd, pieces):
@@ -206,11 +238,11 @@ def test_room_that_a_replaced_file_still_takes_is_waited_for(records, binding, m
     monkeypatch.setattr(os, "writev", write)
     monkeypatch.setattr(leftovers, "are_gone", are_gone)
     assert one(records, None, binding(20)).outcome is outcome
-    assert (binding(20).address in {row.address for row in records.read(NET).rows}) == (outcome is Outcome.STORED)
+    assert (binding(20).key in {row.key for row in records.read(NET).rows}) == (outcome is Outcome.STORED)
 
 
 @pytest.mark.root
-def test_a_full_file_system(tmp_path, binding):
+def test_a_full_file_system(tmp_path: Path, binding: Bind) -> None:
     mount = tmp_path / "small"
     mount.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount], check=True)
@@ -227,17 +259,21 @@ def test_a_full_file_system(tmp_path, binding):
         subprocess.run(["umount", mount], check=True)
 
 
-def test_what_a_failed_write_left_in_memory_is_never_read(records, binding, monkeypatch):
+def test_what_a_failed_write_left_in_memory_is_never_read(
+    records: SunwFiles, binding: Bind, monkeypatch: pytest.MonkeyPatch
+) -> None:
     version = records.read(NET).version
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
         records.commit([Change(NET, None, binding(20))])
     delta = records.read(NET, version)
-    assert binding(20).address not in {row.address for row in delta.rows}
+    assert binding(20).key not in {row.key for row in delta.rows}
     assert one(records, None, binding(20)).outcome is Outcome.STORED
 
 
-def test_a_directory_that_cannot_be_synced_leaves_it_open_what_is_there(records, network_file, binding, monkeypatch):
+def test_a_directory_that_cannot_be_synced_leaves_it_open_what_is_there(
+    records: SunwFiles, network_file: Path, binding: Bind, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.fsync
 
     def fail(fd: int) -> None:

@@ -4,6 +4,7 @@ import fcntl
 import os
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from storage.records import Binding, Change, Outcome, SunwFiles
 from storage.records.container import Container
 from tests.processes import in_child
 from tests.rows import rows_of
+from tests.storage.records.conftest import Bind
 
 NET = "192.168.76.0"
 WRITERS = 4
@@ -23,7 +25,7 @@ def exit_code(pid):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def test_all_that_was_reported_stored_is_there_and_one_of_the_racers_wins(tmp_path, binding):
+def test_all_that_was_reported_stored_is_there_and_one_of_the_racers_wins(tmp_path: Path, binding: Bind) -> None:
     SunwFiles(tmp_path).create(NET)
     (seed,) = SunwFiles(tmp_path).commit([Change(NET, None, binding(250))])
     assert isinstance(seed.row, Binding)
@@ -55,7 +57,7 @@ def test_all_that_was_reported_stored_is_there_and_one_of_the_racers_wins(tmp_pa
     assert sorted(won) == list(range(seed.row.signature, rows[250].signature))
 
 
-def test_a_lock_held_elsewhere_is_busy_for_a_while(network_file, binding):
+def test_a_lock_held_elsewhere_is_busy_for_a_while(network_file: Path, binding: Bind) -> None:
     records = SunwFiles(network_file.parent, lock_timeout_s=0.05)
     ready, tell = os.pipe()
     wait, release = os.pipe()
@@ -106,7 +108,9 @@ def commit_and_die(directory, change, step, torn):
 
 
 @pytest.mark.parametrize("torn", [False, True])
-def test_a_writer_killed_at_any_step_leaves_the_old_file_or_the_new_one(network_file, binding, torn):
+def test_a_writer_killed_at_any_step_leaves_the_old_file_or_the_new_one(
+    network_file: Path, binding: Bind, torn
+) -> None:
     old = network_file.read_bytes()
     change = Change(NET, None, binding(20))
     code, step, seen = CRASHED, 0, []
@@ -127,16 +131,16 @@ def test_a_writer_killed_at_any_step_leaves_the_old_file_or_the_new_one(network_
     assert 8 < step < 60
 
 
-def test_another_process_sees_a_commit_at_once(records, network_file, binding):
+def test_another_process_sees_a_commit_at_once(records: SunwFiles, network_file: Path, binding: Bind) -> None:
     version = records.read(NET).version
     time.sleep(0.1)
     assert records.read(NET, version).rows == ()
     pid = in_child(lambda: SunwFiles(network_file.parent).commit([Change(NET, None, binding(20))]))
     assert exit_code(pid) == 0
-    assert [row.address for row in records.read(NET, version).rows] == [binding(20).address]
+    assert [row.key for row in records.read(NET, version).rows] == [binding(20).key]
 
 
-def test_nothing_is_read_when_nothing_changed(records, monkeypatch):
+def test_nothing_is_read_when_nothing_changed(records: SunwFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     version = records.read(NET).version
     time.sleep(0.1)
     records.read(NET)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.records import Binding, Change, Outcome, Records, RecordsError, SunwFiles, open_records
+from storage.records import Change, Outcome, Records, RecordsError, SunwFiles, open_records
 from storage.records.worker import WorkerRecords
+from tests.storage.records.conftest import Bind
 
 NET = "192.168.76.0"
 PATIENCE_S = 5.0
@@ -35,9 +36,7 @@ def worker(tmp_path: Path) -> Iterator[WorkerRecords]:
     made.close()
 
 
-def test_nothing_can_be_seen_when_a_commit_waits(
-    seen: tuple[Records, Callable[[], int]], binding: Callable[..., Binding]
-) -> None:
+def test_nothing_can_be_seen_when_a_commit_waits(seen: tuple[Records, Callable[[], int]], binding: Bind) -> None:
     store, look = seen
     found: list[int] = []
     (result,) = store.commit([Change(NET, None, binding(1))], lambda: found.append(look()))
@@ -46,9 +45,7 @@ def test_nothing_can_be_seen_when_a_commit_waits(
     assert look() == 1
 
 
-def test_a_worker_is_at_work_when_its_commit_waits(
-    worker: WorkerRecords, tmp_path: Path, binding: Callable[..., Binding]
-) -> None:
+def test_a_worker_is_at_work_when_its_commit_waits(worker: WorkerRecords, tmp_path: Path, binding: Bind) -> None:
     seen: list[int] = []
 
     def until_stored() -> None:
@@ -61,7 +58,7 @@ def test_a_worker_is_at_work_when_its_commit_waits(
     assert (result.outcome, seen) == (Outcome.STORED, [1])
 
 
-def test_a_commit_forks_no_worker(worker: WorkerRecords, binding: Callable[..., Binding]) -> None:
+def test_a_commit_forks_no_worker(worker: WorkerRecords, binding: Bind) -> None:
     os.kill(worker.pid, signal.SIGKILL)
     os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
     worker._pause_s = 60.0

@@ -49,7 +49,7 @@ def test_several_messages_in_one_piece_come_out_in_order():
     assert [inbox.take(), inbox.take(), inbox.take()] == [(1, "one"), (2, "two"), None]
 
 
-def test_a_message_that_is_too_long_is_neither_sent_nor_waited_for(monkeypatch):
+def test_a_message_that_is_too_long_is_neither_sent_nor_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "MESSAGE_MAX_BYTES", 1000)
     with pytest.raises(wire.TooLongError):
         wire.pack(1, bytes(1001))

@@ -14,7 +14,7 @@ from tests.volume_plan import APPL, GUEST, MASTER, MASTERS, NEW, SIZE, VERSION
 from tests.volume_stores import AUTHORITY, local
 
 
-def test_an_export_that_fails_is_undone(tmp_path):
+def test_an_export_that_fails_is_undone(tmp_path: Path) -> None:
     kit = prepared(tmp_path)
     before = picture(kit)
     kit.targets.fail = True
@@ -23,7 +23,7 @@ def test_an_export_that_fails_is_undone(tmp_path):
     assert picture(kit) == before
 
 
-def test_what_was_exported_is_exported_again_after_the_daemons_lost_everything(tmp_path):
+def test_what_was_exported_is_exported_again_after_the_daemons_lost_everything(tmp_path: Path) -> None:
     kit = prepared(tmp_path)
     kit.targets.forget()
     assert kit.store.tend() == ("appl-1/vm-1: exported again",)
@@ -32,13 +32,13 @@ def test_what_was_exported_is_exported_again_after_the_daemons_lost_everything(t
     assert kit.store.tend() == ()
 
 
-def test_targets_that_nobody_asked_for_are_ended(tmp_path):
+def test_targets_that_nobody_asked_for_are_ended(tmp_path: Path) -> None:
     kit = prepared(tmp_path)
     kit.targets.up(MASTER.iqn(AUTHORITY), tmp_path, ACCESS)
     assert kit.store.tend() == (f"{MASTER.iqn(AUTHORITY)}: ended, it is not exported",)
 
 
-def test_trouble_with_one_export_is_told_and_does_not_raise(tmp_path):
+def test_trouble_with_one_export_is_told_and_does_not_raise(tmp_path: Path) -> None:
     kit = prepared(tmp_path)
     kit.targets.forget()
     kit.targets.fail = True
@@ -47,7 +47,7 @@ def test_trouble_with_one_export_is_told_and_does_not_raise(tmp_path):
     assert "tgtd did not start" in told
 
 
-def test_a_damaged_card_hides_its_volume_and_stops_destruction(tmp_path):
+def test_a_damaged_card_hides_its_volume_and_stops_destruction(tmp_path: Path) -> None:
     kit = prepared(tmp_path)
     card = Path(kit.store.location) / "appl-1" / "vm-1" / "volume.json"
     for text in ("", "[]", "{}", '{"format": 9}', "\x00", "x" * (2 << 20)):
@@ -61,7 +61,7 @@ def test_a_damaged_card_hides_its_volume_and_stops_destruction(tmp_path):
             kit.store.create(GUEST, SIZE)
 
 
-def test_a_clone_takes_no_space_and_reads_as_its_master(tmp_path):
+def test_a_clone_takes_no_space_and_reads_as_its_master(tmp_path: Path) -> None:
     kit = local(tmp_path)
     image = tmp_path / "disk.img"
     image.write_bytes(os.urandom(SIZE))
@@ -77,7 +77,7 @@ def test_a_clone_takes_no_space_and_reads_as_its_master(tmp_path):
     subprocess.run(["qemu-img", "compare", "-q", str(head), str(image)], check=True)
 
 
-def test_without_fuse_it_copies_and_says_so(tmp_path):
+def test_without_fuse_it_copies_and_says_so(tmp_path: Path) -> None:
     kit = prepared(tmp_path, fuse=False)
     assert not kit.store.thin
     assert "full copies" in kit.store.caveat
@@ -89,7 +89,7 @@ def test_without_fuse_it_copies_and_says_so(tmp_path):
     assert [path.name for path in Path(kit.store.location).rglob("layer-*")] == ["layer-0.raw"]
 
 
-def test_qcow2_volumes_cannot_be_exported_where_fuse_is_lost_but_can_be_copied(tmp_path):
+def test_qcow2_volumes_cannot_be_exported_where_fuse_is_lost_but_can_be_copied(tmp_path: Path) -> None:
     prepared(tmp_path)
     kit = local(tmp_path, fuse=False)
     with pytest.raises(VolumesError, match="/dev/fuse"):
@@ -98,7 +98,7 @@ def test_qcow2_volumes_cannot_be_exported_where_fuse_is_lost_but_can_be_copied(t
     kit.store.export(NEW, ACCESS)
 
 
-def test_an_image_that_reads_other_files_is_refused(tmp_path):
+def test_an_image_that_reads_other_files_is_refused(tmp_path: Path) -> None:
     kit = prepared(tmp_path)
     (tmp_path / "secret").write_bytes(b"x" * 1024)
     trap = tmp_path / "trap.qcow2"
@@ -109,7 +109,7 @@ def test_an_image_that_reads_other_files_is_refused(tmp_path):
     assert caught.value.outcome is Outcome.INVALID
 
 
-def test_one_chap_user_has_one_secret(tmp_path):
+def test_one_chap_user_has_one_secret(tmp_path: Path) -> None:
     kit = prepared(tmp_path)
     kit.store.export(MASTER, ACCESS._replace(chap=Chap("hv", "secretsecret12")))
     kit.store.unexport(GUEST)
@@ -117,7 +117,7 @@ def test_one_chap_user_has_one_secret(tmp_path):
         kit.store.export(GUEST, ACCESS._replace(chap=Chap("hv", "secretsecret34")))
 
 
-def test_foreign_directories_are_left_alone(tmp_path):
+def test_foreign_directories_are_left_alone(tmp_path: Path) -> None:
     kit = prepared(tmp_path)
     root = Path(kit.store.location)
     (root / "lost+found").mkdir()
@@ -134,13 +134,13 @@ def test_foreign_directories_are_left_alone(tmp_path):
     assert caught.value.outcome is Outcome.IN_USE
 
 
-def test_a_volume_without_its_card_is_named(tmp_path):
+def test_a_volume_without_its_card_is_named(tmp_path: Path) -> None:
     kit = prepared(tmp_path)
     (Path(kit.store.location) / "appl-1" / "vm-1" / "volume.json").unlink()
     assert "missing: restore it" in kit.store.faults()[0]
 
 
-def test_a_file_that_is_named_as_an_address_is_a_file(tmp_path, monkeypatch):
+def test_a_file_that_is_named_as_an_address_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kit = prepared(tmp_path)
     monkeypatch.chdir(tmp_path)
     Path("nbd:localhost:1").write_bytes(bytes(SIZE))
@@ -148,14 +148,14 @@ def test_a_file_that_is_named_as_an_address_is_a_file(tmp_path, monkeypatch):
     assert NEW in [info.name for info in kit.store.volumes()]
 
 
-def test_wrong_settings_are_told_at_once(tmp_path):
+def test_wrong_settings_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(VolumesError, match="ADDRESS:PORT"):
         LocalVolumes(LocalSettings(tmp_path, tmp_path, AUTHORITY, "here"))
     with pytest.raises(VolumesError, match="shorter path"):
         LocalVolumes(LocalSettings(tmp_path, tmp_path / ("x" * 120), AUTHORITY))
 
 
-def test_growth_is_watched_and_the_day_of_the_full_disk_is_told(tmp_path):
+def test_growth_is_watched_and_the_day_of_the_full_disk_is_told(tmp_path: Path) -> None:
     clock = [1_700_000_000.0]
     kit = local(tmp_path, now=lambda: clock[0])
     kit.store.make_project(APPL)
@@ -181,7 +181,7 @@ def test_growth_is_watched_and_the_day_of_the_full_disk_is_told(tmp_path):
 
 
 @pytest.mark.root
-def test_a_full_disk_refuses_and_leaves_nothing_half_made(tmp_path):
+def test_a_full_disk_refuses_and_leaves_nothing_half_made(tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(store)], check=True)

@@ -56,7 +56,7 @@ def killed_at(path: Path, number: int, act: Callable[[LocalVolumes], object]) ->
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_killed_at_any_step_is_completed_or_undone_by_the_same_again(verb, tmp_path):
+def test_a_verb_killed_at_any_step_is_completed_or_undone_by_the_same_again(verb, tmp_path: Path) -> None:
     (tmp_path / "before").mkdir()
     prepared(tmp_path / "before")
     whole = local(shutil.copytree(tmp_path / "before", tmp_path / "whole"))
@@ -89,7 +89,7 @@ def parts(verb: str) -> list[Callable[[LocalVolumes], object]]:
     return [VERBS[verb]]
 
 
-def test_of_many_who_clone_to_one_name_one_wins(tmp_path):
+def test_of_many_who_clone_to_one_name_one_wins(tmp_path: Path) -> None:
     prepared(tmp_path)
     outcomes: list[object] = []
 

@@ -23,7 +23,7 @@ ROOT = "tank/guests"
 EXPORTERS = ("lio", "comstar")
 
 
-def test_an_initiator_that_shares_a_host_group_is_refused(tmp_path):
+def test_an_initiator_that_shares_a_host_group_is_refused(tmp_path: Path) -> None:
     kit = prepared(tmp_path, "comstar")
     kit.machine.ask(command("stmfadm", "create-hg", "theirs"))
     for name in (f"{HV1}.a", f"{HV1}.b"):
@@ -72,8 +72,9 @@ def killed_at(path: Path, exporter: str, number: int, acts: list[Callable[[ZfsVo
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_killed_at_any_step_is_completed_or_undone_by_the_same_again(verb, exporter, tmp_path):
-    prepared(tmp_path / "before" if not (tmp_path / "before").mkdir() else tmp_path, exporter)
+def test_a_verb_killed_at_any_step_is_completed_or_undone_by_the_same_again(verb, exporter, tmp_path: Path) -> None:
+    (tmp_path / "before").mkdir()
+    prepared(tmp_path / "before", exporter)
     whole = zfs(shutil.copytree(tmp_path / "before", tmp_path / "whole"), exporter, chap=CHAP)
     for act in VERBS[verb]:
         act(whole.store)
@@ -103,7 +104,7 @@ def is_of_the_exporter(word: str, line: str) -> bool:
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
-def test_every_command_of_an_export_may_fail_and_nothing_is_left_exported(exporter, tmp_path):
+def test_every_command_of_an_export_may_fail_and_nothing_is_left_exported(exporter, tmp_path: Path) -> None:
     kit = prepared(tmp_path, exporter)
     before = {info.name: info.export for info in kit.store.volumes()}
     verbs = ("create", "add-view", "set", "create-target", "add-tg-member", "create-lu")
@@ -122,7 +123,7 @@ def test_every_command_of_an_export_may_fail_and_nothing_is_left_exported(export
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
-def test_what_a_boot_lost_is_exported_again_if_the_secret_is_known(exporter, tmp_path):
+def test_what_a_boot_lost_is_exported_again_if_the_secret_is_known(exporter, tmp_path: Path) -> None:
     kit = prepared(tmp_path, exporter)
     kit.machine.forget_targets()
     (told,) = zfs(tmp_path, exporter).store.tend() or zfs(tmp_path, exporter).store.tend()
@@ -130,7 +131,7 @@ def test_what_a_boot_lost_is_exported_again_if_the_secret_is_known(exporter, tmp
     assert zfs(tmp_path, exporter, chap=CHAP).store.tend() == ("appl-1/vm-1: exported again",)
 
 
-def test_a_snapshot_of_an_export_whose_secret_is_unknown_leaves_it_exported(tmp_path):
+def test_a_snapshot_of_an_export_whose_secret_is_unknown_leaves_it_exported(tmp_path: Path) -> None:
     prepared(tmp_path, "lio")
     other = zfs(tmp_path, "lio")
     with pytest.raises(VolumesError, match="secret of CHAP user hv is not known"):
@@ -138,7 +139,7 @@ def test_a_snapshot_of_an_export_whose_secret_is_unknown_leaves_it_exported(tmp_
     assert list(other.machine.state()["iscsi"]) == [IQN]
 
 
-def test_targets_of_others_are_left_alone(tmp_path):
+def test_targets_of_others_are_left_alone(tmp_path: Path) -> None:
     kit = prepared(tmp_path, "lio")
     theirs = ("iqn.2003-01.org.linux-iscsi.nas:backup", f"{AUTHORITY}:other:disk")
     for iqn in theirs:
@@ -147,7 +148,7 @@ def test_targets_of_others_are_left_alone(tmp_path):
     assert set(kit.machine.state()["iscsi"]) == {IQN, *theirs}
 
 
-def test_a_damaged_property_hides_its_volume_and_stops_destruction(tmp_path):
+def test_a_damaged_property_hides_its_volume_and_stops_destruction(tmp_path: Path) -> None:
     kit = prepared(tmp_path, "lio")
     for text in ("rubbish", f"{HV1};", "x" * 3000):
         kit.machine.ask(command("zfs", "set", f"twinboot:access={text}", "tank/guests/appl-1/vm-1"))
@@ -157,7 +158,7 @@ def test_a_damaged_property_hides_its_volume_and_stops_destruction(tmp_path):
             kit.store.destroy(VERSION)
 
 
-def test_an_image_is_poured_and_whole_blocks_are_made(tmp_path):
+def test_an_image_is_poured_and_whole_blocks_are_made(tmp_path: Path) -> None:
     kit = prepared(tmp_path, "lio")
     image = tmp_path / "disk.img"
     image.write_bytes(b"x" * (SIZE + 512))
@@ -178,7 +179,7 @@ def test_an_image_is_poured_and_whole_blocks_are_made(tmp_path):
         ({"authority": "example.com"}, "write iqn."),
     ],
 )
-def test_wrong_settings_are_told_at_once(change, words, tmp_path):
+def test_wrong_settings_are_told_at_once(change, words, tmp_path: Path) -> None:
     settings = ZfsSettings("tank/guests", tmp_path, AUTHORITY, PORTAL)._replace(**change)
     with pytest.raises(VolumesError, match=words):
         ZfsVolumes(settings)

@@ -98,7 +98,7 @@ def test_a_remote_shell_reads_the_words_that_were_meant(words):
     assert shlex.split(line) == words
 
 
-def test_ssh_runs_the_words_and_says_when_the_host_is_gone(tmp_path, monkeypatch):
+def test_ssh_runs_the_words_and_says_when_the_host_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = tmp_path / "ssh"
     fake.write_text('#!/bin/sh\nfor line; do :; done\n[ -e "$0.gone" ] && exit 255\nexec sh -c "$line"\n')
     fake.chmod(0o755)

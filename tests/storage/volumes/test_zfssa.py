@@ -46,7 +46,9 @@ def whole(tmp_path: Path) -> object:
 
 @pytest.mark.parametrize("kind", ["lost", "cut", "503", "takeover"])
 @pytest.mark.parametrize("pattern", ["POST .*", "PUT .*", "DELETE .*", "GET .*"])
-def test_a_plan_meets_a_fault_at_every_kind_of_request_and_ends_as_without(kind, pattern, appliance, tmp_path):
+def test_a_plan_meets_a_fault_at_every_kind_of_request_and_ends_as_without(
+    kind, pattern, appliance: Appliance, tmp_path: Path
+) -> None:
     wanted = whole(tmp_path)
     store = zfssa(tmp_path, appliance)
     for verb in PLAN:
@@ -56,7 +58,7 @@ def test_a_plan_meets_a_fault_at_every_kind_of_request_and_ends_as_without(kind,
     assert done(appliance) == wanted
 
 
-def test_a_session_that_ends_is_renewed(appliance, tmp_path):
+def test_a_session_that_ends_is_renewed(appliance: Appliance, tmp_path: Path) -> None:
     store = zfssa(tmp_path, appliance)
     for verb in PLAN:
         for head in appliance.heads:
@@ -66,7 +68,7 @@ def test_a_session_that_ends_is_renewed(appliance, tmp_path):
     assert len(logins) >= len(PLAN)
 
 
-def test_the_head_that_has_the_pool_is_found_and_followed(appliance, tmp_path):
+def test_the_head_that_has_the_pool_is_found_and_followed(appliance: Appliance, tmp_path: Path) -> None:
     appliance.takeover()
     store = zfssa(tmp_path, appliance)
     store.make_project(APPL)
@@ -77,7 +79,7 @@ def test_the_head_that_has_the_pool_is_found_and_followed(appliance, tmp_path):
     assert store.projects() == [APPL, MASTERS]
 
 
-def test_a_pool_that_nobody_has_is_waited_for_and_then_told(appliance, tmp_path):
+def test_a_pool_that_nobody_has_is_waited_for_and_then_told(appliance: Appliance, tmp_path: Path) -> None:
     clock = PatientClock()
     store = ZfssaVolumes(zfssa_settings(tmp_path, appliance), clock=clock)
     appliance.heads[0].alive = False
@@ -90,7 +92,7 @@ def test_a_pool_that_nobody_has_is_waited_for_and_then_told(appliance, tmp_path)
     assert store.projects() == []
 
 
-def test_busy_for_a_while_is_waited_for(appliance, tmp_path):
+def test_busy_for_a_while_is_waited_for(appliance: Appliance, tmp_path: Path) -> None:
     store = zfssa(tmp_path, appliance)
     appliance.fault_once(".*", "503", 6)
     store.make_project(APPL)
@@ -100,7 +102,7 @@ def test_busy_for_a_while_is_waited_for(appliance, tmp_path):
     assert caught.value.outcome is Outcome.UNAVAILABLE
 
 
-def test_what_somebody_else_made_is_not_taken_for_our_own(appliance, tmp_path):
+def test_what_somebody_else_made_is_not_taken_for_our_own(appliance: Appliance, tmp_path: Path) -> None:
     store = zfssa(tmp_path, appliance)
     store.make_project(APPL)
     appliance.projects["appl-1"]["vm-1"] = {"volsize": SIZE, "snapshots": {}}
@@ -112,7 +114,7 @@ def test_what_somebody_else_made_is_not_taken_for_our_own(appliance, tmp_path):
     assert caught.value.outcome is Outcome.EXISTS
 
 
-def test_what_is_exported_is_seen_through_its_own_groups_only(appliance, tmp_path):
+def test_what_is_exported_is_seen_through_its_own_groups_only(appliance: Appliance, tmp_path: Path) -> None:
     store = zfssa(tmp_path, appliance)
     for verb in PLAN:
         verb(store)
@@ -127,7 +129,7 @@ def test_what_is_exported_is_seen_through_its_own_groups_only(appliance, tmp_pat
     assert appliance.san["targets"] == appliance.san["target-groups"] == appliance.san["initiator-groups"] == {}
 
 
-def test_one_initiator_has_one_secret(appliance, tmp_path):
+def test_one_initiator_has_one_secret(appliance: Appliance, tmp_path: Path) -> None:
     store = zfssa(tmp_path, appliance)
     for verb in PLAN:
         verb(store)
@@ -136,7 +138,9 @@ def test_one_initiator_has_one_secret(appliance, tmp_path):
 
 
 @pytest.mark.parametrize("number", range(1, STEPS_MAX))
-def test_an_export_killed_at_any_step_is_completed_by_the_same_again_or_tidied(number, appliance, tmp_path):
+def test_an_export_killed_at_any_step_is_completed_by_the_same_again_or_tidied(
+    number, appliance: Appliance, tmp_path: Path
+) -> None:
     store = zfssa(tmp_path, appliance)
     for verb in PLAN[:5]:
         verb(store)
@@ -169,7 +173,7 @@ def test_an_export_killed_at_any_step_is_completed_by_the_same_again_or_tidied(n
     assert was_killed or number > 10
 
 
-def test_an_image_appears_when_it_is_whole_and_leftovers_go(appliance, tmp_path):
+def test_an_image_appears_when_it_is_whole_and_leftovers_go(appliance: Appliance, tmp_path: Path) -> None:
     image = tmp_path / "disk.img"
     image.write_bytes(b"x" * SIZE)
     seen: list[list[str]] = []
@@ -185,7 +189,7 @@ def test_an_image_appears_when_it_is_whole_and_leftovers_go(appliance, tmp_path)
     assert set(appliance.projects["appl-1"]) == {"vm-1"}
 
 
-def test_a_copy_that_fails_leaves_nothing(appliance, tmp_path):
+def test_a_copy_that_fails_leaves_nothing(appliance: Appliance, tmp_path: Path) -> None:
     def broken(*_: object) -> None:
         raise VolumesError(Outcome.UNAVAILABLE, "the portal does not answer")
 
@@ -199,14 +203,14 @@ def test_a_copy_that_fails_leaves_nothing(appliance, tmp_path):
     assert appliance.san["targets"] == {}
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(appliance, tmp_path):
+def test_a_certificate_that_nobody_vouches_for_is_refused(appliance: Appliance, tmp_path: Path) -> None:
     store = ZfssaVolumes(zfssa_settings(tmp_path, appliance)._replace(ca_file=None), clock=PatientClock())
     with pytest.raises(VolumesError, match="not trusted") as caught:
         store.projects()
     assert caught.value.outcome is Outcome.DENIED
 
 
-def test_a_wrong_password_is_told_and_never_shown(appliance, tmp_path, caplog):
+def test_a_wrong_password_is_told_and_never_shown(appliance: Appliance, tmp_path: Path, caplog) -> None:
     caplog.set_level(logging.DEBUG)
     zfssa(tmp_path, appliance).projects()
     (tmp_path / "credentials").write_text(f"twinboot\nwrong {PASSWORD}\n")
@@ -226,7 +230,7 @@ def test_a_wrong_password_is_told_and_never_shown(appliance, tmp_path, caplog):
         (0o600, "ü\nb", "ASCII"),
     ],
 )
-def test_credentials_that_cannot_be_are_refused(mode, text, words, tmp_path):
+def test_credentials_that_cannot_be_are_refused(mode, text, words, tmp_path: Path) -> None:
     path = tmp_path / "credentials"
     path.write_text(text)
     path.chmod(mode)
@@ -238,7 +242,7 @@ def test_credentials_that_cannot_be_are_refused(mode, text, words, tmp_path):
     ("change", "words"),
     [({"heads": ()}, "1 to 2 heads"), ({"heads": ("a/b",)}, "HOST"), ({"pool": ""}, "pool"), ({"portal": "x"}, "PORT")],
 )
-def test_wrong_settings_are_told_at_once(change, words, appliance, tmp_path):
+def test_wrong_settings_are_told_at_once(change, words, appliance: Appliance, tmp_path: Path) -> None:
     with pytest.raises(VolumesError, match=words):
         ZfssaVolumes(zfssa_settings(tmp_path, appliance)._replace(**change))
 

@@ -62,7 +62,9 @@ def by_rest(path: Path) -> object:
 
 @pytest.mark.parametrize("pattern", [CHANGES, "SSH facts"])
 @pytest.mark.parametrize("kind", ["lost", "half", "cut", "away", "during", "takeover"])
-def test_a_plan_that_meets_a_fault_at_every_verb_ends_as_by_rest_without(kind, pattern, store, appliance, tmp_path):
+def test_a_plan_that_meets_a_fault_at_every_verb_ends_as_by_rest_without(
+    kind, pattern, store: ZfssaVolumes, appliance: Appliance, tmp_path: Path
+) -> None:
     for verb in PLAN:
         appliance.faults.clear()
         appliance.fault_once(pattern, kind)
@@ -70,7 +72,9 @@ def test_a_plan_that_meets_a_fault_at_every_verb_ends_as_by_rest_without(kind, p
     assert (appliance.projects, appliance.san) == by_rest(tmp_path / "rest")
 
 
-def test_a_change_whose_answer_is_lost_every_time_is_made_once_and_told_after_a_minute(store, appliance):
+def test_a_change_whose_answer_is_lost_every_time_is_made_once_and_told_after_a_minute(
+    store: ZfssaVolumes, appliance: Appliance
+) -> None:
     store.make_project(APPL)
     appliance.fault_once("SSH make lun", "lost", 10_000)
     with pytest.raises(VolumesError, match="did not answer to the end") as caught:
@@ -79,14 +83,14 @@ def test_a_change_whose_answer_is_lost_every_time_is_made_once_and_told_after_a_
     assert set(appliance.projects["appl-1"]) == {"vm-1"}
 
 
-def test_versions_differ_in_the_order_of_words(store, shell, appliance):
+def test_versions_differ_in_the_order_of_words(store: ZfssaVolumes, shell: Shell, appliance: Appliance) -> None:
     shell.iscsi_first = False
     for verb in PLAN:
         verb(store)
     assert set(appliance.san["targets"]) == {GUEST.iqn(AUTHORITY)}
 
 
-def test_filesystems_and_projects_of_others_are_passed_over(store, appliance):
+def test_filesystems_and_projects_of_others_are_passed_over(store: ZfssaVolumes, appliance: Appliance) -> None:
     chain(store)
     appliance.projects["default"]["home"] = {"snapshots": {}}
     appliance.projects["appl-1"]["home"] = {"snapshots": {}}
@@ -102,7 +106,7 @@ def refused(outcome: Outcome, verb: Callable[..., object], *given_: object) -> N
     assert caught.value.outcome is outcome, caught.value
 
 
-def test_a_confirmed_destruction_takes_nothing_along(store, head, appliance):
+def test_a_confirmed_destruction_takes_nothing_along(store: ZfssaVolumes, head: CliHead, appliance: Appliance) -> None:
     chain(store)
     before = repr(appliance.projects)
     refused(Outcome.IN_USE, head.destroy, MASTERS)
@@ -121,7 +125,7 @@ def test_a_confirmed_destruction_takes_nothing_along(store, head, appliance):
     assert repr(appliance.projects) == before
 
 
-def test_a_head_refuses_what_is_there_or_cannot_be(store, head, appliance):
+def test_a_head_refuses_what_is_there_or_cannot_be(store: ZfssaVolumes, head: CliHead, appliance: Appliance) -> None:
     chain(store)
     refused(Outcome.EXISTS, head.make_project, APPL)
     refused(Outcome.EXISTS, head.make_lun, APPL, "vm-1", SIZE)
@@ -136,7 +140,9 @@ def test_a_head_refuses_what_is_there_or_cannot_be(store, head, appliance):
 
 
 @pytest.mark.parametrize("offers_pools", [True, False])
-def test_the_head_that_has_the_pool_is_found_and_followed(offers_pools, store, shell, appliance):
+def test_the_head_that_has_the_pool_is_found_and_followed(
+    offers_pools, store: ZfssaVolumes, shell: Shell, appliance: Appliance
+) -> None:
     shell.offers_pools = offers_pools
     appliance.takeover()
     store.make_project(APPL)
@@ -146,7 +152,7 @@ def test_the_head_that_has_the_pool_is_found_and_followed(offers_pools, store, s
     assert store.projects() == [APPL]
 
 
-def test_a_secret_goes_through_standard_input_only(store, shell, caplog):
+def test_a_secret_goes_through_standard_input_only(store: ZfssaVolumes, shell: Shell, caplog) -> None:
     caplog.set_level(logging.DEBUG)
     for verb in PLAN:
         verb(store)
@@ -157,7 +163,7 @@ def test_a_secret_goes_through_standard_input_only(store, shell, caplog):
     assert CHAP.secret not in zfssa_answer.last_words(f"set chapsecret={CHAP.secret}: no", CHAP.secret)
 
 
-def test_a_key_that_is_not_let_in_is_told_at_once(store, shell, appliance):
+def test_a_key_that_is_not_let_in_is_told_at_once(store: ZfssaVolumes, shell: Shell, appliance: Appliance) -> None:
     appliance.fault_once("SSH .*", "unknown", 10_000)
     with pytest.raises(VolumesError, match=r"let this user in by key: .* ssh -- twinboot@head-0") as caught:
         store.projects()
@@ -172,7 +178,7 @@ def test_a_key_that_is_not_let_in_is_told_at_once(store, shell, appliance):
         ("Unable to negotiate with 10.0.0.1: no matching host key type found. Their offer: ssh-dss", "~/.ssh/config"),
     ],
 )
-def test_what_ssh_refuses_comes_with_what_to_do(said, advice, tmp_path, monkeypatch):
+def test_what_ssh_refuses_comes_with_what_to_do(said, advice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ssh").write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 255\n")
     (tmp_path / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
@@ -192,14 +198,14 @@ def test_what_ssh_refuses_comes_with_what_to_do(said, advice, tmp_path, monkeypa
         ("[fd00::1]:22", ["-p", "22", "--", "twinboot@fd00::1"]),
     ],
 )
-def test_where_ssh_goes(name, words, tmp_path):
+def test_where_ssh_goes(name, words, tmp_path: Path) -> None:
     argv = CliHead(name, POOL, USER, tmp_path)._argv()
     assert argv[-len(words) :] == words
     assert "BatchMode=yes" in argv
     assert ("-p" in argv) == ("-p" in words)
 
 
-def test_a_head_that_hangs_and_a_missing_ssh(tmp_path, monkeypatch):
+def test_a_head_that_hangs_and_a_missing_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ssh").write_text("#!/bin/sh\nexec sleep 60\n")
     (tmp_path / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")

@@ -9,9 +9,10 @@ import pytest
 from storage.records import MANUAL, Change, Install, open_records
 from tests.rows import rows_of
 from tests.twinboot.commands.conftest import MAC, OTHER, bindings, macros
+from tests.twinboot.conftest import Site
 
 
-def test_a_host_is_added_shown_and_removed(ready_site) -> None:
+def test_a_host_is_added_shown_and_removed(ready_site: Site) -> None:
     site = ready_site
     site.add_host("--address", "fe0=10.77.0.70", "--dom0-mem", "512M", "--console", "com1=9600")
     assert bindings(site)[70].client_id.hex() == "0100144f000001"
@@ -29,7 +30,7 @@ def test_a_host_is_added_shown_and_removed(ready_site) -> None:
     assert json.loads(site.ok("host", "list", "--json")) == []
 
 
-def test_an_address_of_the_pool_is_reserved_and_then_free_again(ready_site) -> None:
+def test_an_address_of_the_pool_is_reserved_and_then_free_again(ready_site: Site) -> None:
     before = bindings(ready_site)[50]
     ready_site.add_host("--address", "fe0=10.77.0.50")
     assert bindings(ready_site)[50].flags == MANUAL
@@ -37,13 +38,13 @@ def test_an_address_of_the_pool_is_reserved_and_then_free_again(ready_site) -> N
     assert bindings(ready_site)[50]._replace(signature=0) == before._replace(signature=0)
 
 
-def test_each_address_is_named_as_in_the_dns(ready_site) -> None:
+def test_each_address_is_named_as_in_the_dns(ready_site: Site) -> None:
     macs, addresses = f"fe0={MAC},be0={OTHER}", "fe0=10.77.0.70,be0=10.77.0.71"
     ready_site.ok("host", "add", "hv1", "--mac", macs, "--address", addresses)
     assert [bindings(ready_site)[host].comment for host in (70, 71)] == ["hv1", "hv1-be0"]
 
 
-def test_a_comment_that_was_there_stays(ready_site) -> None:
+def test_a_comment_that_was_there_stays(ready_site: Site) -> None:
     store = open_records("SUNWfiles", ready_site.share / "dhcp")
     old = bindings(ready_site)[51]
     store.commit([Change("10.77.0.0", old, old._replace(comment="rack 3"))])
@@ -69,14 +70,14 @@ def test_a_comment_that_was_there_stays(ready_site) -> None:
         (["../hv2", "--mac", OTHER], "name"),
     ],
 )
-def test_a_host_that_cannot_be_added_gets_one_line(ready_site, args: list[str], words: str) -> None:
+def test_a_host_that_cannot_be_added_gets_one_line(ready_site: Site, args: list[str], words: str) -> None:
     ready_site.add_host("--address", "fe0=10.77.0.70")
     lines = ready_site.fails("host", "add", *args)
     assert len(lines) == 1
     assert words in lines[0]
 
 
-def test_an_address_that_a_client_holds_is_not_taken_from_it(ready_site) -> None:
+def test_an_address_that_a_client_holds_is_not_taken_from_it(ready_site: Site) -> None:
     records = open_records("SUNWfiles", ready_site.share / "dhcp")
     row = bindings(ready_site)[51]
     records.commit([Change("10.77.0.0", row, row._replace(client_id=b"\1\2\3", lease_s=99))])
@@ -84,7 +85,7 @@ def test_an_address_that_a_client_holds_is_not_taken_from_it(ready_site) -> None
     assert "bound to client 010203" in lines[0]
 
 
-def test_broken_and_disputed_host_files_are_all_named(ready_site) -> None:
+def test_broken_and_disputed_host_files_are_all_named(ready_site: Site) -> None:
     ready_site.add_host()
     hosts = ready_site.share / "hosts"
     (hosts / "hv2.toml").write_text((hosts / "hv1.toml").read_text().replace('"hv1"', '"hv2"'))
@@ -96,18 +97,18 @@ def test_broken_and_disputed_host_files_are_all_named(ready_site) -> None:
     assert ready_site.run("host", "list").stderr.count("twinboot: ") == 3
 
 
-def test_a_host_that_is_not_there(ready_site) -> None:
+def test_a_host_that_is_not_there(ready_site: Site) -> None:
     for words in (["host", "show"], ["host", "remove"], ["install"]):
         assert "hv9" in ready_site.fails(*words, "hv9")[0]
 
 
-def test_a_host_that_its_target_cannot_render_is_not_armed(ready_site) -> None:
+def test_a_host_that_its_target_cannot_render_is_not_armed(ready_site: Site) -> None:
     ready_site.add_host()
     assert "root_mirror must name two disks" in ready_site.fails("install", "hv1", "--target", "debian")[0]
     assert "no install is armed" in ready_site.fails("install", "hv1", "--disarm")[0]
 
 
-def test_an_install_is_armed_once_and_can_be_taken_back(ready_site) -> None:
+def test_an_install_is_armed_once_and_can_be_taken_back(ready_site: Site) -> None:
     ready_site.add_host()
     result = ready_site.run("install", "hv1")
     assert result.exit_code == 0
@@ -122,6 +123,6 @@ def test_an_install_is_armed_once_and_can_be_taken_back(ready_site) -> None:
     assert open_records("SUNWfiles", ready_site.share / "state").read("installs").rows == ()
 
 
-def test_an_unknown_target_is_named(ready_site) -> None:
+def test_an_unknown_target_is_named(ready_site: Site) -> None:
     ready_site.add_host()
     assert "not an install target" in ready_site.fails("install", "hv1", "--target", "windows")[0]

@@ -9,9 +9,10 @@ import pytest
 
 from storage.records import FREE_ID, MANUAL
 from tests.twinboot.commands.conftest import bindings, macros
+from tests.twinboot.conftest import Site
 
 
-def test_init_makes_a_site_that_every_command_can_use(site) -> None:
+def test_init_makes_a_site_that_every_command_can_use(site: Site) -> None:
     said = site.init()
     assert "with 10 free addresses" in said
     assert "twinboot" in said.splitlines()[-1]
@@ -25,7 +26,7 @@ def test_init_makes_a_site_that_every_command_can_use(site) -> None:
     assert "no hosts yet" in site.ok("host", "list")
 
 
-def test_init_tells_all_faults_before_it_writes(site) -> None:
+def test_init_tells_all_faults_before_it_writes(site: Site) -> None:
     args = site.init_args(interface="eth99", address="", range="10.77.0.9-10.77.0.1", share="here", name="a b")
     lines = site.fails(*args)
     assert [line.split(":")[0] for line in lines] == ["--interface", "--range", "--share", "--name"]
@@ -46,13 +47,13 @@ def test_init_tells_all_faults_before_it_writes(site) -> None:
         ({"user": "nobody-at-all"}, "server.user: no account 'nobody-at-all'"),
     ],
 )
-def test_each_bad_answer_gets_one_line(site, changes: dict, words: str) -> None:
+def test_each_bad_answer_gets_one_line(site: Site, changes: dict, words: str) -> None:
     lines = site.fails(*site.init_args(**changes))
     assert len(lines) == 1
     assert words in lines[0]
 
 
-def test_init_does_not_overwrite_without_force(site) -> None:
+def test_init_does_not_overwrite_without_force(site: Site) -> None:
     site.init()
     before = site.config.read_text()
     lines = site.fails(*site.init_args())
@@ -62,7 +63,7 @@ def test_init_does_not_overwrite_without_force(site) -> None:
     assert "tftp_port" not in site.config.read_text()
 
 
-def test_init_with_a_domain_hands_out_this_server_as_name_server(site) -> None:
+def test_init_with_a_domain_hands_out_this_server_as_name_server(site: Site) -> None:
     site.init(domain="Example.com")
     assert 'domain = "example.com"' in site.config.read_text()
     assert macros(site)["10.77.0.0"].startswith(
@@ -71,13 +72,13 @@ def test_init_with_a_domain_hands_out_this_server_as_name_server(site) -> None:
     assert "dns" in json.loads(site.run("status", "--json").stdout)["services"]
 
 
-def test_init_without_a_domain_leaves_names_alone(ready_site) -> None:
+def test_init_without_a_domain_leaves_names_alone(ready_site: Site) -> None:
     assert "DNS" not in macros(ready_site)["10.77.0.0"]
     assert "dns" not in json.loads(ready_site.run("status", "--json").stdout)["services"]
     assert "set site.domain" in ready_site.fails("serve", "dns")[0]
 
 
-def test_the_second_server_joins_what_it_finds(site, tmp_path: Path) -> None:
+def test_the_second_server_joins_what_it_finds(site: Site, tmp_path: Path) -> None:
     site.init()
     site.add_host("--address", "fe0=10.77.0.50")
     second = {"config": str(tmp_path / "b.toml"), "dhcpsvc": str(tmp_path / "b.conf"), "name": "s2"}
@@ -89,7 +90,7 @@ def test_the_second_server_joins_what_it_finds(site, tmp_path: Path) -> None:
     assert bindings(site)[50].flags == MANUAL
 
 
-def test_init_asks_at_most_five_questions(site) -> None:
+def test_init_asks_at_most_five_questions(site: Site) -> None:
     args = [word for word in site.init_args() if word != "--yes"]
     for name in ("--interface", "--subnet", "--range", "--share", "--name"):
         at = args.index(name)

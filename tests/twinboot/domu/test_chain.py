@@ -8,11 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from storage.volumes.names import parse_snapshot, parse_volume
+from tests.twinboot.conftest import Site
 from tests.twinboot.domu.conftest import PROGRAMS, UP, made, open_fake
 
 
 @pytest.mark.parametrize("resource", ["SUNWfiles", "twinlog"])
-def test_the_mission_as_it_is_typed(site, monkeypatch, resource):
+def test_the_mission_as_it_is_typed(site: Site, monkeypatch: pytest.MonkeyPatch, resource) -> None:
     guests = made(site, monkeypatch, resource)
     assert guests.ok("domu-project appl-1") == "appl-1: made\n"
     guests.ok("domu-clone masters/osol-0811@version-01 appl-1/vm-1")

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.twinboot.conftest import LOOPBACK
+from tests.twinboot.conftest import LOOPBACK, Site
 from tests.twinboot.serve.conftest import DEADLINE_S
 
 pytestmark = pytest.mark.system  # real servers in processes of their own
 
 
-def test_a_name_server_in_the_way_is_one_clear_line(site) -> None:
+def test_a_name_server_in_the_way_is_one_clear_line(site: Site) -> None:
     site.init(**LOOPBACK, domain="example.com")
     with socket.create_server(("127.0.0.1", site.dns_port)):
         lines = site.fails("serve", "dns")
@@ -26,7 +26,7 @@ def test_a_name_server_in_the_way_is_one_clear_line(site) -> None:
     assert "names.enable = false" in lines[0]
 
 
-def test_ports_in_use_are_all_told_at_once(loopback_site) -> None:
+def test_ports_in_use_are_all_told_at_once(loopback_site: Site) -> None:
     site = loopback_site
     with socket.create_server(("127.0.0.1", site.http_port)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(("127.0.0.1", site.tftp_port))
@@ -48,7 +48,7 @@ def test_ports_in_use_are_all_told_at_once(loopback_site) -> None:
         ("RESCAN_INTERVAL=1", "RESCAN_INTERVAL=often", "RESCAN_INTERVAL"),
     ],
 )
-def test_what_keeps_it_from_serving_is_one_line(loopback_site, old: str, new: str, words: str) -> None:
+def test_what_keeps_it_from_serving_is_one_line(loopback_site: Site, old: str, new: str, words: str) -> None:
     text = loopback_site.dhcpsvc.read_text()
     loopback_site.dhcpsvc.write_text(text.replace(old, new))
     lines = loopback_site.fails("serve")
@@ -57,7 +57,7 @@ def test_what_keeps_it_from_serving_is_one_line(loopback_site, old: str, new: st
     assert str(loopback_site.dhcpsvc) in lines[0]
 
 
-def test_an_unwritable_state_directory_and_an_unknown_account(loopback_site) -> None:
+def test_an_unwritable_state_directory_and_an_unknown_account(loopback_site: Site) -> None:
     text = loopback_site.config.read_text()
     loopback_site.config.write_text(text.replace(f'state = "{loopback_site.state}"', 'state = "/proc/none"'))
     assert "server.state: /proc/none" in loopback_site.fails("serve")[0]
@@ -71,7 +71,7 @@ def test_an_unwritable_state_directory_and_an_unknown_account(loopback_site) -> 
     int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 67,
     reason="every port is free to bind here",
 )
-def test_without_permission_every_port_says_what_to_do(loopback_site) -> None:
+def test_without_permission_every_port_says_what_to_do(loopback_site: Site) -> None:
     site = loopback_site
     text = site.config.read_text()
     site.config.write_text(text.replace(f"= {site.tftp_port}\n", "= 69\n").replace(f"= {site.http_port}\n", "= 80\n"))

@@ -12,13 +12,13 @@ import sys
 import pytest
 
 from tests.processes import wait_for
-from tests.twinboot.conftest import wait_until_ready
+from tests.twinboot.conftest import Site, wait_until_ready
 from tests.twinboot.serve.conftest import dhcp_offer
 
 pytestmark = pytest.mark.system  # real servers in processes of their own
 
 
-def test_a_relay_runs_without_a_share(loopback_site) -> None:
+def test_a_relay_runs_without_a_share(loopback_site: Site) -> None:
     loopback_site.dhcpsvc.write_text(
         "RUN_MODE=relay\nRELAY_DESTINATIONS=127.0.0.1\nINTERFACES=lo\n"
         f"DEBUG_PORT_OFFSET={loopback_site.dhcp_port - 67}\n"
@@ -31,18 +31,18 @@ def test_a_relay_runs_without_a_share(loopback_site) -> None:
     text = loopback_site.dhcpsvc.read_text().replace("DESTINATIONS=127.0.0.1", "DESTINATIONS=192.0.2.1")
     loopback_site.dhcpsvc.write_text(text)
     with loopback_site.serving("dhcp") as process:
-        assert f"ready (dhcp relay {loopback_site.dhcp_port};" in process.stdout.readline()
+        assert f"ready (dhcp relay {loopback_site.dhcp_port};" in wait_until_ready(process)
     assert process.returncode == 0
 
 
-def test_names_and_bindings_of_a_relay_are_on_its_servers(loopback_site) -> None:
+def test_names_and_bindings_of_a_relay_are_on_its_servers(loopback_site: Site) -> None:
     loopback_site.dhcpsvc.write_text("RUN_MODE=relay\nRELAY_DESTINATIONS=192.0.2.1\n")
     (line,) = loopback_site.fails("lease", "list")
     assert "RUN_MODE=relay" in line
 
 
 @pytest.mark.parametrize("is_live", [False, True], ids=["before the start", "while it runs"])
-def test_a_network_made_by_sun_s_commands_is_served(loopback_site, is_live: bool) -> None:
+def test_a_network_made_by_sun_s_commands_is_served(loopback_site: Site, is_live: bool) -> None:
     text = loopback_site.config.read_text()
     loopback_site.config.write_text(text.partition("[networks.")[0])
     (loopback_site.share / "dhcp" / "SUNWfiles1_127_0_0_0").unlink()
@@ -61,7 +61,7 @@ def test_a_network_made_by_sun_s_commands_is_served(loopback_site, is_live: bool
         ]
 
 
-def offered(site) -> bytes:
+def offered(site: Site) -> bytes:
     """The address offered; none if the service has not come to its SIGHUP yet."""
     try:
         return dhcp_offer(site, wait_s=1)[16:20]
@@ -69,7 +69,7 @@ def offered(site) -> bytes:
         return b""
 
 
-def make_network(site) -> None:
+def make_network(site: Site) -> None:
     for line in (
         "dhtadm -D -m 127.0.0.0",
         "dhcpconfig -N 127.0.0.0 -m 255.255.0.0",

@@ -16,20 +16,19 @@ import pytest
 from dnslib import DNSRecord
 
 from tests.processes import has_ended, wait_for
-from tests.twinboot.conftest import LOOPBACK, wait_until_ready
+from tests.twinboot.conftest import LOOPBACK, Site, wait_until_ready
 from tests.twinboot.serve.conftest import DEADLINE_S, boot_through, events, http_get, tftp_get
 
 pytestmark = pytest.mark.system  # real servers in processes of their own
 
 
-def test_a_whole_boot_through_real_services(loopback_site) -> None:
+def test_a_whole_boot_through_real_services(loopback_site: Site) -> None:
     site = loopback_site
     with site.serving() as server:
-        said = server.stdout.readline()
-        assert said == (
+        assert wait_until_ready(server) == (
             f"twinboot: ready (dhcp {site.dhcp_port}, tftp {site.tftp_port}, "
             f"http {site.http_port}; share {site.share})\n"
-        ), server.stderr.read()
+        )
         boot_through(site)
         wait_for(lambda: events(site, kind="report"))
         assert {row["detail"] for row in events(site, kind="service.ready")} >= {"journal"}
@@ -48,10 +47,10 @@ def dns_address(port: int, name: str) -> str:
         return ",".join(str(one.rdata) for one in DNSRecord.parse(client.recv(2048)).rr)
 
 
-def test_names_are_answered_beside_the_rest(site) -> None:
+def test_names_are_answered_beside_the_rest(site: Site) -> None:
     site.init(**LOOPBACK, domain="example.com")
     with site.serving() as server:
-        assert f", dns {site.dns_port}; share" in server.stdout.readline(), server.stderr.read()
+        assert f", dns {site.dns_port}; share" in wait_until_ready(server)
         assert dns_address(site.dns_port, "s1.example.com") == "127.0.0.1"
         assert dns_address(site.dns_port, "hv1.example.com") == ""
         site.add_host()
@@ -63,7 +62,7 @@ def test_names_are_answered_beside_the_rest(site) -> None:
         assert server.wait(15) == 0
 
 
-def test_a_crashed_service_comes_back_and_the_others_go_on(loopback_site) -> None:
+def test_a_crashed_service_comes_back_and_the_others_go_on(loopback_site: Site) -> None:
     site = loopback_site
     with site.serving() as server:
         wait_until_ready(server)
@@ -78,7 +77,7 @@ def test_a_crashed_service_comes_back_and_the_others_go_on(loopback_site) -> Non
         assert server.poll() is None
 
 
-def test_children_end_with_a_supervisor_that_is_killed(loopback_site) -> None:
+def test_children_end_with_a_supervisor_that_is_killed(loopback_site: Site) -> None:
     site = loopback_site
     with site.serving() as server:
         wait_until_ready(server)
@@ -87,13 +86,13 @@ def test_children_end_with_a_supervisor_that_is_killed(loopback_site) -> None:
         wait_for(lambda: all(has_ended(one["pid"]) for one in started))
 
 
-def test_one_service_alone_tells_systemd_when_it_is_ready(loopback_site, tmp_path: Path) -> None:
+def test_one_service_alone_tells_systemd_when_it_is_ready(loopback_site: Site, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
         notified.bind(str(tmp_path / "notify"))
         notified.settimeout(DEADLINE_S)
         with loopback_site.serving("tftp", NOTIFY_SOCKET=str(tmp_path / "notify")) as server:
             assert notified.recv(100) == b"READY=1"
-            assert server.stdout.readline().startswith(f"twinboot: ready (tftp {loopback_site.tftp_port};")
+            assert wait_until_ready(server).startswith(f"twinboot: ready (tftp {loopback_site.tftp_port};")
             server.send_signal(signal.SIGTERM)
             assert server.wait(10) == 0
 
@@ -109,7 +108,7 @@ def open_directory() -> Iterator[Path]:
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="drops root")
-def test_root_is_gone_from_every_service_and_a_boot_still_works(site, open_directory: Path) -> None:
+def test_root_is_gone_from_every_service_and_a_boot_still_works(site: Site, open_directory: Path) -> None:
     site = type(site)(open_directory, "nobody")
     site.init(**LOOPBACK, domain="example.com")
     with site.serving() as server:

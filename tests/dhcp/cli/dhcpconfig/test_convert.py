@@ -1,5 +1,7 @@
 """-C: into another place or another kind of datastore, with nothing lost and nothing half done."""
 
+from pathlib import Path
+
 import pytest
 
 from dhcp.cli import config_convert, service
@@ -18,6 +20,7 @@ from storage.records import (
     open_records,
 )
 from storage.records.port import nothing
+from tests.dhcp.cli.dhcpconfig.conftest import Server
 
 NET = "192.168.76.0"
 QUESTION = """
@@ -33,7 +36,7 @@ def binding(last: int) -> Binding:
 
 
 @pytest.fixture
-def full(server):
+def full(server: Server) -> Server:
     server.configure()
     server.ok(f"-N {NET} -m 24")
     SunwFiles(server.store).commit([Change(NET, None, binding(last)) for last in range(10, 60)])
@@ -52,7 +55,7 @@ def second_kind(monkeypatch: pytest.MonkeyPatch) -> dict[str, MemoryRecords]:
     return opened
 
 
-def test_all_rows_move_and_the_configuration_follows(full) -> None:
+def test_all_rows_move_and_the_configuration_follows(full: Server) -> None:
     before = {table: rows(SunwFiles(full.store), table) for table in ("dhcptab", NET)}
     said = full.ok("-C -r SUNWfiles -p @/new/place", "Y\n")
     assert said == QUESTION + (
@@ -66,7 +69,7 @@ def test_all_rows_move_and_the_configuration_follows(full) -> None:
     assert full.ok("-P") == ("DAEMON_ENABLED TRUE\nRESOURCE SUNWfiles\nRUN_MODE server\nPATH @/new/place\nCONVER 1\n")
 
 
-def test_k_keeps_the_old_tables_and_another_kind_is_as_good(full, second_kind) -> None:
+def test_k_keeps_the_old_tables_and_another_kind_is_as_good(full: Server, second_kind) -> None:
     full.ok("-C -r twinlog -p @/log -f -k -u 'some text'")
     (log,) = second_kind.values()
     assert {table: rows(log, table) for table in log.tables()} == {
@@ -79,7 +82,7 @@ def test_k_keeps_the_old_tables_and_another_kind_is_as_good(full, second_kind) -
     assert len(rows(SunwFiles(full.root / "back"), NET)) == 50
 
 
-def test_no_is_no(full) -> None:
+def test_no_is_no(full: Server) -> None:
     assert "nothing was changed" in full.refused("-C -r SUNWfiles -p @/new", "n\n")
     assert not (full.root / "new").exists()
 
@@ -95,18 +98,18 @@ def test_no_is_no(full) -> None:
         ("-r SUNWfiles -p @/file/dhcp", "@/file/dhcp: Not a directory"),
     ],
 )
-def test_what_is_refused_before_anything_is_touched(full, line: str, reason: str) -> None:
+def test_what_is_refused_before_anything_is_touched(full: Server, line: str, reason: str) -> None:
     (full.root / "file").touch()
     assert reason in full.refused(f"-C {line} -f")
 
 
-def test_a_damaged_row_is_not_left_behind(full) -> None:
+def test_a_damaged_row_is_not_left_behind(full: Server) -> None:
     with (full.store / "SUNWfiles1_dhcptab").open("a") as file:
         file.write("nonsense\n")
     assert "dhcptab: line 8 is left out" in full.refused("-C -r SUNWfiles -p @/new -f")
 
 
-def test_a_place_with_tables_is_not_mixed_up(full) -> None:
+def test_a_place_with_tables_is_not_mixed_up(full: Server) -> None:
     other = full.root / "other"
     other.mkdir()
     SunwFiles(other).create(NET)
@@ -128,7 +131,9 @@ class Lossy(MemoryRecords):
 @pytest.mark.parametrize(
     ("refuse", "reason"), [(True, "no space left: make room"), (False, "the copy does not read back as it was written")]
 )
-def test_a_failed_copy_leaves_all_as_it_was(full, monkeypatch, refuse: bool, reason: str) -> None:
+def test_a_failed_copy_leaves_all_as_it_was(
+    full: Server, monkeypatch: pytest.MonkeyPatch, refuse: bool, reason: str
+) -> None:
     target = Lossy(refuse)
     monkeypatch.setitem(ADAPTERS, "twinlog", lambda path: target)
     before = full.files()
@@ -138,7 +143,7 @@ def test_a_failed_copy_leaves_all_as_it_was(full, monkeypatch, refuse: bool, rea
     assert full.files() == before
 
 
-def test_changes_by_another_server_stop_it(full, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changes_by_another_server_stop_it(full: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = config_convert._copy
 
     def copy_while_another_serves(*args) -> None:
@@ -153,7 +158,7 @@ def test_changes_by_another_server_stop_it(full, monkeypatch: pytest.MonkeyPatch
     assert "PATH @/dhcp\n" in full.ok("-P")
 
 
-def test_the_old_table_stays_if_it_changes_at_the_last_moment(full, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_old_table_stays_if_it_changes_at_the_last_moment(full: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     delete = config_convert._delete
 
     def renewed(*args) -> None:
@@ -167,7 +172,7 @@ def test_the_old_table_stays_if_it_changes_at_the_last_moment(full, monkeypatch:
     assert "PATH @/new\n" in full.ok("-P")
 
 
-def test_the_service_is_stopped_meanwhile_and_started_again(full, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_is_stopped_meanwhile_and_started_again(full: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
 
     def systemctl(name: str, action: str) -> None:
@@ -181,7 +186,7 @@ def test_the_service_is_stopped_meanwhile_and_started_again(full, monkeypatch: p
     assert told == [("stop", "DAEMON_ENABLED=FALSE"), ("start", "DAEMON_ENABLED=TRUE")]
 
 
-def test_a_service_that_cannot_be_stopped_stops_the_conversion(full) -> None:
+def test_a_service_that_cannot_be_stopped_stops_the_conversion(full: Server) -> None:
     full.daemon = Daemon(4711, supervised=True)
     assert "runs under `twinboot serve`" in full.refused("-C -r SUNWfiles -p @/new -f")
 
@@ -199,7 +204,7 @@ INSTALL = Install("hv1", "armed", "live-xen", "t|oken", 2**40, 1, 0, "caf\udce9 
 
 
 @pytest.fixture
-def foreign(full):
+def foreign(full: Server):
     """Return the server, with rows of every kind and texts in several encodings."""
     records = SunwFiles(full.store)
     records.create("installs")
@@ -241,14 +246,14 @@ def test_one_database_is_not_converted_into_itself(foreign, database) -> None:
     assert "same as destination" in foreign.refused(f"-C -r postgresql -p '{again}' -f")
 
 
-def test_a_password_is_warned_of_and_not_shown(full, database) -> None:
+def test_a_password_is_warned_of_and_not_shown(full: Server, database) -> None:
     assert full(f"-C -r postgresql -p '{database} password=geheim' -f -k") == 0
     assert "use passfile=FILE instead" in full.err
     assert "geheim" not in full.out + full.err + full.ok("-P") + full.ok("-P PATH")
     assert "password=geheim" in full.conf.read_text()
 
 
-def test_a_server_that_is_down_leaves_all_as_it_was(full, tmp_path) -> None:
+def test_a_server_that_is_down_leaves_all_as_it_was(full: Server, tmp_path: Path) -> None:
     before = full.files()
     assert full(f"-C -r postgresql -p 'host={tmp_path} dbname=x' -f") == 255
     assert "start PostgreSQL there, or correct PATH" in full.err

@@ -19,7 +19,7 @@ from storage.records import (
     ipv4_int,
 )
 from storage.records.port import nothing
-from tests.dhcp.cli.dhcpconfig.conftest import NET
+from tests.dhcp.cli.dhcpconfig.conftest import NET, Server
 from tests.rows import rows_of
 
 GOLDEN = """\
@@ -52,7 +52,7 @@ ENTRIES = [TabEntry("GrubMenu", SYMBOL, 0, "Site,150,ASCII,1,0"), TabEntry("pipe
 
 
 @pytest.fixture
-def full(server):
+def full(server: Server) -> Server:
     """A server with a network, two bindings, a symbol and a macro of its own."""
     server.configure()
     server.ok(f"-N {NET} -m 24")
@@ -61,27 +61,27 @@ def full(server):
     return server
 
 
-def empty(server) -> None:
+def empty(server: Server) -> None:
     """Make it a server with a dhcptab and nothing in it."""
     server.ok("-U -f -x")
     server.machine = server.machine._replace(name="install-even")
     server.configure()
 
 
-def test_the_file_is_text_that_people_can_read(full) -> None:
+def test_the_file_is_text_that_people_can_read(full: Server) -> None:
     assert full.ok("-X @/out -m ALL -o ALL -a ALL") == "Exported 4 macros, 1 options, 1 networks with 2 addresses.\n"
     assert (full.root / "out").read_text() == GOLDEN
     assert (full.root / "out").stat().st_mode & 0o777 == 0o644
 
 
-def test_a_chosen_part_is_exported_as_the_manual_page_has_it(full) -> None:
+def test_a_chosen_part_is_exported_as_the_manual_page_has_it(full: Server) -> None:
     full.ok(f"-X @/out -a {NET} -m {NET},Locale -o GrubMenu")
     tables = parse((full.root / "out").read_bytes())
     assert [row.key for row in tables["dhcptab"]] == [("GrubMenu", SYMBOL), (NET, MACRO), ("Locale", MACRO)]
     assert len(tables[NET]) == 2
 
 
-def test_import_gives_back_what_was_exported(full) -> None:
+def test_import_gives_back_what_was_exported(full: Server) -> None:
     full.ok("-X @/out -m ALL -o ALL -a ALL")
     before = full.rows(NET), full.macros()
     empty(full)
@@ -94,7 +94,7 @@ def test_import_gives_back_what_was_exported(full) -> None:
     assert "0 added, 0 replaced, 7 there already" in full.ok("-I @/out")
 
 
-def test_x_deletes_what_was_exported_and_nothing_else(full) -> None:
+def test_x_deletes_what_was_exported_and_nothing_else(full: Server) -> None:
     full.ok(f"-X @/out -a {NET} -m pipe -x")
     assert SunwFiles(full.store).tables() == ["dhcptab"]
     assert "pipe" not in full.macros()
@@ -103,7 +103,7 @@ def test_x_deletes_what_was_exported_and_nothing_else(full) -> None:
     assert len(full.rows(NET)) == 2
 
 
-def test_what_changes_during_an_export_is_not_deleted(full, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_changes_during_an_export_is_not_deleted(full: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     def renewed(path, data, *, replace):
         store = SunwFiles(full.store)
         row = next(row for row in rows_of(store, NET, Binding) if row.client_id == FREE_ID)
@@ -115,7 +115,7 @@ def test_what_changes_during_an_export_is_not_deleted(full, monkeypatch: pytest.
     assert len(full.rows(NET)) == 2
 
 
-def test_conflicts_are_named_and_nothing_is_written(full) -> None:
+def test_conflicts_are_named_and_nothing_is_written(full: Server) -> None:
     full.ok("-X @/out -m ALL -o ALL -a ALL")
     text = (full.root / "out").read_text()
     (full.root / "out").write_text(
@@ -130,17 +130,19 @@ def test_conflicts_are_named_and_nothing_is_written(full) -> None:
     assert full.files() == before
     assert full.ok("-I @/out -f").endswith("1 added, 2 replaced, 4 there already.\n")
     assert full.macros()["Locale"] == ":UTCoffst=3600:"
-    assert full.rows(NET)[ipv4_int("192.168.76.9")].client_id == b"\1\xab"
+    replaced = full.rows(NET)[ipv4_int("192.168.76.9")]
+    assert isinstance(replaced, Binding)
+    assert replaced.client_id == b"\1\xab"
 
 
-def test_an_import_that_disables_a_macro_says_so(server) -> None:
+def test_an_import_that_disables_a_macro_says_so(server: Server) -> None:
     server.configure()
     (server.root / "in").write_text("# twinboot exchange 1\n[dhcptab]\nodd|m|0|:Include=nothing:\n[end]\n")
     assert server("-I @/in") == 0
     assert server.err.startswith("dhcpconfig: warning: odd is disabled: ")
 
 
-def test_rows_that_can_never_be_stored_stop_the_whole_import(server) -> None:
+def test_rows_that_can_never_be_stored_stop_the_whole_import(server: Server) -> None:
     server.configure()
     long = "c" * 60
     (server.root / "in").write_text(
@@ -178,7 +180,7 @@ def test_rows_that_can_never_be_stored_stop_the_whole_import(server) -> None:
         (b"# twinboot exchange 1\n[end]\n[dhcptab]\n", "line 3: stands after [end]"),
     ],
 )
-def test_a_file_that_is_not_whole_and_good_is_refused_with_the_line(server, body: bytes, reason: str) -> None:
+def test_a_file_that_is_not_whole_and_good_is_refused_with_the_line(server: Server, body: bytes, reason: str) -> None:
     server.configure()
     (server.root / "in").write_bytes(body)
     assert f"@/in: {reason}" in server.refused("-I @/in")
@@ -207,7 +209,7 @@ def test_of_many_faults_the_first_are_told() -> None:
         ("-I @", "@: Is a directory"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_one_line(full, line: str, reason: str) -> None:
+def test_what_cannot_be_done_is_told_in_one_line(full: Server, line: str, reason: str) -> None:
     (full.root / "there").write_text("precious")
     os.mkfifo(full.root / "pipe")
     before = full.files()
@@ -216,19 +218,19 @@ def test_what_cannot_be_done_is_told_in_one_line(full, line: str, reason: str) -
     assert full.files() == before
 
 
-def test_f_overwrites_the_file(full) -> None:
+def test_f_overwrites_the_file(full: Server) -> None:
     (full.root / "out").write_text("old")
     full.ok("-X @/out -m Locale -f")
     assert (full.root / "out").read_text().startswith("# twinboot exchange 1\n")
 
 
-def test_a_damaged_row_stops_an_export(full) -> None:
+def test_a_damaged_row_stops_an_export(full: Server) -> None:
     with (full.store / "SUNWfiles1_192_168_76_0").open("a") as file:
         file.write("192.168.76.77|oops\n")
     assert "192.168.76.0: line 7 is left out" in full.refused("-X @/out -a ALL")
 
 
-def test_g_after_an_import_needs_a_daemon(full) -> None:
+def test_g_after_an_import_needs_a_daemon(full: Server) -> None:
     full.ok("-X @/out -m ALL")
     assert full("-I @/out -g") == 255
     assert "Unable to signal the daemon" in full.err
@@ -251,7 +253,7 @@ def test_a_container_gets_all_rows_or_none() -> None:
     assert [row.client_id for row in rows_of(records, NET, Binding)] == [b"\1theirs"]
 
 
-def test_an_import_that_loses_a_race_names_it(server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_import_that_loses_a_race_names_it(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     from dhcp.cli import dhcpconfig  # noqa: PLC0415 - beside its only use: the fixture's server has real files
 
     server.configure()

@@ -5,6 +5,7 @@ import pytest
 from dhcp.cli import config_machine
 from dhcp.sockets import Interface
 from storage.records import ipv4_int
+from tests.dhcp.cli.dhcpconfig.conftest import Server
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ from storage.records import ipv4_int
         ("-N 10.77.0.0", ":Subnet=255.255.0.0:RDiscvyF=1:Broadcst=10.77.255.255:"),
     ],
 )
-def test_n_makes_a_macro_and_an_empty_container(server, line: str, macro: str) -> None:
+def test_n_makes_a_macro_and_an_empty_container(server: Server, line: str, macro: str) -> None:
     server.configure()
     assert server(line) == 0
     name = line.split()[1]
@@ -30,7 +31,7 @@ def test_n_makes_a_macro_and_an_empty_container(server, line: str, macro: str) -
     assert server.refused(f"-N {name}") == f"network {name} is configured already: pntadm and dhtadm change it"
 
 
-def test_n_takes_the_mask_from_netmasks_or_from_an_interface(server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_n_takes_the_mask_from_netmasks_or_from_an_interface(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.configure()
     config_machine.NETMASKS.write_text("# number mask\n10.1.0.0 255.255.240.0\n")
     ethernet = Interface("eth1", ipv4_int("10.2.0.9"), ipv4_int("255.255.255.128"), b"", False)
@@ -54,17 +55,17 @@ def test_n_takes_the_mask_from_netmasks_or_from_an_interface(server, monkeypatch
         ("-N 192.168.76.0 -m 24 -y blue", "NIS domain or server information is incomplete"),
     ],
 )
-def test_n_refuses_what_makes_no_network(server, line: str, reason: str) -> None:
+def test_n_refuses_what_makes_no_network(server: Server, line: str, reason: str) -> None:
     server.configure()
     assert reason in server.refused(line)
 
 
-def test_n_refuses_containers_of_another_version(server) -> None:
+def test_n_refuses_containers_of_another_version(server: Server) -> None:
     server.configure("RESOURCE=SUNWfiles\nPATH=@/dhcp\nCONVER=0\n")
     assert "There is a version mismatch" in server.refused("-N 192.168.76.0")
 
 
-def test_n_g_tells_the_daemon_and_fails_if_it_cannot(server) -> None:
+def test_n_g_tells_the_daemon_and_fails_if_it_cannot(server: Server) -> None:
     server.configure()
     assert server("-N 192.168.76.0 -m 24 -g") == 255
     assert server.err.startswith("dhcpconfig: Unable to signal the daemon to reload the dhcptab: it does not run here")

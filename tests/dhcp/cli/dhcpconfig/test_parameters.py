@@ -11,6 +11,7 @@ from dhcp import svcconf, svcconf_file
 from dhcp.cli.config_pairs import Wish, check_wishes, read_wishes
 from dhcp.cli.service import Daemon
 from storage.records import ipv4_text
+from tests.dhcp.cli.dhcpconfig.conftest import Server
 
 CLUSTER = """\
 DAEMON_ENABLED=TRUE
@@ -38,7 +39,7 @@ LOGGING_FACILITY=3
 
 
 @pytest.fixture
-def cluster(server):
+def cluster(server: Server):
     server.configure(CLUSTER)
     return server
 
@@ -191,7 +192,7 @@ def test_all_faults_are_told_and_nothing_is_written(cluster) -> None:
     assert cluster.conf.read_text() == CLUSTER
 
 
-def test_a_file_that_solaris_8_left_can_be_read_and_mended(server) -> None:
+def test_a_file_that_solaris_8_left_can_be_read_and_mended(server: Server) -> None:
     server.configure(UPGRADED)
     assert server.ok("-P") == UPGRADED.replace("=", " ")
     assert server("-P OFFER_CACHE_TIMEOUT=10,RELAY_DESTINATIONS=") == 0

@@ -9,6 +9,7 @@ from dhcp import svcconf_file
 from dhcp.cli import dhtadm, pntadm
 from dhcp.macros import MacroTable
 from storage.records import MANUAL, Binding, SunwFiles, TabEntry, ipv4_int
+from tests.dhcp.cli.dhcpconfig.conftest import Server
 from tests.rows import rows_of
 
 COMMANDS = {"dhtadm": dhtadm.main, "pntadm": pntadm.main}
@@ -33,7 +34,7 @@ pntadm -A 192.168.78.22 -f MANUAL -i 0100144F000002 -m install-even -y -s 192.16
 """
 
 
-def play(server, script: str) -> None:
+def play(server: Server, script: str) -> None:
     for line in script.splitlines():
         program, _, rest = line.partition(" ")
         if program == "dhcpconfig":
@@ -42,7 +43,7 @@ def play(server, script: str) -> None:
             assert COMMANDS[program](shlex.split(rest)) == 0, line
 
 
-def test_two_servers_on_one_store(server) -> None:
+def test_two_servers_on_one_store(server: Server) -> None:
     play(server, ODD)
     odd = svcconf_file.load(server.conf)
     server.conf.unlink()  # the other server has a file of its own

@@ -4,12 +4,13 @@ import pytest
 
 from dhcp import svcconf_file
 from dhcp.cli.service import Daemon
+from tests.dhcp.cli.dhcpconfig.conftest import Server
 
 LISTED = "DAEMON_ENABLED TRUE\nRUN_MODE relay\nRELAY_DESTINATIONS 120.30.33.7,120.30.42.132\n"
 
 
 @pytest.fixture
-def relay(server):
+def relay(server: Server):
     said = server.ok("-R 120.30.33.7,120.30.42.132")
     assert said == "Created DHCP configuration file.\nDHCP server enabled: `twinboot serve` starts it.\n"
     return server
@@ -22,7 +23,7 @@ def test_r_writes_what_a_relay_needs_and_p_lists_it(relay) -> None:
     assert not relay.store.exists()
 
 
-def test_names_are_looked_up_when_typed_and_doubles_left_out(server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_are_looked_up_when_typed_and_doubles_left_out(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostbyname", {"boston": "120.30.33.7"}.__getitem__)
     server.ok("-R boston,120.30.33.7")
     assert server.ok("-P RELAY_DESTINATIONS") == "120.30.33.7\n"
@@ -34,7 +35,7 @@ def test_what_is_configured_already_stays(relay) -> None:
     assert "RESOURCE is not set" in relay.refused("-N 120.30.33.0")
 
 
-def test_a_server_is_not_turned_into_a_relay(server) -> None:
+def test_a_server_is_not_turned_into_a_relay(server: Server) -> None:
     server.configure()
     assert "DHCP service is already configured" in server.refused("-R 120.30.33.7")
     server("-P RELAY_DESTINATIONS=120.30.33.7")

@@ -14,6 +14,7 @@ import pytest
 from dhcp.cli import service
 from dhcp.cli.common import CommandError
 from dhcp.cli.service import Daemon
+from tests.dhcp.cli.dhcpconfig.conftest import Server
 
 FIND, UNIT = service.find, service.unit
 SERVER = """
@@ -54,7 +55,9 @@ SERVING = (SERVER, "/opt/twinboot/bin/twinboot", "serve", "dhcp")
         (None, None, "DHCP server enabled.\nDHCP server stopped.\n", 1),
     ],
 )
-def test_the_state_is_told_by_lines_and_exit_code(server, enabled: str | None, daemon, lines: str, code: int) -> None:
+def test_the_state_is_told_by_lines_and_exit_code(
+    server: Server, enabled: str | None, daemon, lines: str, code: int
+) -> None:
     said = f"DAEMON_ENABLED={enabled}\n" if enabled else ""
     server.configure(f"{said}RESOURCE=SUNWfiles\nPATH=@/dhcp\nCONVER=1\n")
     server.daemon = daemon
@@ -63,11 +66,11 @@ def test_the_state_is_told_by_lines_and_exit_code(server, enabled: str | None, d
     assert json.loads(server.out) == {"enabled": code in (1, 3), "running": code >= 2}
 
 
-def test_without_a_configuration_the_code_is_none_of_the_states(server) -> None:
+def test_without_a_configuration_the_code_is_none_of_the_states(server: Server) -> None:
     assert server("-S -q") == 255
 
 
-def test_enabling_and_disabling_is_written_down(server) -> None:
+def test_enabling_and_disabling_is_written_down(server: Server) -> None:
     server.configure()
     assert server.ok("-S -d") == "DHCP server disabled.\nDHCP server not running.\n"
     assert server.conf.read_text().startswith("DAEMON_ENABLED=FALSE\n")
@@ -85,7 +88,9 @@ def test_enabling_and_disabling_is_written_down(server) -> None:
         ("twinboot.service", "d", "restart"),
     ],
 )
-def test_systemd_starts_and_stops_it(server, tmp_path: Path, monkeypatch, unit: str, letter: str, word: str) -> None:
+def test_systemd_starts_and_stops_it(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str, letter: str, word: str
+) -> None:
     server.configure()
     server.unit = unit
     server.daemon = None if letter == "e" else Daemon(4711, supervised=False)
@@ -100,7 +105,9 @@ def test_systemd_starts_and_stops_it(server, tmp_path: Path, monkeypatch, unit: 
     assert f"dhcpconfig: systemctl {word} {unit} failed: Job failed.: see `systemctl status {unit}`\n" == server.err
 
 
-def test_a_systemd_that_does_not_answer_is_told_of(server, tmp_path: Path, monkeypatch) -> None:
+def test_a_systemd_that_does_not_answer_is_told_of(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.configure()
     server.unit = "twinboot@dhcp.service"
     fake = tmp_path / "systemctl"
@@ -112,7 +119,7 @@ def test_a_systemd_that_does_not_answer_is_told_of(server, tmp_path: Path, monke
     assert server.err.startswith("dhcpconfig: systemctl start twinboot@dhcp.service did not end in 0.1 s")
 
 
-def test_the_unit_is_the_one_that_is_active_or_enabled(tmp_path: Path, monkeypatch) -> None:
+def test_the_unit_is_the_one_that_is_active_or_enabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert UNIT() is None
     fake = tmp_path / "systemctl"
@@ -122,7 +129,7 @@ def test_the_unit_is_the_one_that_is_active_or_enabled(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("line", ["-S", "-S -e -d", "-S -e --json", "-S -x"])
-def test_one_thing_is_asked_at_a_time(server, line: str) -> None:
+def test_one_thing_is_asked_at_a_time(server: Server, line: str) -> None:
     server.configure()
     assert server(line) == 255
     assert "\n\ndhcpconfig [--config-file" in server.err
@@ -131,7 +138,7 @@ def test_one_thing_is_asked_at_a_time(server, line: str) -> None:
 # -- with real processes
 
 
-def test_a_service_is_found_told_and_stopped(server) -> None:
+def test_a_service_is_found_told_and_stopped(server: Server) -> None:
     with running(*SERVING) as (process, port):
         assert FIND(port) == Daemon(process.pid, supervised=False)
         server.monkeypatch.setattr(service, "find", lambda _: FIND(port))

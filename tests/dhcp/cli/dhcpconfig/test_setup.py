@@ -1,10 +1,13 @@
 """-D: what is made, in which order, what is refused before anything is written, and what the machine says."""
 
+from pathlib import Path
+
 import pytest
 
 from dhcp.cli import config_machine, config_setup
 from dhcp.sockets import Interface
 from storage.records import SunwFiles, TabEntry, ipv4_int
+from tests.dhcp.cli.dhcpconfig.conftest import Server
 from tests.rows import rows_of
 
 PROGRESS = """\
@@ -16,7 +19,7 @@ DHCP server enabled: `twinboot serve` starts it.
 """
 
 
-def test_d_writes_the_file_of_solaris_and_the_first_macros(server) -> None:
+def test_d_writes_the_file_of_solaris_and_the_first_macros(server: Server) -> None:
     assert server.ok("-D -r SUNWfiles -p @/dhcp -h files") == PROGRESS
     assert server.conf.read_text() == (
         f"DAEMON_ENABLED=TRUE\nRESOURCE=SUNWfiles\nRUN_MODE=server\nPATH={server.store}\nCONVER=1\nHOSTS_RESOURCE=files\n"
@@ -27,7 +30,7 @@ def test_d_writes_the_file_of_solaris_and_the_first_macros(server) -> None:
     }
 
 
-def test_d_as_a_site_typed_it_in_2009(server) -> None:
+def test_d_as_a_site_typed_it_in_2009(server: Server) -> None:
     server.ok("-D -r SUNWfiles -p @/var/dhcp -a 192.168.0.1 -d tenzer.lan -h files -l 86400")
     server.ok("-N 192.168.0.0 -m 255.255.255.0 -t 192.168.0.1")
     rows = rows_of(SunwFiles(server.root / "var" / "dhcp"), "dhcptab", TabEntry)
@@ -40,7 +43,7 @@ def test_d_as_a_site_typed_it_in_2009(server) -> None:
     }
 
 
-def test_d_as_the_manual_page_has_it(server) -> None:
+def test_d_as_the_manual_page_has_it(server: Server) -> None:
     server.ok("-D -r SUNWfiles -p @/dhcp -l 28800 -d acme.eng -a 120.30.33.4 -h dns -y acme.eng")
     assert server.conf.read_text().splitlines()[-2:] == ["HOSTS_RESOURCE=dns", "HOSTS_DOMAIN=acme.eng"]
     assert server.macros()["install-odd"].endswith(':LeaseTim=28800:LeaseNeg:DNSdmain="acme.eng":DNSserv=120.30.33.4:')
@@ -53,7 +56,7 @@ def test_d_as_the_manual_page_has_it(server) -> None:
     assert server.refused("-D -r SUNWbinfiles -p /var/dhcp").startswith("DHCP service is already configured")
 
 
-def test_d_with_few_options_asks_the_machine(server) -> None:
+def test_d_with_few_options_asks_the_machine(server: Server) -> None:
     server.machine = server.machine._replace(domain="example.com", dns=(ipv4_int("10.0.0.2"), ipv4_int("10.0.0.3")))
     server.ok("-D -r SUNWfiles -p @/dhcp -n")
     assert server.macros()["install-odd"] == (
@@ -61,14 +64,14 @@ def test_d_with_few_options_asks_the_machine(server) -> None:
     )
 
 
-def test_d_on_a_host_without_an_address_leaves_timeserv_out(server) -> None:
+def test_d_on_a_host_without_an_address_leaves_timeserv_out(server: Server) -> None:
     server.machine = server.machine._replace(address=None)
     assert server("-D -r SUNWfiles -p @/dhcp") == 0
     assert "Timeserv is left out" in server.err
     assert server.macros()["install-odd"] == ":Include=Locale:LeaseTim=86400:LeaseNeg:"
 
 
-def test_the_second_server_adds_its_own_macro_and_changes_nothing_else(server) -> None:
+def test_the_second_server_adds_its_own_macro_and_changes_nothing_else(server: Server) -> None:
     server.configure()
     before = server.macros()
     server.conf.unlink()
@@ -80,14 +83,14 @@ def test_the_second_server_adds_its_own_macro_and_changes_nothing_else(server) -
     assert server.macros().items() > before.items()
 
 
-def test_d_warns_of_a_directory_where_services_could_not_write(server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_d_warns_of_a_directory_where_services_could_not_write(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dhcp.cli.config_setup.is_left_to_root", lambda path: True)
     server.store.mkdir()
     assert server("-D -r SUNWfiles -p @/dhcp") == 0
     assert server.err.startswith("dhcpconfig: warning: @/dhcp belongs to root: give it to the account of the services")
 
 
-def test_d_starts_the_service_where_systemd_minds_it(server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_d_starts_the_service_where_systemd_minds_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
     monkeypatch.setattr("dhcp.cli.service._by_unit", lambda name, action: told.append((name, action)))
     server.unit = "twinboot@dhcp.service"
@@ -95,7 +98,7 @@ def test_d_starts_the_service_where_systemd_minds_it(server, monkeypatch: pytest
     assert told == [("twinboot@dhcp.service", "start")]
 
 
-def test_d_that_fails_half_way_can_be_repeated(server) -> None:
+def test_d_that_fails_half_way_can_be_repeated(server: Server) -> None:
     server.machine = server.machine._replace(name="x" * 200)
     assert server("-D -r SUNWfiles -p @/dhcp") == 255
     assert not server.conf.exists()
@@ -132,13 +135,13 @@ def test_d_that_fails_half_way_can_be_repeated(server) -> None:
         ),
     ],
 )
-def test_what_is_refused_before_anything_is_written(server, line: str, reason: str) -> None:
+def test_what_is_refused_before_anything_is_written(server: Server, line: str, reason: str) -> None:
     (server.root / "file").touch()
     assert reason in server.refused(line)
     assert not server.conf.exists()
 
 
-def test_a_datastore_that_is_not_here_is_no_valid_resource(server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_datastore_that_is_not_here_is_no_valid_resource(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config_setup, "ADAPTERS", {"SUNWfiles": SunwFiles})
     said = server.refused("-D -r postgresql -p host=/run/postgresql")
     assert said == "postgresql is not a valid resource here: use SUNWfiles"
@@ -162,7 +165,7 @@ def test_the_name_s_address_is_taken_if_an_interface_has_it(monkeypatch: pytest.
     assert config_machine.look().address == ipv4_int("10.0.0.8")
 
 
-def test_name_servers_of_loopback_are_left_out(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_servers_of_loopback_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "resolv.conf"
     file.write_text(
         "# made by hand\nsearch example.com other.com\nnameserver 127.0.0.53\nnameserver 10.0.0.2\nnameserver fe80::1\n"

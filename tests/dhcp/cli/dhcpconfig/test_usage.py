@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dhcp.cli.dhcpconfig import USAGE
+from tests.dhcp.cli.dhcpconfig.conftest import Server
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ from dhcp.cli.dhcpconfig import USAGE
         ("-D --json -r SUNWfiles -p /x", "--json does not go with -D"),
     ],
 )
-def test_wrong_usage_is_told_with_the_usage(server, line: str, reason: str) -> None:
+def test_wrong_usage_is_told_with_the_usage(server: Server, line: str, reason: str) -> None:
     assert server(line) == 255
     first, blank, usage, *_ = server.err.splitlines()
     assert reason in first

@@ -17,7 +17,6 @@ from tests.rows import rows_of
 
 NET = "192.168.76.0"
 Make = Callable[..., TwinLog]
-Bind = Callable[..., Binding]
 
 
 class Crash(BaseException):

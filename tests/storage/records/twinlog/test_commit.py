@@ -10,9 +10,9 @@ from storage.records import MANUAL, Binding, Change, Guest, Outcome, RecordsErro
 from storage.records.files import READ_TRIES
 from storage.records.twinlog_names import FOLDER, log_name
 from storage.records.twinlog_text import decode_batch
+from tests.storage.records.conftest import Bind
 from tests.storage.records.twinlog.conftest import (
     NET,
-    Bind,
     FakeFiles,
     Make,
     Pair,

@@ -8,7 +8,8 @@ import pytest
 from storage.records import Binding, Change, Outcome, SunwFiles, open_records
 from storage.records.twinlog import TwinLog
 from storage.records.twinlog_names import FOLDER
-from tests.storage.records.twinlog.conftest import NET, Bind, FakeFiles, Make, add, bindings, clock_of
+from tests.storage.records.conftest import Bind
+from tests.storage.records.twinlog.conftest import NET, FakeFiles, Make, add, bindings, clock_of
 
 COPY = "SUNWfiles1_192_168_76_0"
 

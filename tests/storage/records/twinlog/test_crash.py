@@ -4,7 +4,8 @@ import pytest
 
 from storage.records import Change, Outcome, TabEntry
 from storage.records.twinlog_names import FOLDER
-from tests.storage.records.twinlog.conftest import NET, compact_after
+from tests.storage.records.conftest import Bind
+from tests.storage.records.twinlog.conftest import NET, FakeFiles, compact_after
 
 TEARS = {
     "whole": lambda data: data,
@@ -15,7 +16,7 @@ TEARS = {
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch):
+def _small(monkeypatch: pytest.MonkeyPatch):
     compact_after(monkeypatch, 2, 3)
 
 
@@ -61,7 +62,9 @@ def crashing(share, crash, at):
 
 @pytest.mark.parametrize("names_survive", [True, False])
 @pytest.mark.parametrize("tear", TEARS)
-def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(share, server, binding, crash, tear, names_survive):
+def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(
+    share: FakeFiles, server, binding: Bind, crash, tear, names_survive
+) -> None:
     whole = run(server(share.view()), binding)
     fresh = type(share)
     count = crashing(counted := fresh(), crash, 0)
@@ -91,7 +94,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(share, server, b
             assert not again.read(NET).faults
 
 
-def test_what_crashes_leave_is_swept_and_the_folder_stays_small(share, server, binding):
+def test_what_crashes_leave_is_swept_and_the_folder_stays_small(share: FakeFiles, server, binding: Bind) -> None:
     store = server(share)
     store.create(NET)
     share.folders[FOLDER]["tmp.old.0.1"] = share.folders[FOLDER]["000000000001.log"]

@@ -9,7 +9,8 @@ from storage.records import Change, Outcome, RecordsError
 from storage.records.twinlog import TwinLog
 from storage.records.twinlog_names import FOLDER, log_name
 from storage.records.twinlog_text import Head, encode_batch
-from tests.storage.records.twinlog.conftest import NET, Bind, FakeFiles, Make, add, bindings
+from tests.storage.records.conftest import Bind
+from tests.storage.records.twinlog.conftest import NET, FakeFiles, Make, add, bindings
 
 
 def test_a_torn_batch_is_skipped_kept_and_named(share: FakeFiles, server: Make, odd: TwinLog, binding: Bind) -> None:

@@ -9,7 +9,8 @@ from storage.records import Change, Outcome, Records, RecordsError, TabEntry, op
 from storage.records.files import Stamp
 from storage.records.twinlog import TwinLog
 from storage.records.twinlog_names import FOLDER, snap_name
-from tests.storage.records.twinlog.conftest import NET, Bind, FakeFiles, Make, add, bindings, clock_of
+from tests.storage.records.conftest import Bind
+from tests.storage.records.twinlog.conftest import NET, FakeFiles, Make, add, bindings, clock_of
 
 
 def test_an_unchanged_folder_costs_one_stat_where_a_stat_is_current(

@@ -12,7 +12,8 @@ import pytest
 from greenlet import getcurrent, greenlet
 
 from storage.records import Change, Outcome, RecordsError, TabEntry
-from tests.storage.records.twinlog.conftest import NET, compact_after
+from tests.storage.records.conftest import Bind
+from tests.storage.records.twinlog.conftest import NET, FakeFiles, compact_after
 
 SEEDS = range(160)
 COMMITS = 12
@@ -91,7 +92,9 @@ class World:
 
 
 @pytest.mark.parametrize("block", range(4))
-def test_whatever_the_order_nothing_is_doubled_or_lost(monkeypatch, share, server, binding, block):
+def test_whatever_the_order_nothing_is_doubled_or_lost(
+    monkeypatch: pytest.MonkeyPatch, share: FakeFiles, server, binding: Bind, block
+) -> None:
     compact_after(monkeypatch, 2, 3)
     stored = 0
     for seed in SEEDS[block::4]:

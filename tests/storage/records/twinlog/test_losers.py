@@ -4,9 +4,9 @@ import pytest
 
 from storage.records import Change, Outcome, twinlog_commit, twinlog_turns
 from storage.records.twinlog_names import FOLDER, log_name
+from tests.storage.records.conftest import Bind
 from tests.storage.records.twinlog.conftest import (
     NET,
-    Bind,
     FakeFiles,
     Pair,
     bindings,

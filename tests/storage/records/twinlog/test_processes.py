@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from storage.records.files import LocalFiles
 from storage.records.twinlog import TwinLog
 from storage.records.twinlog_survey import survey
 from tests.processes import in_child
+from tests.storage.records.conftest import Bind
 from tests.storage.records.twinlog.conftest import compact_after
 
 NET = "10.0.0.0"
@@ -20,7 +22,7 @@ ROUNDS = 25
 
 
 @pytest.fixture(autouse=True)
-def _small(monkeypatch):
+def _small(monkeypatch: pytest.MonkeyPatch):
     compact_after(monkeypatch, 8, 16)
 
 
@@ -38,7 +40,7 @@ def commit_on(path, number, rounds, tell, binding):
 
 
 @pytest.fixture
-def told(tmp_path, binding):
+def told(tmp_path: Path, binding: Bind):
     """A log with one row that all want; runs writers, and gives what they told, the first ones killed half-way."""
 
     def run(kill):
@@ -64,7 +66,7 @@ def told(tmp_path, binding):
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["all live", "one is killed"])
-def test_what_was_reported_stored_is_there_and_one_of_the_racers_wins(tmp_path, told, kill):
+def test_what_was_reported_stored_is_there_and_one_of_the_racers_wins(tmp_path: Path, told, kill) -> None:
     words = told(kill)
     rows = {row.key: row for row in open_records("twinlog", tmp_path).read(NET).rows}
     added = [number for word, number in words if word == "added"]

@@ -5,9 +5,9 @@ import pytest
 from storage.records import Change, Outcome
 from storage.records.twinlog import TwinLog
 from storage.records.twinlog_names import log_name
+from tests.storage.records.conftest import Bind
 from tests.storage.records.twinlog.conftest import (
     NET,
-    Bind,
     FakeFiles,
     Make,
     Pair,

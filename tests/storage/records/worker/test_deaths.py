@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from storage.records import Binding, Change, Delta, Outcome, RecordsError, Result, SunwFiles
+from storage.records import Change, Delta, Outcome, RecordsError, Result, SunwFiles
 from storage.records import worker as module
 from storage.records import worker_link as link
 from storage.records.port import nothing
 from storage.records.worker import WorkerRecords
 from storage.records.worker_health import State
 from tests.processes import has_ended, wait_for
+from tests.storage.records.conftest import Bind
 from tests.storage.records.worker.conftest import NET, Gate, Make, Told, kill, recovered, unavailable
 
 
 def test_a_killed_worker_is_replaced_and_tells_tables_as_a_whole(
-    records: WorkerRecords, told: Told, binding: Callable[..., Binding]
+    records: WorkerRecords, told: Told, binding: Bind
 ) -> None:
     (result,) = records.commit([Change(NET, None, binding(10))])
     version = records.read(NET).version
@@ -46,7 +47,7 @@ def test_one_that_lived_long_is_replaced_without_a_pause(
 
 
 def test_a_commit_during_which_it_dies_is_unavailable_row_by_row(
-    make: Make, gate: Gate, tmp_path: Path, binding: Callable[..., Binding]
+    make: Make, gate: Gate, tmp_path: Path, binding: Bind
 ) -> None:
     class Dies(SunwFiles):
         def commit(self, changes: Sequence[Change], waits: Callable[[], None] = nothing) -> list[Result]:

@@ -2,16 +2,16 @@
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from storage.records import Binding, Change, Outcome
+from storage.records import Change, Outcome
 from storage.records import worker as module
 from storage.records.worker import WorkerRecords
 from storage.records.worker_health import State
 from tests.processes import wait_for
+from tests.storage.records.conftest import Bind
 from tests.storage.records.worker.conftest import (
     DEADLINE_S,
     NET,
@@ -43,9 +43,7 @@ def test_a_hung_share_costs_one_deadline_and_is_told_once(records: WorkerRecords
     assert records.tables() == [NET]
 
 
-def test_a_late_answer_is_not_taken_for_that_of_the_next_call(
-    records: WorkerRecords, binding: Callable[..., Binding]
-) -> None:
+def test_a_late_answer_is_not_taken_for_that_of_the_next_call(records: WorkerRecords, binding: Bind) -> None:
     with stopped(records):
         unavailable(records.tables)
     recovered(records)
@@ -54,9 +52,7 @@ def test_a_late_answer_is_not_taken_for_that_of_the_next_call(
     assert records.read(NET).rows == (result.row,)
 
 
-def test_a_commit_that_was_not_begun_in_time_is_not_done_later(
-    records: WorkerRecords, binding: Callable[..., Binding]
-) -> None:
+def test_a_commit_that_was_not_begun_in_time_is_not_done_later(records: WorkerRecords, binding: Bind) -> None:
     with stopped(records):
         results = records.commit([Change(NET, None, binding(10)), Change(NET, None, binding(11))])
         assert [result.outcome for result in results] == [Outcome.UNAVAILABLE] * 2
@@ -73,7 +69,7 @@ def answered(records: WorkerRecords) -> bool:
 
 @pytest.mark.parametrize("after", [False, True])
 def test_what_a_late_commit_did_is_seen_by_the_next_read(
-    after: bool, make: Make, gate: Gate, tmp_path: Path, told: Told, binding: Callable[..., Binding]
+    after: bool, make: Make, gate: Gate, tmp_path: Path, told: Told, binding: Bind
 ) -> None:
     records = make(lambda: Slow(tmp_path, gate, {"commit"}, after=after))
     records.create(NET)
@@ -108,7 +104,7 @@ def test_a_share_that_is_slow_each_time_costs_a_short_wait_each_time(
 
 
 def test_a_worker_that_hangs_for_too_long_is_replaced(
-    make: Make, gate: Gate, tmp_path: Path, told: Told, binding: Callable[..., Binding]
+    make: Make, gate: Gate, tmp_path: Path, told: Told, binding: Bind
 ) -> None:
     records = make(kill_s=2 * DEADLINE_S)
     records.create(NET)

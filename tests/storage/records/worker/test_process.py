@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from storage.records import Binding, Change, Delta, Outcome, RecordsError, Result, SunwFiles
+from storage.records import Change, Delta, Outcome, RecordsError, Result, SunwFiles
 from storage.records import worker_wire as wire
 from storage.records.port import nothing
 from storage.records.worker import WorkerRecords
 from tests.processes import GIVE_UP_S, has_ended, wait_for
+from tests.storage.records.conftest import Bind
 from tests.storage.records.worker.conftest import DEADLINE_S, NET, Gate, Make, Slow, Told, unavailable
 
 
@@ -55,9 +56,7 @@ def test_it_dies_with_its_parent_even_while_it_hangs(tmp_path: Path) -> None:
     there.close()
 
 
-def test_a_table_of_many_thousand_rows_goes_through(
-    make: Make, tmp_path: Path, binding: Callable[..., Binding]
-) -> None:
+def test_a_table_of_many_thousand_rows_goes_through(make: Make, tmp_path: Path, binding: Bind) -> None:
     class Large(SunwFiles):
         def read(self, table: str, since: int = 0) -> Delta:
             row = binding(1)
@@ -76,7 +75,7 @@ def test_a_table_of_many_thousand_rows_goes_through(
 
 
 def test_an_answer_that_is_too_long_is_refused(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, binding: Callable[..., Binding]
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, binding: Bind
 ) -> None:
     monkeypatch.setattr(wire, "MESSAGE_MAX_BYTES", 2000)
     records = make()
