@@ -155,6 +155,9 @@ class Lab:
     ports: list[Port]
 
 
+Start = Callable[..., Lab]
+
+
 @pytest.fixture
 def port_number() -> int:
     """Return a free UDP port for the server and its relay."""
@@ -168,7 +171,7 @@ def lab_conf(port_number: int) -> ServiceConf:
 
 
 @pytest.fixture
-def start(lab_conf: ServiceConf) -> Iterator[Callable[..., Lab]]:
+def start(lab_conf: ServiceConf) -> Iterator[Start]:
     """Return a function that starts a daemon on loopback over a datastore; all are stopped afterwards.
 
     `address` is what it takes for its own, so that several can be told apart.

@@ -1,7 +1,5 @@
 """BOOTP and lease queries through the daemon; the rules themselves are in the scenarios."""
 
-from collections.abc import Callable
-
 import pytest
 
 from dhcp import options as o
@@ -9,12 +7,11 @@ from dhcp import wire
 from dhcp.options import MessageType
 from dhcp.packet import Packet
 from storage.records import BOOTP, FOREVER_S, FREE_ID, UNUSABLE, Binding, Outcome, ipv4_int
-from tests.dhcp.conftest import NETWORK, Lab, Relay, make_binding, make_packet, make_store
+from tests.dhcp.conftest import NETWORK, Relay, Start, make_binding, make_packet, make_store
 from tests.dhcp.daemon.conftest import Failing
 from tests.dhcp.test_verify import Neighbours
 from tests.rows import rows_of
 
-Start = Callable[..., Lab]
 MAC = "00:14:4f:00:00:01"
 MANY = ":Router=127.0.0.254:DNSserv=127.0.0.2 127.0.0.3 127.0.0.4:NTPservs=127.0.0.5:Rootpath=" + "r" * 40 + ":"
 

@@ -1,7 +1,6 @@
 """Two daemons on one share, and one that dies after its offer was accepted: the other one finishes the exchange."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from dhcp import options as o
 from dhcp.options import MessageType
 from storage.records import Binding, Change, TabEntry, ipv4_int
 from storage.records.twinlog import open_twinlog
-from tests.dhcp.conftest import NETWORK, Lab, chosen, free_port, make_binding
+from tests.dhcp.conftest import NETWORK, Start, chosen, free_port, make_binding
 from tests.rows import rows_of
 
 MAC = "00:14:4f:00:00:01"
@@ -19,7 +18,7 @@ AGAIN_S = 0.2  # instead of what a client in a hurry may take
 
 
 def test_the_first_repeat_after_a_death_is_answered_by_the_other(
-    start: Callable[..., Lab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dhcp.repeats.AGAIN_S", AGAIN_S)
     share = open_twinlog(tmp_path)

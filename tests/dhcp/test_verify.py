@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import pytest
 
@@ -10,11 +10,10 @@ from dhcp import options as o
 from dhcp.echo import Echo
 from dhcp.options import MessageType
 from storage.records import FOREVER_S, FREE_ID, UNUSABLE, Binding, Change, MemoryRecords, Outcome, ipv4_int
-from tests.dhcp.conftest import NETWORK, Lab, chosen, make_binding, make_store
+from tests.dhcp.conftest import NETWORK, Start, chosen, make_binding, make_store
 from tests.dhcp.daemon.conftest import Failing
 from tests.rows import rows_of
 
-Start = Callable[..., Lab]
 ONE, TWO = "00:14:4f:00:00:01", "00:14:4f:00:00:02"
 
 

@@ -15,6 +15,7 @@ from pxe.tree import BootTree
 from storage.records import MemoryRecords, Records
 
 T0_S = 1_767_225_600  # 2026-01-01 00:00:00 UTC
+HV1 = "grub/grub.cfg-01-00-14-4f-00-00-01"  # the menu of hv1
 HOST = """
 name = "{name}"
 segment = "odd"

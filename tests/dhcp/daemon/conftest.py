@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from storage.records import Binding, Change, MemoryRecords, Outcome, Result
-from tests.dhcp.conftest import NETWORK, Lab, make_binding
+from tests.dhcp.conftest import NETWORK, make_binding
 from tests.rows import rows_of
 
-Start = Callable[..., Lab]
 MAC = "00:14:4f:00:00:01"
 
 

@@ -1,18 +1,16 @@
 """The daemon on a real database: leases, a connection that is cut, and what another server stores."""
 
-from collections.abc import Callable
-
 import psycopg
 
 from dhcp.options import MessageType
 from storage.records import MANUAL, Binding, Change, Outcome, open_records
-from tests.dhcp.conftest import NETWORK, Lab, chosen, make_binding
+from tests.dhcp.conftest import NETWORK, Start, chosen, make_binding
 from tests.rows import rows_of
 
 MAC = "00:14:4f:00:00:01"
 
 
-def test_leases_survive_a_cut_connection_and_follow_the_other_server(start: Callable[..., Lab], database: str) -> None:
+def test_leases_survive_a_cut_connection_and_follow_the_other_server(start: Start, database: str) -> None:
     other = open_records("postgresql", database)
     other.create(NETWORK)
     other.create("dhcptab")

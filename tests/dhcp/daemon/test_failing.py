@@ -10,8 +10,8 @@ from dhcp import options as o
 from dhcp.options import MessageType
 from storage.records import FOREVER_S, MANUAL, PERMANENT, Change, MemoryRecords, Outcome, Result, TabEntry
 from storage.records.port import nothing
-from tests.dhcp.conftest import NETWORK, chosen, make_binding, make_store
-from tests.dhcp.daemon.conftest import MAC, Failing, Start, pool, rows
+from tests.dhcp.conftest import NETWORK, Start, chosen, make_binding, make_store
+from tests.dhcp.daemon.conftest import MAC, Failing, pool, rows
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FULL, Outcome.UNAVAILABLE, Outcome.BUSY, Outcome.DENIED])

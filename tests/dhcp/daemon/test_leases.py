@@ -8,8 +8,8 @@ from dhcp import options as o
 from dhcp.options import MessageType
 from dhcp.tally import BURST_MAX, ROUTINE_PER_S
 from storage.records import FREE_ID, Change, SunwFiles, TabEntry
-from tests.dhcp.conftest import NETWORK, chosen, free_port, make_store
-from tests.dhcp.daemon.conftest import MAC, Start, pool, rows
+from tests.dhcp.conftest import NETWORK, Start, chosen, free_port, make_store
+from tests.dhcp.daemon.conftest import MAC, pool, rows
 
 
 def test_a_client_leases_renews_and_releases_through_a_relay(start: Start) -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from dhcp import engine, wire
 from dhcp.options import MessageType
-from tests.dhcp.conftest import make_packet, make_store
-from tests.dhcp.daemon.conftest import MAC, Start, pool
+from tests.dhcp.conftest import Start, make_packet, make_store
+from tests.dhcp.daemon.conftest import MAC, pool
 
 HOSTILE = {
     "empty": b"",

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,9 @@ from dhcp.packet import Packet
 from storage.records import FOREVER_S, MANUAL, PERMANENT, Binding, Change, Outcome, SunwFiles, TabEntry
 from storage.records.worker import WorkerRecords
 from storage.records.worker_health import State
-from tests.dhcp.conftest import ANSWER_TIMEOUT_S, NETWORK, Events, Lab, chosen, make_binding
+from tests.dhcp.conftest import ANSWER_TIMEOUT_S, NETWORK, Events, Lab, Start, chosen, make_binding
 from tests.rows import rows_of
 
-Start = Callable[..., Lab]
 DEADLINE_S = 0.2
 LEASE_S = 600
 RESERVED, KNOWN, STRANGER = "00:14:4f:00:00:05", "00:14:4f:00:00:06", "00:14:4f:00:00:07"

@@ -14,8 +14,8 @@ from dhcp.options import MessageType
 from dhcp.sockets import open_sockets
 from dhcp.svcconf import ServiceConf
 from storage.records import FREE_ID
-from tests.dhcp.conftest import Events, Relay, make_binding, make_packet, make_store
-from tests.dhcp.daemon.conftest import MAC, Start, pool, rows
+from tests.dhcp.conftest import Events, Relay, Start, make_binding, make_packet, make_store
+from tests.dhcp.daemon.conftest import MAC, pool, rows
 
 
 def test_old_work_is_shed_only_from_a_whole_batch(

@@ -18,7 +18,6 @@ from storage.records import Binding, MemoryRecords
 from tests.dhcp.conftest import NETWORK, Lab, Relay, chosen, make_binding, make_packet, make_store
 from tests.rows import rows_of
 
-Start = Callable[..., Lab]
 MAC, KNOWN, NEW = "00:14:4f:00:00:01", "00:14:4f:00:00:77", "00:14:4f:00:00:99"
 KNOWN_ADDRESS = "127.0.0.9"
 REASONS_MAX = 30  # counters that strangers can make

@@ -4,13 +4,12 @@ from dhcp import options as o
 from dhcp.options import MessageType
 from dhcp.view import OFFERS_MAX
 from storage.records import FREE_ID, MANUAL, PERMANENT, UNUSABLE
-from tests.dhcp.conftest import make_binding
+from tests.dhcp.conftest import Start, make_binding
 from tests.dhcp.hostile.conftest import (
     EVENTS_MAX,
     KNOWN,
     KNOWN_ADDRESS,
     MAC,
-    Start,
     ask,
     assert_keeps_nothing,
     assert_serving,

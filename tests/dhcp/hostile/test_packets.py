@@ -5,10 +5,9 @@ from dhcp import wire
 from dhcp.option_text import describe
 from dhcp.options import MessageType
 from storage.records import FOREVER_S, ipv4_int
-from tests.dhcp.conftest import make_binding, make_packet
+from tests.dhcp.conftest import Start, make_binding, make_packet
 from tests.dhcp.hostile.conftest import (
     MAC,
-    Start,
     ask,
     assert_serving,
     discover,

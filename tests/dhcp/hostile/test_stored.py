@@ -10,19 +10,8 @@ from dhcp.networks import network
 from dhcp.options import MessageType
 from dhcp.svcconf import ConfError, check
 from storage.records import Binding, Change, SunwFiles, TabEntry, ipv4_int
-from tests.dhcp.conftest import NETWORK, chosen
-from tests.dhcp.hostile.conftest import (
-    KNOWN,
-    KNOWN_ADDRESS,
-    MAC,
-    Start,
-    ask,
-    assert_serving,
-    id_of,
-    reply_to,
-    rows,
-    store,
-)
+from tests.dhcp.conftest import NETWORK, Start, chosen
+from tests.dhcp.hostile.conftest import KNOWN, KNOWN_ADDRESS, MAC, ask, assert_serving, id_of, reply_to, rows, store
 from tests.rows import rows_of
 
 

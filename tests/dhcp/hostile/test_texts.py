@@ -7,12 +7,11 @@ import pytest
 from dhcp import options as o
 from dhcp.options import MessageType
 from storage.records import MANUAL
-from tests.dhcp.conftest import chosen, make_binding
+from tests.dhcp.conftest import Start, chosen, make_binding
 from tests.dhcp.hostile.conftest import (
     KNOWN,
     KNOWN_ADDRESS,
     MAC,
-    Start,
     ask,
     assert_keeps_nothing,
     assert_serving,

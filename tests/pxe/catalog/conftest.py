@@ -9,7 +9,6 @@ from storage.records import Install, Records, ipv4_int
 from tests.pxe.conftest import T0_S, Rig
 
 CLIENT = "10.0.0.50"
-HV1 = "grub/grub.cfg-01-00-14-4f-00-00-01"
 OK = parse(b"outcome=installed\nhost=hv1\n")
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from pxe.content import Why
 from storage.records import Change, Delta, MemoryRecords, Outcome, RecordsError, Result
 from storage.records.port import nothing
-from tests.pxe.catalog.conftest import HV1, arm_hv1, fetch, refusal, state, text
-from tests.pxe.conftest import Rig
+from tests.pxe.catalog.conftest import arm_hv1, fetch, refusal, state, text
+from tests.pxe.conftest import HV1, Rig
 
 
 class Flaky(MemoryRecords):

@@ -14,8 +14,8 @@ from pxe.installs import InstallError, UnknownTokenError, arm
 from pxe.known import LOADED
 from pxe.report import parse
 from storage.records import ipv4_int
-from tests.pxe.catalog.conftest import CLIENT, HV1, OK, arm_hv1, fetch, refusal, state, text
-from tests.pxe.conftest import FILES, T0_S, Rig
+from tests.pxe.catalog.conftest import CLIENT, OK, arm_hv1, fetch, refusal, state, text
+from tests.pxe.conftest import FILES, HV1, T0_S, Rig
 
 
 def test_the_whole_life_of_one_install(rig: Rig) -> None:

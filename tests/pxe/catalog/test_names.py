@@ -8,8 +8,8 @@ from pxe.content import Why
 from pxe.installs import arm
 from pxe.settings import Settings
 from storage.records import FREE_ID, Binding, Change, Outcome, Records, ipv4_int
-from tests.pxe.catalog.conftest import CLIENT, HV1, arm_hv1, fetch, refusal, state, text
-from tests.pxe.conftest import FILES, HOST, T0_S, Rig
+from tests.pxe.catalog.conftest import CLIENT, arm_hv1, fetch, refusal, state, text
+from tests.pxe.conftest import FILES, HOST, HV1, T0_S, Rig
 
 
 def test_files_are_files(rig: Rig) -> None:

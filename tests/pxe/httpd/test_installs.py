@@ -3,10 +3,8 @@
 import pytest
 
 from pxe.installs import arm
-from tests.pxe.conftest import FILES, T0_S
+from tests.pxe.conftest import FILES, HV1, T0_S
 from tests.pxe.httpd.conftest import Site, curl
-
-HV1 = "grub/grub.cfg-01-00-14-4f-00-00-01"
 
 
 def test_menus_are_text_and_never_stored(site: Site) -> None:

@@ -15,7 +15,7 @@ from storage.records import Change, MemoryRecords, Outcome, Result, TabEntry
 from storage.records.port import nothing
 from tests.dhcp.cli.conftest import Shell, argv_of, run_batches_at_once
 from tests.dhcp.cli.dhtadm.conftest import value
-from tests.dhcp.conftest import Lab, make_binding, make_store
+from tests.dhcp.conftest import Start, make_binding, make_store
 
 
 def test_the_daemon_is_told_and_without_one_the_edit_stands(tab: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_two_processes_that_edit_one_macro_lose_nothing(conf: Path) -> None:
 
 
 def test_a_running_daemon_sees_an_edit_at_the_next_packet(
-    start: Callable[..., Lab], conf: Path, capsys: pytest.CaptureFixture[str]
+    start: Start, conf: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     records = make_store([make_binding("127.0.0.20")], {"127.0.0.0": ":LeaseTim=600:LeaseNeg:"})
     lab = start(records)

@@ -13,7 +13,7 @@ from storage.records import Change, Delta, MemoryRecords, Result, TabEntry, ipv4
 from storage.records.port import nothing
 from tests.dhcp.cli.conftest import Shell, argv_of, run_batches_at_once
 from tests.dhcp.cli.pntadm.conftest import NET
-from tests.dhcp.conftest import Lab, make_binding, make_store
+from tests.dhcp.conftest import Start, make_binding, make_store
 
 
 class Leasing(MemoryRecords):
@@ -78,7 +78,7 @@ def test_two_batches_at_once_lose_nothing(conf: Path) -> None:
 
 
 def test_a_running_daemon_gives_out_an_address_at_the_next_packet(
-    start: Callable[..., Lab], conf: Path, capsys: pytest.CaptureFixture[str]
+    start: Start, conf: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     records = make_store([])
     lab = start(records)
