@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 import click
+from wire import as_typed
 
 from twinboot.commands.lab import CACHE
 from twinboot.lab import console, isolate
@@ -134,7 +135,7 @@ def report(times: dict[tuple[str, str], list[float]]) -> None:
         click.echo(f"{firmware:9} {chain:14} {median:9.1f} {spread:>14} {median / peer:10.2f}")
 
 
-@click.command(help=__doc__)
+@click.command(help=as_typed(__doc__))
 @click.option("--rounds", default=3, show_default=True, help="Boots of each chain and firmware.")
 @click.option("--firmware", "firmwares", multiple=True, type=click.Choice(list(FIRMWARES)), help="Only this firmware.")
 def main(rounds: int, firmwares: tuple[str, ...]) -> None:

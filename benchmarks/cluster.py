@@ -36,7 +36,7 @@ from dhcp_layouts import CACHE, FAST_PYTHON, NET_BASE, RELAY, SERVER, SERVERS, L
 from dhcp_servers import PRIORITY, load_command, preferred, prepare, relay_namespaces, serving
 from rich.console import Console
 from rich.table import Table
-from wire import run, two_namespaces
+from wire import as_typed, run, two_namespaces
 
 READY_S, BEFORE_S, AFTER_S, FRESH_PER_S = 60.0, 4.0, 100.0, 20.0
 FIRST_ANSWER_MAX_S = 1.3
@@ -235,7 +235,7 @@ PARTS: dict[str, Callable[[], int]] = {
 }
 
 
-@click.command(help=__doc__)
+@click.command(help=as_typed(__doc__))
 @click.option("--part", "wanted", multiple=True, type=click.Choice(list(PARTS)), help="Only it.")
 def main(wanted: tuple[str, ...]) -> None:
     if os.geteuid() != 0:

@@ -27,7 +27,7 @@ from dhcp_floor import floor
 from dhcp_goals import Results, Sample, show
 from dhcp_layouts import BUILDS, CACHE, FAST, FAST_PYTHON, ISC, KEA, MINE, OURS, SERVERS, TWINLOG, Layout
 from dhcp_servers import Running, build_of, load_command, preferred, prepare, relay_namespaces, serving
-from wire import check_tools
+from wire import as_typed, check_tools
 
 LOAD_S = 120.0
 PASSES = 16
@@ -160,7 +160,7 @@ SCENARIOS = (
 )
 
 
-@click.command(help=__doc__)
+@click.command(help=as_typed(__doc__))
 @click.option("--rounds", default=5, show_default=True, help="How often everything is measured; medians are printed.")
 @click.option("--quick", is_flag=True, help="One round.")
 @click.option(

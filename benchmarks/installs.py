@@ -30,6 +30,7 @@ from dhcp_servers import preferred
 from installs_machines import Machine, Took, boot
 from rich.console import Console
 from rich.table import Table
+from wire import as_typed
 
 from jumpstart.hostfile import from_toml
 from jumpstart.targets import Net, load_target
@@ -267,7 +268,7 @@ def measure(only: tuple[str, ...], rounds: int) -> list[Line]:
 PARTS = ("crowd", "render", "check")
 
 
-@click.command(help=__doc__)
+@click.command(help=as_typed(__doc__))
 @click.option("--rounds", default=3, show_default=True, help="How often everything is measured.")
 @click.option("--only", multiple=True, type=click.Choice(PARTS), help="Only it.")
 def main(rounds: int, only: tuple[str, ...]) -> None:

@@ -12,6 +12,11 @@ from pathlib import Path
 import click
 
 
+def as_typed(text: str | None) -> str:
+    """A module's docstring as the help of its command, in the lines that it has: click would fill them anew."""
+    return "\b\n" + (text or "").strip().replace("\n\n", "\n\n\b\n")
+
+
 def run(*argv: str) -> None:
     subprocess.run(argv, check=True, capture_output=True)
 
