@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from cluster_watch import Took, summary
-from dhcp_layouts import CACHE, NET_BASE
+from dhcp_layouts import CACHE, NET_BASE, PEERS, Layout, kea
 from dhcp_servers import PRIORITY
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ NAMES = ("odd", "even")
 SERVERS = {"odd": "10.98.0.11", "even": "10.98.0.12"}
 RELAYS = {"odd": "10.98.0.21", "even": "10.98.0.22"}
 VERSIONS = ("4.1", "3")
+KEA = "Kea alone, on no share"
 NET_SIZE, CLIENTS, LOAD_S, IN_FLIGHT = 8192, 8000, 8, 64
 READY_S, WAIT_S = 60.0, 90.0
 
@@ -94,11 +95,13 @@ def races(words: Callable[..., list[str]], batches: tuple[int, ...]) -> Iterator
 
 
 def services() -> Iterator[tuple[str, dict[str, Sample]]]:
-    """(version, load's report of each server) with one server loaded and its peer idle, then with both loaded."""
+    """(where, load's report of each server): a Kea in a guest; one server loaded, its peer idle; both loaded."""
     from tests.system.cluster.trial import MOUNTS  # noqa: PLC0415
 
     with lab() as cluster:
         lay_relays(cluster)
+        with serving_kea(cluster):
+            yield KEA, loaded(cluster, NAMES[:1])
         for version in VERSIONS:
             for names in (NAMES[:1], NAMES[1:], NAMES):
                 place = f"pair{version}-{''.join(names)}"
@@ -109,7 +112,7 @@ def services() -> Iterator[tuple[str, dict[str, Sample]]]:
                         commits = [json.loads(line) for line in lines[:-1]]  # the last one may be under way
                         rows = sum(one.pop("rows") for one in commits) / len(commits)
                         one["commit"] = {**summary([Took(**line) for line in commits]), "rows": rows}
-                    yield version, told
+                    yield f"NFS {version}", told
 
 
 def lay_relays(cluster: Cluster) -> None:
@@ -158,9 +161,32 @@ def serving(cluster: Cluster, share: str, place: str) -> Iterator[None]:
                 cluster.guests[name].signal(pid, signal.SIGKILL)
 
 
-def wait_for(log: Path) -> None:
+@contextmanager
+def serving_kea(cluster: Cluster) -> Iterator[None]:
+    """Kea in the guest of the odd server, its leases in the guest's memory: it does not sync them anyway."""
+    place, guest = cluster.place / "kea", cluster.guests["odd"]
+    place.mkdir()
+    (command,) = kea(Layout(networks=1, size=NET_SIZE, rows=CLIENTS), place)
+    conf = place / "kea.json"
+    conf.write_text(conf.read_text().replace(f"{place}/leases.csv", "/run/leases.csv").replace("eth0", "vec0"))
+    words = [word.replace(str(place), "/mnt/lab/kea") for word in command.argv]
+    environment = {
+        "KEA_LOCKFILE_DIR": "/run",
+        "KEA_PIDFILE_DIR": "/run",
+        "LD_LIBRARY_PATH": str(PEERS / "root/usr/lib/x86_64-linux-gnu"),
+    }
+    pid = guest.start(*words, log="/mnt/lab/kea/log", env=environment)
+    try:
+        wait_for(place / "log", "DHCP4_STARTED")
+        yield
+    finally:
+        with suppress(Exception):
+            guest.signal(pid, signal.SIGKILL)
+
+
+def wait_for(log: Path, word: str = "twinboot: ready") -> None:
     ends = time.monotonic() + READY_S
-    while "twinboot: ready" not in (said := log.read_text(errors="replace") if log.exists() else ""):
+    while word not in (said := log.read_text(errors="replace") if log.exists() else ""):
         if time.monotonic() > ends:
             raise click.ClickException(f"a server in the lab is not ready: {said[-500:]}")
         time.sleep(0.1)
