@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from cluster_watch import Took, summary
-from dhcp_layouts import CACHE, NET_BASE, PEERS, Layout, kea
+from dhcp_layouts import CACHE, FAST_PYTHON, NET_BASE, PEERS, Layout, kea
 from dhcp_servers import PRIORITY
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def services() -> Iterator[tuple[str, dict[str, Sample]]]:
         for version in VERSIONS:
             for names in (NAMES[:1], NAMES[1:], NAMES):
                 place = f"pair{version}-{''.join(names)}"
-                with serving(cluster, f"{MOUNTS[version, 'share']}/{place}", place):
+                with serving(cluster, f"{MOUNTS[version, 'share']}/{place}", place, watched):
                     told = loaded(cluster, names)
                     for name, one in told.items():
                         lines = (cluster.place / place / f"{name}.commits").read_text().splitlines()
@@ -113,6 +113,10 @@ def services() -> Iterator[tuple[str, dict[str, Sample]]]:
                         rows = sum(one.pop("rows") for one in commits) / len(commits)
                         one["commit"] = {**summary([Took(**line) for line in commits]), "rows": rows}
                     yield f"NFS {version}", told
+            if FAST_PYTHON.exists():
+                place = f"pair{version}-compiled"
+                with serving(cluster, f"{MOUNTS[version, 'share']}/{place}", place, compiled):
+                    yield f"NFS {version}, compiled", loaded(cluster, NAMES)
 
 
 def lay_relays(cluster: Cluster) -> None:
@@ -138,8 +142,18 @@ def network(number: int) -> str:
     return str(IPv4Address(NET_BASE) + number * NET_SIZE)
 
 
+def watched(place: str, name: str) -> list[str]:
+    """The command of a server whose commits are told, as far as it goes: what it serves is still to be said."""
+    return [sys.executable, WATCH, f"/mnt/lab/{place}/{name}.commits"]
+
+
+def compiled(_place: str, _name: str) -> list[str]:
+    """The same for the compiled build, whose parts nobody can look into."""
+    return ["env", "--unset=PYTHONPATH", str(FAST_PYTHON), "-P", "-m", "twinboot"]
+
+
 @contextmanager
-def serving(cluster: Cluster, share: str, place: str) -> Iterator[None]:
+def serving(cluster: Cluster, share: str, place: str, build: Callable[[str, str], list[str]]) -> Iterator[None]:
     """Both servers on a fresh share."""
     (cluster.place / place).mkdir()
     cluster.guests["odd"].run(sys.executable, LAY, share, f"/mnt/lab/{place}", str(CLIENTS), env=PYTHON)
@@ -150,7 +164,7 @@ def serving(cluster: Cluster, share: str, place: str) -> Iterator[None]:
             out = cluster.place / place / f"{name}.commits"
             out.touch()
             out.chmod(0o666)  # the server is not root any more when it opens its records
-            words = (sys.executable, WATCH, f"/mnt/lab/{place}/{out.name}", "--config", config, "serve", "dhcp")
+            words = (*build(place, name), "--config", config, "serve", "dhcp")
             started[name] = cluster.guests[name].start(*words, log=f"/mnt/lab/{place}/{name}.log", env=PYTHON)
         for name in NAMES:
             wait_for(cluster.place / place / f"{name}.log")

@@ -103,15 +103,15 @@ def pair_nfs() -> int:
     for where, told in cluster_lab.services():
         samples = list(told.values())
         rate = sum(one["rate"] for one in samples)
-        if where == cluster_lab.KEA:
-            kea = rate
-            table.add_row(where, *(shown(samples, key) for key in ("rate", "p50_ms", "max_ms", "lost")))
+        kea = kea or rate  # it is the first
+        cells = [shown(samples, key) for key in ("rate", "p50_ms", "max_ms", "lost")]
+        if "commit" not in samples[0]:
+            table.add_row(where, *cells, *[""] * 6, f"{rate / kea:.2f}")
             continue
         commits = [one["commit"] for one in samples]
         fair = is_fair([one["rate"] for one in samples])
         met = fair and max(one["peer max ms"] for one in commits) <= WAIT_MAX_MS
         missed += not met
-        cells = [shown(samples, key) for key in ("rate", "p50_ms", "max_ms", "lost")]
         cells += [shown(commits, key) for key in ("p50 ms", "max ms", "peer p99 ms", "peer max ms", "lost")]
         verdict = "" if len(told) == 1 else "met" if met else "MISSED" if fair else "UNFAIR"
         table.add_row(f"{where}: {' and '.join(told)}", *cells, verdict, f"{rate / kea:.2f}")
