@@ -61,7 +61,7 @@ test-deps: $(STAMP)
 
 check: test-deps ## lint, types and the fast tests (under two minutes)
 	@$(MAKE) --no-print-directory lint
-	@$(PY) -m pytest -q -m "not system and not root" && echo "make check: all good"
+	@$(PY) -m pytest -q -n auto --dist loadfile -m "not system and not root" && echo "make check: all good"
 
 lint: test-deps ## ruff, mypy (strict; tests may leave types out), shellcheck
 	@.venv/bin/ruff check .
