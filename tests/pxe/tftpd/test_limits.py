@@ -55,6 +55,10 @@ def test_a_full_table_gives_up_the_client_that_was_never_heard_again(tmp_path: P
             assert late.take()[0] == 5, "everyone is at work: busy"
 
 
+OPTIONS = int.from_bytes(b"bl")
+"""What an OACK has in the place of a block's number: how its first option begins."""
+
+
 def test_a_thousand_transfers_at_once(rig: Rig) -> None:
     clients = [Client(rig.address, f"127.0.1.{number % 10 + 1}") for number in range(1000)]
     try:
@@ -68,6 +72,8 @@ def test_a_thousand_transfers_at_once(rig: Rig) -> None:
                 client.ack(block)
             for number, client in enumerate(clients):
                 data = client.take()
+                while data[:2] in ((6, OPTIONS), (3, block)):  # said again: a busy machine's round takes long
+                    data = client.take()
                 assert data[:2] == (3, block + 1), number
                 assert data[2] == PAYLOAD[block * 32768 : (block + 1) * 32768]
         for client in clients:
