@@ -1,6 +1,7 @@
 """Bodies of tests that run in processes of their own, and what tests wait for."""
 
 import os
+import signal
 import time
 import traceback
 from collections.abc import Callable
@@ -22,6 +23,22 @@ def in_child(body: Callable[[], object]) -> int:
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
+
+
+def killed_at(number: int, act: Callable[[Callable[[str], None]], object]) -> bool:
+    """Run `act` in a process that kills itself at step `number`; False if it has no such step.
+
+    `act` is given what is to be called with the name of each step.
+    """
+    seen: list[str] = []
+
+    def step(name: str) -> None:
+        seen.append(name)
+        if len(seen) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    child = in_child(lambda: act(step))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
 def wait_for(what: Callable[[], T]) -> T:

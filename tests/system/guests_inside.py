@@ -110,8 +110,8 @@ def test_it_does_not_move_where_its_link_is_missing(kit: Kit) -> None:
         assert "hv2 has no bridge fe0 (it has be0)" in str(error)
         stays(kit)
     finally:
-        again = [["-n", "hv2", "link", "add", "fe0", "type", "bridge"], ["-n", "hv2", "link", "set", "fe0", "up"]]
-        wires.lay([*again, ["-n", "hv2", "link", "set", "up-fe", "master", "fe0"]])
+        inside = ("-n", "hv2")
+        wires.lay([*wires.bridge("fe0", inside), [*inside, "link", "set", "up-fe", "master", "fe0"]])
 
 
 def test_of_a_target_that_only_the_source_does_not_reach_its_name_is_told(kit: Kit) -> None:

@@ -1,22 +1,21 @@
 """The local store, killed at whatever step or raced: the same command again leaves it as if nothing had happened."""
 
-import os
 import shutil
-import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from storage.volumes import Outcome, Project, VolumesError
 from storage.volumes.local import LocalVolumes
+from tests.processes import killed_at
 from tests.storage.volumes.conftest import ACCESS, picture, prepared
 from tests.volume_plan import GUEST, MASTER, NEW, SIZE, VERSION
 from tests.volume_stores import local
 
 STEPS_MAX = 40
-KILLED = -signal.SIGKILL
 
 
 def destroy_a_snapshot(store: LocalVolumes) -> None:
@@ -37,22 +36,8 @@ VERBS: dict[str, Callable[[LocalVolumes], object]] = {
 }
 
 
-def killed_at(path: Path, number: int, act: Callable[[LocalVolumes], object]) -> bool:
-    """Run a verb in a process that kills itself at its step `number`; False if it has no such step."""
-    seen = []
-
-    def step(name: str) -> None:
-        seen.append(name)
-        if len(seen) == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    child = os.fork()
-    if child == 0:
-        try:
-            act(local(path, step=step).store)
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == KILLED
+def act(verb: Callable[[LocalVolumes], object], path: Path, step: Callable[[str], None]) -> None:
+    verb(local(path, step=step).store)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -64,7 +49,7 @@ def test_a_verb_killed_at_any_step_is_completed_or_undone_by_the_same_again(verb
     whole.store.tend()
     for number in range(1, STEPS_MAX):
         place = shutil.copytree(tmp_path / "before", tmp_path / str(number))
-        if not killed_at(place, number, VERBS[verb]):
+        if not killed_at(number, partial(act, VERBS[verb], place)):
             break
         again = local(place)
         assert again.store.faults() == ()

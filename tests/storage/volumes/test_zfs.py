@@ -1,9 +1,7 @@
 """The ZFS store on a machine that is played: killed or refused at every command, it goes on."""
 
 import json
-import os
 import shutil
-import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,6 +12,7 @@ from storage.volumes import Access, Outcome, Project, VolumesError
 from storage.volumes.command import command
 from storage.volumes.settings import ZfsSettings
 from storage.volumes.zfs import ZfsVolumes
+from tests.processes import killed_at
 from tests.storage.volumes.conftest import IQN, PORTAL
 from tests.volume_plan import ACCESS, CHAP, GUEST, HV1, MASTER, NEW, SIZE, VERSION, prepare
 from tests.volume_stores import AUTHORITY, Zfs, zfs
@@ -51,23 +50,10 @@ VERBS: dict[str, list[Callable[[ZfsVolumes], object]]] = {
 }
 
 
-def killed_at(path: Path, exporter: str, number: int, acts: list[Callable[[ZfsVolumes], object]]) -> bool:
-    seen = []
-
-    def step(name: str) -> None:
-        seen.append(name)
-        if len(seen) == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    child = os.fork()
-    if child == 0:
-        try:
-            store = zfs(path, exporter, step=step, chap=CHAP).store
-            for act in acts:
-                act(store)
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+def act_all(acts: list[Callable[[ZfsVolumes], object]], path: Path, exporter: str, step: Callable[[str], None]) -> None:
+    store = zfs(path, exporter, step=step, chap=CHAP).store
+    for act in acts:
+        act(store)
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
@@ -80,7 +66,7 @@ def test_a_verb_killed_at_any_step_is_completed_or_undone_by_the_same_again(verb
         act(whole.store)
     for number in range(1, STEPS_MAX):
         place = shutil.copytree(tmp_path / "before", tmp_path / str(number))
-        if not killed_at(place, exporter, number, VERBS[verb]):
+        if not killed_at(number, partial(act_all, VERBS[verb], place, exporter)):
             break
         again = zfs(place, exporter, chap=CHAP)
         for act in VERBS[verb]:

@@ -1,10 +1,7 @@
 """The appliance's store: lost answers, sessions that end, busy heads, takeovers in the middle of a plan."""
 
-import contextlib
 import logging
-import os
-import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ from hypothesis import strategies as st
 from storage.volumes import Access, Chap, Outcome, Project, VolumesError, zfssa_model
 from storage.volumes.masking import masked
 from storage.volumes.zfssa import ZfssaVolumes, credentials
+from tests.processes import killed_at
 from tests.volume_plan import ACCESS, APPL, CHAP, GUEST, HV1, HV2, MASTER, MASTERS, PLAN, SIZE
 from tests.volume_stores import AUTHORITY, PatientClock, zfssa, zfssa_settings
 from tests.zfssa.server import PASSWORD, Appliance
@@ -145,21 +143,13 @@ def test_an_export_killed_at_any_step_is_completed_by_the_same_again_or_tidied(
     for verb in PLAN[:5]:
         verb(store)
     before = {kind: dict(things) for kind, things in appliance.san.items()}
-    seen = []
 
-    def step(name: str) -> None:
-        seen.append(name)
-        if len(seen) == number:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def act(step: Callable[[str], None]) -> None:
+        killed = zfssa(tmp_path, appliance, step=step)
+        killed.export(GUEST, ACCESS)
+        killed.unexport(GUEST)
 
-    child = os.fork()
-    if child == 0:
-        with contextlib.suppress(BaseException):
-            killed = zfssa(tmp_path, appliance, step=step)
-            killed.export(GUEST, ACCESS)
-            killed.unexport(GUEST)
-        os._exit(0)
-    was_killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    was_killed = killed_at(number, act)
     again = zfssa(tmp_path, appliance)
     again.tend()
     if number % 2:
