@@ -31,7 +31,8 @@ from statistics import median
 
 import click
 import cluster_pairs
-from cluster_writers import NAMES, ROOT, folder, is_fair, nfs, pair_nfs, race
+from cluster_lab import NAMES, ROOT
+from cluster_writers import folder, is_fair, nfs, pair_nfs, race
 from dhcp_layouts import CACHE, FAST_PYTHON, NET_BASE, RELAY, SERVER, SERVERS, Layout
 from dhcp_servers import PRIORITY, load_command, preferred, prepare, relay_namespaces, serving
 from rich.console import Console

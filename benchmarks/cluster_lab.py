@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from cluster_watch import Took, summary
-from dhcp_layouts import CACHE, FAST_PYTHON, NET_BASE, PEERS, Layout, kea
+from dhcp_layouts import CACHE, FAST_PYTHON, KEA, NET_BASE, Layout, kea_conf, peers_environment
 from dhcp_servers import PRIORITY
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ NAMES = ("odd", "even")
 SERVERS = {"odd": "10.98.0.11", "even": "10.98.0.12"}
 RELAYS = {"odd": "10.98.0.21", "even": "10.98.0.22"}
 VERSIONS = ("4.1", "3")
-KEA = "Kea alone, on no share"
+ALONE = "Kea alone, on no share"
 NET_SIZE, CLIENTS, LOAD_S, IN_FLIGHT = 8192, 8000, 8, 64
 READY_S, WAIT_S = 60.0, 90.0
 
@@ -101,7 +101,7 @@ def services() -> Iterator[tuple[str, dict[str, Sample]]]:
     with lab() as cluster:
         lay_relays(cluster)
         with serving_kea(cluster):
-            yield KEA, loaded(cluster, NAMES[:1])
+            yield ALONE, loaded(cluster, NAMES[:1])
         for version in VERSIONS:
             for names in (NAMES[:1], NAMES[1:], NAMES):
                 place = f"pair{version}-{''.join(names)}"
@@ -180,16 +180,10 @@ def serving_kea(cluster: Cluster) -> Iterator[None]:
     """Kea in the guest of the odd server, its leases in the guest's memory: it does not sync them anyway."""
     place, guest = cluster.place / "kea", cluster.guests["odd"]
     place.mkdir()
-    (command,) = kea(Layout(networks=1, size=NET_SIZE, rows=CLIENTS), place)
-    conf = place / "kea.json"
-    conf.write_text(conf.read_text().replace(f"{place}/leases.csv", "/run/leases.csv").replace("eth0", "vec0"))
-    words = [word.replace(str(place), "/mnt/lab/kea") for word in command.argv]
-    environment = {
-        "KEA_LOCKFILE_DIR": "/run",
-        "KEA_PIDFILE_DIR": "/run",
-        "LD_LIBRARY_PATH": str(PEERS / "root/usr/lib/x86_64-linux-gnu"),
-    }
-    pid = guest.start(*words, log="/mnt/lab/kea/log", env=environment)
+    layout = Layout(networks=1, size=NET_SIZE, rows=CLIENTS)
+    (place / "kea.json").write_text(kea_conf(layout, "vec0", "/run/leases.csv"))
+    words = (KEA, "-c", "/mnt/lab/kea/kea.json")
+    pid = guest.start(*words, log="/mnt/lab/kea/log", env=peers_environment("/run"))
     try:
         wait_for(place / "log", "DHCP4_STARTED")
         yield

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from dhcp_layouts import PEERS
+from dhcp_layouts import KEA, LIBRARIES, peers_environment
 from wire import run
 
 from storage.records import FREE_ID, Binding, Change, TabEntry
@@ -30,7 +30,6 @@ CLIENTS = "10.98.0.1"
 SUBNET, TABLE = "10.98.0.0/16", "10.98.0.0"
 FIRST_FREE, FREE = int(IPv4Address("10.98.16.1")), 4000
 LEASE_S = 600
-LIBRARIES = str(PEERS / "root/usr/lib/x86_64-linux-gnu")
 HOOKS = f"{LIBRARIES}/kea/hooks"
 DEFAULTS = {"heartbeat-delay": 10000, "max-response-delay": 60000, "max-ack-delay": 10000, "max-unacked-clients": 10}
 TUNED = {"heartbeat-delay": 500, "max-response-delay": 1000, "max-ack-delay": 1000, "max-unacked-clients": 0}
@@ -131,7 +130,7 @@ def kea(place: Path, timers: dict[str, int]) -> dict[str, list[str]]:
             ],
         }
         (node / "kea.json").write_text(json.dumps({"Dhcp4": conf}))
-        commands[name] = [str(PEERS / "root/usr/sbin/kea-dhcp4"), "-c", f"{node}/kea.json"]
+        commands[name] = [KEA, "-c", f"{node}/kea.json"]
     return commands
 
 
@@ -144,9 +143,7 @@ def serving(
     try:
         for name, command in commands.items():
             node = str(place / name)
-            environment = {**os.environ, "KEA_LOCKFILE_DIR": node, "KEA_PIDFILE_DIR": node}
-            if "kea" in command[0]:
-                environment["LD_LIBRARY_PATH"] = LIBRARIES
+            environment = {**os.environ, **(peers_environment(node) if command[0] == KEA else {})}
             with (place / name / "stderr").open("wb") as errors:
                 processes[name] = subprocess.Popen(
                     ["ip", "netns", "exec", names[name], *command],

@@ -25,6 +25,8 @@ from storage.records.container import container_name, empty_container
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "benchmarks" / "dhcp"
 PEERS = CACHE / "peers"
+LIBRARIES = str(PEERS / "root/usr/lib/x86_64-linux-gnu")
+KEA = str(PEERS / "root/usr/sbin/kea-dhcp4")
 FAST_PYTHON = CACHE.parents[2] / ".venv-fast" / "bin" / "python"
 SERVER, RELAY, NET_BASE = "10.77.0.1", "10.77.0.2", "10.64.0.0"
 LEASE_S = 3600
@@ -107,7 +109,17 @@ def twinboot(layout: Layout, place: Path, resource: str = "SUNWfiles", python: s
     return [Command([*serve, "journal"], place / "node" / "journal.db"), Command([*serve, "dhcp"])]
 
 
-def kea(layout: Layout, place: Path) -> list[Command]:
+def peers_environment(run_dir: str) -> dict[str, str]:
+    """What Kea and ISC dhcpd want to be told where they are unpacked and not installed."""
+    return {
+        "KEA_LOCKFILE_DIR": run_dir,
+        "KEA_PIDFILE_DIR": run_dir,
+        "KEA_LFC_EXECUTABLE": str(PEERS / "root/usr/sbin/kea-lfc"),
+        "LD_LIBRARY_PATH": LIBRARIES,
+    }
+
+
+def kea_conf(layout: Layout, interface: str, leases: str) -> str:
     subnets = [
         {
             "id": index + 1,
@@ -119,8 +131,8 @@ def kea(layout: Layout, place: Path) -> list[Command]:
     ]
     log = {"name": "kea-dhcp4", "output_options": [{"output": "stdout", "pattern": "%-5p %m\n"}], "severity": "INFO"}
     conf = {
-        "interfaces-config": {"interfaces": ["eth0"], "dhcp-socket-type": "udp"},
-        "lease-database": {"type": "memfile", "persist": True, "name": f"{place}/leases.csv", "lfc-interval": 3600},
+        "interfaces-config": {"interfaces": [interface], "dhcp-socket-type": "udp"},
+        "lease-database": {"type": "memfile", "persist": True, "name": leases, "lfc-interval": 3600},
         "valid-lifetime": LEASE_S,
         "subnet4": [
             {"id": layout.networks + 1, "subnet": "10.77.0.0/24"},
@@ -128,7 +140,11 @@ def kea(layout: Layout, place: Path) -> list[Command]:
         ],
         "loggers": [log],
     }
-    (place / "kea.json").write_text(json.dumps({"Dhcp4": conf}))
+    return json.dumps({"Dhcp4": conf})
+
+
+def kea(layout: Layout, place: Path) -> list[Command]:
+    (place / "kea.json").write_text(kea_conf(layout, "eth0", f"{place}/leases.csv"))
     ends_s = int(time.time()) + LEASE_S
     with (place / "leases.csv").open("w") as file:
         file.write("address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,")
@@ -136,7 +152,7 @@ def kea(layout: Layout, place: Path) -> list[Command]:
         for index, address, mac in layout.leases():
             text = mac.hex(":")
             file.write(f"{address},{text},01:{text},{LEASE_S},{ends_s},{index + 1},0,0,,0,\n")
-    return [Command([str(PEERS / "root/usr/sbin/kea-dhcp4"), "-c", f"{place}/kea.json"])]
+    return [Command([KEA, "-c", f"{place}/kea.json"])]
 
 
 def isc(layout: Layout, place: Path) -> list[Command]:

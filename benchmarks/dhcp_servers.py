@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from dhcp_layouts import CACHE, MINE, NET_BASE, PEERS, RELAY, SERVER, SERVERS, Command, Layout
+from dhcp_layouts import CACHE, MINE, NET_BASE, PEERS, RELAY, SERVER, SERVERS, Command, Layout, peers_environment
 from wire import run, two_namespaces, unpack
 
 START_S = 20.0
@@ -83,11 +83,7 @@ def serving(name: str, layout: Layout, disk: Path, names: tuple[str, str], cpus:
     place = disk / name
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    libraries = str(PEERS / "root/usr/lib/x86_64-linux-gnu")
-    environment = {**os.environ, "KEA_LOCKFILE_DIR": str(place), "KEA_PIDFILE_DIR": str(place)}
-    environment["KEA_LFC_EXECUTABLE"] = str(PEERS / "root/usr/sbin/kea-lfc")
-    if name not in MINE:
-        environment["LD_LIBRARY_PATH"] = libraries
+    environment = {**os.environ, **({} if name in MINE else peers_environment(str(place)))}
     processes: list[subprocess.Popen[bytes]] = []
     try:
         *helpers, last = SERVERS[name](layout, place)
