@@ -32,7 +32,7 @@ from statistics import median
 import click
 import cluster_pairs
 from cluster_lab import NAMES, ROOT
-from cluster_writers import folder, is_fair, nfs, pair_nfs, race
+from cluster_writers import PAIR_MIN, folder, is_fair, nfs, pair_nfs, race
 from dhcp_layouts import CACHE, FAST_PYTHON, NET_BASE, RELAY, SERVER, SERVERS, Layout
 from dhcp_servers import PRIORITY, load_command, preferred, prepare, relay_namespaces, serving
 from rich.console import Console
@@ -44,9 +44,6 @@ FIRST_ANSWER_MAX_S = 1.3
 STARTS = tuple(
     ((signal.SIGTERM, "after SIGTERM"), (signal.SIGKILL, "after SIGKILL"))[number % 2] for number in range(7)
 )
-PAIR_MIN = 2.0
-"""What two servers together are to do, in times of one Kea."""
-
 ADDRESSES = (SERVER, "10.77.0.3")
 IN_FLIGHT = {"twinlog": 512, "compiled-twinlog": 512, "kea": 128}
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from cluster_watch import Took, summary
-from dhcp_layouts import CACHE, FAST_PYTHON, KEA, NET_BASE, Layout, kea_conf, peers_environment
+from dhcp_layouts import CACHE, FAST_PYTHON, KEA_PROGRAM, NET_BASE, Layout, kea_conf, peers_environment
 from dhcp_servers import PRIORITY
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def compiled(_place: str, _name: str) -> list[str]:
 def serving(cluster: Cluster, share: str, place: str, build: Callable[[str, str], list[str]]) -> Iterator[None]:
     """Both servers on a fresh share."""
     (cluster.place / place).mkdir()
-    cluster.guests["odd"].run(sys.executable, LAY, share, f"/mnt/lab/{place}", str(CLIENTS), env=PYTHON)
+    cluster.guests["odd"].run(sys.executable, "-P", LAY, share, f"/mnt/lab/{place}", str(CLIENTS), env=PYTHON)
     started: dict[str, int] = {}
     try:
         for name in NAMES:
@@ -182,7 +182,7 @@ def serving_kea(cluster: Cluster) -> Iterator[None]:
     place.mkdir()
     layout = Layout(networks=1, size=NET_SIZE, rows=CLIENTS)
     (place / "kea.json").write_text(kea_conf(layout, "vec0", "/run/leases.csv"))
-    words = (KEA, "-c", "/mnt/lab/kea/kea.json")
+    words = (KEA_PROGRAM, "-c", "/mnt/lab/kea/kea.json")
     pid = guest.start(*words, log="/mnt/lab/kea/log", env=peers_environment("/run"))
     try:
         wait_for(place / "log", "DHCP4_STARTED")

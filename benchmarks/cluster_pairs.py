@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from dhcp_layouts import KEA, LIBRARIES, peers_environment
+from dhcp_layouts import KEA_PROGRAM, LIBRARIES, peers_environment
 from wire import run
 
 from storage.records import FREE_ID, Binding, Change, TabEntry
@@ -130,7 +130,7 @@ def kea(place: Path, timers: dict[str, int]) -> dict[str, list[str]]:
             ],
         }
         (node / "kea.json").write_text(json.dumps({"Dhcp4": conf}))
-        commands[name] = [KEA, "-c", f"{node}/kea.json"]
+        commands[name] = [KEA_PROGRAM, "-c", f"{node}/kea.json"]
     return commands
 
 
@@ -143,7 +143,7 @@ def serving(
     try:
         for name, command in commands.items():
             node = str(place / name)
-            environment = {**os.environ, **(peers_environment(node) if command[0] == KEA else {})}
+            environment = {**os.environ, **(peers_environment(node) if command[0] == KEA_PROGRAM else {})}
             with (place / name / "stderr").open("wb") as errors:
                 processes[name] = subprocess.Popen(
                     ["ip", "netns", "exec", names[name], *command],

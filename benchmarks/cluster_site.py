@@ -10,16 +10,16 @@ from pathlib import Path
 
 from storage.records import FREE_ID, Binding, Change
 from storage.records.twinlog import open_twinlog
+from tests.system.cluster.site import NOBODY, SERVERS, make
 
-SERVERS = {"odd": "10.98.0.11", "even": "10.98.0.12"}
 NETWORKS = ("10.64.0.0", "10.64.32.0")
-PREFIX, LEASE_S, NOBODY = 19, 3600, 65534
+PREFIX, LEASE_S = 19, 3600
 
 
 def lay(share: Path, configs: Path, rows: int) -> None:
     """Directories, configuration of both, bindings."""
     for name in ("dhcp", "hosts", "boot", "state", "jumpstart", "volumes"):
-        (share / name).mkdir(parents=True)
+        make(share / name)
         os.chown(share / name, NOBODY, NOBODY)
     networks = "".join(
         f'[networks.n{index}]\nsubnet = "{number}/{PREFIX}"\nlease_s = {LEASE_S}\n'

@@ -22,6 +22,8 @@ RACE = str(Path(__file__).with_name("cluster_race.py"))
 ROWS, BATCHES, RACE_S = 8000, (1, 64, 256), 5.0
 WAIT_MAX_MS = 250.0
 """No commit may take longer because of a healthy peer."""
+PAIR_MIN = 2.0
+"""What two servers together are to do, in times of one Kea."""
 
 Row = tuple[str, list[cluster_lab.Sample]]
 
@@ -107,7 +109,10 @@ def pair_nfs() -> int:
         samples = list(told.values())
         rates = [one["rate"] for one in samples]
         kea = kea or sum(rates)  # it is the first
-        ratio = f"{sum(rates) / kea:.2f}"
+        beside = sum(rates) / kea
+        enough = len(rates) == 1 or beside >= PAIR_MIN
+        missed += not enough
+        ratio = f"{beside:.2f}{'' if enough else ' MISSED'}"
         cells = [shown(samples, key) for key in ("rate", "p50_ms", "max_ms", "lost")]
         if "commit" not in samples[0]:
             table.add_row(where, *cells, *[""] * 6, ratio)

@@ -26,7 +26,7 @@ from storage.records.container import container_name, empty_container
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "benchmarks" / "dhcp"
 PEERS = CACHE / "peers"
 LIBRARIES = str(PEERS / "root/usr/lib/x86_64-linux-gnu")
-KEA = str(PEERS / "root/usr/sbin/kea-dhcp4")
+KEA_PROGRAM = str(PEERS / "root/usr/sbin/kea-dhcp4")
 FAST_PYTHON = CACHE.parents[2] / ".venv-fast" / "bin" / "python"
 SERVER, RELAY, NET_BASE = "10.77.0.1", "10.77.0.2", "10.64.0.0"
 LEASE_S = 3600
@@ -152,7 +152,7 @@ def kea(layout: Layout, place: Path) -> list[Command]:
         for index, address, mac in layout.leases():
             text = mac.hex(":")
             file.write(f"{address},{text},01:{text},{LEASE_S},{ends_s},{index + 1},0,0,,0,\n")
-    return [Command([KEA, "-c", f"{place}/kea.json"])]
+    return [Command([KEA_PROGRAM, "-c", f"{place}/kea.json"])]
 
 
 def isc(layout: Layout, place: Path) -> list[Command]:

@@ -27,7 +27,7 @@ TRIES = 10
 
 def lay(resource: str, share: Path, configs: Path, lease_s: int, free: int) -> None:
     for name in SHARE_DIRECTORIES:
-        _make(share / name)
+        make(share / name)
         os.chown(share / name, NOBODY, NOBODY)
     for name, address in SERVERS.items():
         conf = configs / name
@@ -44,7 +44,7 @@ def lay(resource: str, share: Path, configs: Path, lease_s: int, free: int) -> N
     _lay_rows(resource, share / "dhcp", lease_s, free)
 
 
-def _make(folder: Path) -> None:
+def make(folder: Path) -> None:
     """Make a folder on the share. NFS 4.1 in this lab answers EIO once in some hundred look-ups of a new name."""
     for left in reversed(range(TRIES)):
         try:
