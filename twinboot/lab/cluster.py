@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 
@@ -51,12 +52,13 @@ class Cluster:
         self._kit = programs.build(cache)
         self.enclosure = Enclosure()
         self.storage = Storage(self.enclosure, self._kit, place, STORAGE_ADDRESS, HEADS)
-        self.guests = {name: self._guest(name, last) for name, last in SERVERS.items()}
+        processors = cycle(sorted(os.sched_getaffinity(0)))
+        self.guests = {name: self._guest(name, last, next(processors)) for name, last in SERVERS.items()}
 
-    def _guest(self, name: str, last: int) -> Guest:
+    def _guest(self, name: str, last: int, processor: int) -> Guest:
         fe = Card(f"{name}-fe", "fe", f"10.98.0.{last}/16", f"02:00:0a:62:00:{last}")
         be = Card(f"{name}-be", "be", f"10.77.1.{last}/24", f"02:00:0a:4d:01:{last}")
-        return Guest(self.enclosure, self._kit, name, fe, be, self.place)
+        return Guest(self.enclosure, self._kit, name, fe, be, self.place, processor)
 
     def __enter__(self) -> Cluster:
         """Lay the wires, start the storage, boot the guests. LabError when something does not come up."""

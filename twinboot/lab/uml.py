@@ -49,8 +49,12 @@ class Card(NamedTuple):
     mac: str
 
 
-def arguments(kit: Kit, name: str, fe: Card, be: Card, lab: Path) -> list[str]:
-    """The command line of a guest. `fe` is its card on the clients' switch, `be` that on the storage's."""
+def arguments(kit: Kit, name: str, fe: Card, be: Card, lab: Path, processor: int) -> list[str]:
+    """The command line of a guest. `fe` is its card on the clients' switch, `be` that on the storage's.
+
+    It keeps to one processor of this machine's, as it has but one itself: its kernel and its programs are processes
+    that take turns at each system call, which takes several times as long from one processor to another.
+    """
     cards = [
         f"vec{number}:transport=tap,ifname={card.tap},depth=128,gro=1,mac={card.mac}"
         for number, card in enumerate((fe, be))
@@ -67,15 +71,18 @@ def arguments(kit: Kit, name: str, fe: Card, be: Card, lab: Path) -> list[str]:
         "agent": HERE / "uml_agent.py",
     }
     words = [f"{key}={value}" for key, value in told.items()]
-    return [str(kit.linux), f"umid=twinboot-{name}", f"mem={MEMORY_MIB}M", *root, *console, *cards, *words]
+    pinned = ["taskset", "--cpu-list", str(processor)]
+    return [*pinned, str(kit.linux), f"umid=twinboot-{name}", f"mem={MEMORY_MIB}M", *root, *console, *cards, *words]
 
 
 class Guest:
     """An install server's machine. `power_on` boots it; whatever ends the enclosure ends it."""
 
-    def __init__(self, enclosure: Enclosure, kit: Kit, name: str, fe: Card, be: Card, lab: Path) -> None:
+    def __init__(
+        self, enclosure: Enclosure, kit: Kit, name: str, fe: Card, be: Card, lab: Path, processor: int
+    ) -> None:
         self.name, self.fe, self.be = name, fe, be
-        self._enclosure, self._lab = enclosure, lab
+        self._enclosure, self._lab, self._processor = enclosure, lab, processor
         self._kit = kit
         self._program: Program | None = None
         self._kernel = 0
@@ -86,7 +93,7 @@ class Guest:
 
     def power_on(self) -> None:
         """Begin to boot; `await_boot` waits for the end of it."""
-        argv = arguments(self._kit, self.name, self.fe, self.be, self._lab)
+        argv = arguments(self._kit, self.name, self.fe, self.be, self._lab, self._processor)
         # The guest's memory is a file that must not be on a disk.
         self._program = self._enclosure.start(argv, "", {"TMPDIR": "/run"}, subprocess.PIPE, subprocess.PIPE)
         self._booted: queue.Queue[dict[str, Any]] = queue.Queue()
