@@ -31,7 +31,7 @@ from statistics import median
 
 import click
 import cluster_pairs
-from cluster_lab import NAMES, ROOT
+from cluster_lab import NAMES, NAP_US, ROOT
 from cluster_writers import PAIR_MIN, folder, is_fair, nfs, pair_nfs, race
 from dhcp_layouts import CACHE, FAST_PYTHON, NET_BASE, RELAY, SERVER, SERVERS, Layout
 from dhcp_servers import PRIORITY, load_command, preferred, prepare, relay_namespaces, serving
@@ -78,8 +78,8 @@ def judged(build: str, both: list[Sample], kea: Sample) -> int:
     capacity = sum(1 / one["cpu_us"] for one in both) * kea["cpu_us"]
     fair = is_fair([one["rate"] for one in both])
     print(
-        f"{build}: pair on one core, its load on the other: {together:.2f}x kea, which had a core for itself; by CPU "
-        f"time, with a core for each: {capacity:.2f}x kea; {'fair' if fair else 'UNFAIR'}"
+        f"{build}: pair, with a core for each that both loads share: {together:.2f}x kea, which had a core for itself; "
+        f"by CPU time, were the loads elsewhere: {capacity:.2f}x kea; {'fair' if fair else 'UNFAIR'}"
     )
     return int(max(together, capacity) < PAIR_MIN) + int(not fair)
 
@@ -89,13 +89,13 @@ def single(name: str) -> Sample:
     layout = Layout(1, 16384, 15000)
     with relay_namespaces() as names, serving(name, layout, CACHE / "run", names, ("1", "0")) as running:
         command = load_command(names[1], "0", layout, 14500)
-        command += [f"inflight={IN_FLIGHT[name]}", f"pids={running.pids[-1]}"]
+        command += [f"inflight={IN_FLIGHT[name]}", f"pids={running.pids[-1]}", f"nap_us={NAP_US}"]
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
     return sound(json.loads(done.stdout))
 
 
 def loaded_pair(build: str) -> list[Sample]:
-    """Two servers on one directory, each in a network of its own with its own load, all of it on the same two cores."""
+    """Two servers on one directory, each on a core of its own and in a network of its own, its load on either core."""
     layout = Layout(2, 16384, 15000)
     with folder() as place, contextlib.ExitStack() as stack:
         first = SERVERS[build](layout, Path(place))[-1].argv
@@ -106,17 +106,17 @@ def loaded_pair(build: str) -> list[Sample]:
             names = stack.enter_context(two_namespaces(f"clpair{number}", address, RELAY))
             run("ip", "-n", names[0], "route", "add", "10.64.0.0/11", "via", RELAY)
             run("ip", "-n", names[1], "route", "add", "local", "10.64.0.0/11", "dev", "lo")
-            argv = ["ip", "netns", "exec", names[0], "taskset", "-c", "1", *PRIORITY, *command]
+            argv = ["ip", "netns", "exec", names[0], "taskset", "-c", str(number), *PRIORITY, *command]
             process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=place)
             stack.callback(process.wait, 20)
             stack.callback(process.terminate)
             half = [f"server={address}", "networks=1", "clients=14500", f"first={number * 14500 * 100}"]
             half.append(f"net_base={IPv4Address(NET_BASE) + number * layout.size}")
-            ask = [*load_command(names[1], "0", layout, 14500), *half]
+            ask = [*load_command(names[1], "0,1", layout, 14500), *half, f"nap_us={NAP_US}"]
             subprocess.run(
                 [*ask, "phases=wait", f"first={number * 14500 * 100 + 14499}"], check=True, capture_output=True
             )
-            loads.append([*ask, f"inflight={IN_FLIGHT[build] // 2}", f"pids={process.pid}"])
+            loads.append([*ask, f"inflight={IN_FLIGHT[build]}", f"pids={process.pid}"])
         running = [subprocess.Popen(load, stdout=subprocess.PIPE) for load in loads]
         return [sound(json.loads(one.communicate(timeout=120)[0])) for one in running]
 

@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from cluster_watch import Took, summary
@@ -36,7 +37,10 @@ SERVERS = {"odd": "10.98.0.11", "even": "10.98.0.12"}
 RELAYS = {"odd": "10.98.0.21", "even": "10.98.0.22"}
 VERSIONS = ("4.1", "3")
 ALONE = "Kea alone, on no share"
-NET_SIZE, CLIENTS, LOAD_S, IN_FLIGHT = 8192, 8000, 8, 64
+NET_SIZE, CLIENTS, LOAD_S = 16384, 14_500, 8
+IN_FLIGHT = (64, 128, 256)
+"""Exchanges under way at each server: few leave it idle while the disk works, many overrun Kea's buffer."""
+NAP_US = 500
 READY_S, WAIT_S = 60.0, 90.0
 
 Sample = dict[str, Any]
@@ -94,29 +98,43 @@ def races(words: Callable[..., list[str]], batches: tuple[int, ...]) -> Iterator
 # -- whole services under load
 
 
-def services() -> Iterator[tuple[str, dict[str, Sample]]]:
-    """(where, load's report of each server): a Kea in a guest; one server loaded, its peer idle; both loaded."""
+class Told(NamedTuple):
+    """What a load was put on, how much of it at a time, and its report of each server."""
+
+    where: str
+    in_flight: int
+    servers: dict[str, Sample]
+
+
+def services() -> Iterator[Told]:
+    """Whole services under each load: a Kea in a guest; for each version one of ours, its peer idle, then both."""
     from tests.system.cluster.trial import MOUNTS  # noqa: PLC0415
 
     with lab() as cluster:
         lay_relays(cluster)
-        with serving_kea(cluster):
-            yield ALONE, loaded(cluster, NAMES[:1])
-        for version in VERSIONS:
-            for names in (NAMES[:1], NAMES[1:], NAMES):
-                place = f"pair{version}-{''.join(names)}"
+        for in_flight in IN_FLIGHT:
+            with serving_kea(cluster):
+                yield Told(ALONE, in_flight, loaded(cluster, NAMES[:1], in_flight))
+        for version, in_flight in product(VERSIONS, IN_FLIGHT):
+            for names in (NAMES[:1], NAMES):
+                place = f"pair{version}-{''.join(names)}-{in_flight}"
                 with serving(cluster, f"{MOUNTS[version, 'share']}/{place}", place, watched):
-                    told = loaded(cluster, names)
+                    told = loaded(cluster, names, in_flight)
                     for name, one in told.items():
-                        lines = (cluster.place / place / f"{name}.commits").read_text().splitlines()
-                        commits = [json.loads(line) for line in lines[:-1]]  # the last one may be under way
-                        rows = sum(one.pop("rows") for one in commits) / len(commits)
-                        one["commit"] = {**summary([Took(**line) for line in commits]), "rows": rows}
-                    yield f"NFS {version}", told
+                        one["commit"] = commits_in(cluster.place / place / f"{name}.commits")
+                    yield Told(f"NFS {version}", in_flight, told)
             if FAST_PYTHON.exists():
-                place = f"pair{version}-compiled"
+                place = f"pair{version}-compiled-{in_flight}"
                 with serving(cluster, f"{MOUNTS[version, 'share']}/{place}", place, compiled):
-                    yield f"NFS {version}, compiled", loaded(cluster, NAMES)
+                    yield Told(f"NFS {version}, compiled", in_flight, loaded(cluster, NAMES, in_flight))
+
+
+def commits_in(told: Path) -> Sample:
+    """A summary of the commits of a server that was watched."""
+    lines = told.read_text().splitlines()
+    commits = [json.loads(line) for line in lines[:-1]]  # the last one may be under way
+    rows = sum(one.pop("rows") for one in commits) / len(commits)
+    return {**summary([Took(**line) for line in commits]), "rows": rows}
 
 
 def lay_relays(cluster: Cluster) -> None:
@@ -131,15 +149,16 @@ def lay_relays(cluster: Cluster) -> None:
             ("link", "set", "lo", "up"),
             ("addr", "add", f"{address}/16", "dev", "fe0"),
             ("link", "set", "fe0", "up"),
-            ("route", "add", "local", f"{network(number)}/19", "dev", "lo"),
+            ("route", "add", "local", network(number), "dev", "lo"),
         ):
             ip("ip", "-n", relay, *words)
         for guest in cluster.guests.values():
-            guest.run("ip", "route", "add", f"{network(number)}/19", "via", address)
+            guest.run("ip", "route", "add", network(number), "via", address)
 
 
 def network(number: int) -> str:
-    return str(IPv4Address(NET_BASE) + number * NET_SIZE)
+    """The network of a server's clients."""
+    return f"{IPv4Address(NET_BASE) + number * NET_SIZE}/{33 - NET_SIZE.bit_length()}"
 
 
 def watched(place: str, name: str) -> list[str]:
@@ -156,7 +175,8 @@ def compiled(_place: str, _name: str) -> list[str]:
 def serving(cluster: Cluster, share: str, place: str, build: Callable[[str, str], list[str]]) -> Iterator[None]:
     """Both servers on a fresh share."""
     (cluster.place / place).mkdir()
-    cluster.guests["odd"].run(sys.executable, "-P", LAY, share, f"/mnt/lab/{place}", str(CLIENTS), env=PYTHON)
+    words = (LAY, share, f"/mnt/lab/{place}", str(CLIENTS), *(network(number) for number in range(len(NAMES))))
+    cluster.guests["odd"].run(sys.executable, "-P", *words, env=PYTHON)
     started: dict[str, int] = {}
     try:
         for name in NAMES:
@@ -179,7 +199,9 @@ def serving(cluster: Cluster, share: str, place: str, build: Callable[[str, str]
 def serving_kea(cluster: Cluster) -> Iterator[None]:
     """Kea in the guest of the odd server, its leases in the guest's memory: it does not sync them anyway."""
     place, guest = cluster.place / "kea", cluster.guests["odd"]
-    place.mkdir()
+    place.mkdir(exist_ok=True)
+    (place / "log").unlink(missing_ok=True)
+    guest.run("rm", "-f", "/run/kea.kea-dhcp4.pid", "/run/leases.csv")
     layout = Layout(networks=1, size=NET_SIZE, rows=CLIENTS)
     (place / "kea.json").write_text(kea_conf(layout, "vec0", "/run/leases.csv"))
     words = (KEA_PROGRAM, "-c", "/mnt/lab/kea/kea.json")
@@ -200,19 +222,20 @@ def wait_for(log: Path, word: str = "twinboot: ready") -> None:
         time.sleep(0.1)
 
 
-def loaded(cluster: Cluster, names: tuple[str, ...]) -> dict[str, Sample]:
+def loaded(cluster: Cluster, names: tuple[str, ...], in_flight: int) -> dict[str, Sample]:
     """Fresh leases for so many seconds, each server's clients behind a relay of their own."""
     running = {}
     for name in names:
         number = NAMES.index(name)
         words = {
             "server": SERVERS[name],
-            "net_base": network(number),
+            "net_base": network(number).partition("/")[0],
             "net_size": NET_SIZE,
             "clients": CLIENTS,
             "first": number * CLIENTS,
-            "inflight": IN_FLIGHT,
+            "inflight": in_flight,
             "seconds": LOAD_S,
+            "nap_us": NAP_US,
         }
         argv = [str(CACHE / "dhcp_load"), *(f"{key}={value}" for key, value in words.items())]
         running[name] = cluster.enclosure.start(argv, f"relay-{name}", stdout=subprocess.PIPE)

@@ -1,6 +1,8 @@
-"""Lays a site for two loaded servers on the share, from inside a guest: `cluster_site.py SHARE CONFIG_DIR ROWS`.
+"""Lays a site for two loaded servers on the share, from inside a guest.
 
-Two networks, each behind a relay; half of the addresses of each are owned by either server.
+    cluster_site.py SHARE CONFIG_DIR ROWS NETWORK ...
+
+Half of the addresses of each network (`10.64.0.0/18`) are owned by either server.
 """
 
 import os
@@ -12,18 +14,16 @@ from storage.records import FREE_ID, Binding, Change
 from storage.records.twinlog import open_twinlog
 from tests.system.cluster.site import NOBODY, SERVERS, make
 
-NETWORKS = ("10.64.0.0", "10.64.32.0")
-PREFIX, LEASE_S = 19, 3600
+LEASE_S = 3600
 
 
-def lay(share: Path, configs: Path, rows: int) -> None:
+def lay(share: Path, configs: Path, rows: int, subnets: list[str]) -> None:
     """Directories, configuration of both, bindings."""
     for name in ("dhcp", "hosts", "boot", "state", "jumpstart", "volumes"):
         make(share / name)
         os.chown(share / name, NOBODY, NOBODY)
     networks = "".join(
-        f'[networks.n{index}]\nsubnet = "{number}/{PREFIX}"\nlease_s = {LEASE_S}\n'
-        for index, number in enumerate(NETWORKS)
+        f'[networks.n{index}]\nsubnet = "{subnet}"\nlease_s = {LEASE_S}\n' for index, subnet in enumerate(subnets)
     )
     for name, address in SERVERS.items():
         conf = configs / name
@@ -40,13 +40,14 @@ def lay(share: Path, configs: Path, rows: int) -> None:
     os.seteuid(NOBODY)
     owners = [int(IPv4Address(address)) for address in SERVERS.values()]
     records = open_twinlog(share / "dhcp")
-    for table in ("dhcptab", *NETWORKS):
+    tables = [subnet.partition("/")[0] for subnet in subnets]
+    for table in ("dhcptab", *tables):
         records.create(table)
-    for table in NETWORKS:
+    for table in tables:
         first = int(IPv4Address(table)) + 1
         bindings = (Binding(first + n, FREE_ID, 0, owners[n % 2], 0, 1, "", "") for n in range(rows))
         records.commit([Change(table, None, row) for row in bindings])
 
 
 if __name__ == "__main__":
-    lay(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    lay(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

@@ -98,22 +98,29 @@ def is_fair(rates: list[float]) -> bool:
 
 
 def pair_nfs() -> int:
-    """Whole services in the lab: a Kea, ours with one loaded while the other is idle, then both."""
+    """Whole services in the lab, each under light to heavy load: a Kea, one of ours with its peer idle, both."""
     prepare()
-    title = f"two servers on NFS, {cluster_lab.IN_FLIGHT} exchanges in flight at each"
-    columns = ("DORA/s", "p50 ms", "longest", "lost", "commit p50", "longest", "of it for peer: p99", "longest", "lost")
-    kea = 0.0
-    table = Table("loaded", *columns, "judged", "x Kea", title=title)
+    columns = (
+        "in flight",
+        "DORA/s",
+        "p50 ms",
+        "longest",
+        "lost",
+        "commit p50",
+        "longest",
+        "of it for peer: p99",
+        "longest",
+    )
+    table = Table("loaded", *columns, "lost", "judged", "x Kea's most", title="two servers on NFS")
+    most: dict[str, float] = {}
     missed = 0
-    for where, told in cluster_lab.services():
+    for where, in_flight, told in cluster_lab.services():
         samples = list(told.values())
         rates = [one["rate"] for one in samples]
-        kea = kea or sum(rates)  # it is the first
-        beside = sum(rates) / kea
-        enough = len(rates) == 1 or beside >= PAIR_MIN
-        missed += not enough
-        ratio = f"{beside:.2f}{'' if enough else ' MISSED'}"
-        cells = [shown(samples, key) for key in ("rate", "p50_ms", "max_ms", "lost")]
+        if where == cluster_lab.ALONE or len(told) > 1:
+            most[where] = max(most.get(where, 0), sum(rates))
+        cells = [str(in_flight), *(shown(samples, key) for key in ("rate", "p50_ms", "max_ms", "lost"))]
+        ratio = f"{sum(rates) / most[cluster_lab.ALONE]:.2f}" if where != cluster_lab.ALONE else ""
         if "commit" not in samples[0]:
             table.add_row(where, *cells, *[""] * 6, ratio)
             continue
@@ -122,8 +129,17 @@ def pair_nfs() -> int:
         missed += not met
         cells += [shown(commits, key) for key in ("p50 ms", "max ms", "peer p99 ms", "peer max ms", "lost")]
         table.add_row(f"{where}: {' and '.join(told)}", *cells, verdict, ratio)
-    Console(width=140).print(table)
-    return missed
+    Console(width=180).print(table)
+    return missed + beside_kea(most)
+
+
+def beside_kea(most: dict[str, float]) -> int:
+    """Say what pairs did at the most beside what a Kea did at the most, which is told first; how many are too slow."""
+    kea = most.pop(cluster_lab.ALONE)
+    for where, rate in most.items():
+        verdict = "met" if rate >= PAIR_MIN * kea else "MISSED"
+        print(f"{where}: at most {rate:,.0f} DORA/s, {rate / kea:.2f}x a Kea at its most: goal {PAIR_MIN:g}x {verdict}")
+    return sum(rate < PAIR_MIN * kea for rate in most.values())
 
 
 def shown(samples: list[cluster_lab.Sample], key: str) -> str:
