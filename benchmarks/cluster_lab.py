@@ -41,6 +41,7 @@ NET_SIZE, CLIENTS, LOAD_S = 16384, 14_500, 8
 IN_FLIGHT = (64, 128, 256)
 """Exchanges under way at each server: few leave it idle while the disk works, many overrun Kea's buffer."""
 NAP_US = 500
+"""Load clients look for answers so often: a small part of how long these take, and of a processor."""
 READY_S, WAIT_S = 60.0, 90.0
 
 Sample = dict[str, Any]

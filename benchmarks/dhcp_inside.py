@@ -4,6 +4,7 @@ The service gets batches of packets handed in and its replies are taken off its 
 are CPU microseconds for each packet and exchange, of the quietest fifth of the batches, so that a busy machine shows
 little. (-P: else `dhcp` would be the script beside this one.)
 
+\b
     .venv/bin/python -P benchmarks/dhcp_inside.py --resource twinlog --rows 15000
     .venv/bin/python -P benchmarks/dhcp_inside.py --profile            # where it goes, function by function
     .venv-fast/bin/python -P benchmarks/dhcp_inside.py                 # the compiled build, see `make fast`
