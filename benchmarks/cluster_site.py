@@ -12,7 +12,7 @@ from pathlib import Path
 
 from storage.records import FREE_ID, Binding, Change
 from storage.records.twinlog import open_twinlog
-from tests.system.cluster.site import NOBODY, SERVERS, make
+from tests.system.cluster.site import NOBODY, SERVERS
 
 LEASE_S = 3600
 
@@ -20,7 +20,7 @@ LEASE_S = 3600
 def lay(share: Path, configs: Path, rows: int, subnets: list[str]) -> None:
     """Directories, configuration of both, bindings."""
     for name in ("dhcp", "hosts", "boot", "state", "jumpstart", "volumes"):
-        make(share / name)
+        (share / name).mkdir(parents=True)
         os.chown(share / name, NOBODY, NOBODY)
     networks = "".join(
         f'[networks.n{index}]\nsubnet = "{subnet}"\nlease_s = {LEASE_S}\n' for index, subnet in enumerate(subnets)

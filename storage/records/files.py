@@ -144,7 +144,8 @@ def again(call: Callable[[], T], passing: Container[int | None] = frozenset({err
 def fetch(files: Files, name: str) -> bytes:
     """Read a file that a listing showed. FileNotFoundError, OSError.
 
-    A Linux client of NFS v4.1 answers EIO, rarely and once, where it opens what another host made this very instant.
+    EIO too may be over at the next try: a Linux client of NFS v4.1 answers it while its lease at the server has ended
+    (it slept, or was cut off) and is made anew.
     """
     return again(lambda: files.read(name), frozenset({errno.ESTALE, errno.EIO}))
 

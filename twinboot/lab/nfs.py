@@ -29,10 +29,18 @@ CARD = "be0"
 RPC_ACCOUNT = "_rpc"
 
 
-class Timing(NamedTuple):
-    """How long the server waits for its clients after a start, and how long their leases live (seconds)."""
+RENEWAL_S = 5
+"""A Linux client renews its lease after two thirds of it, but no sooner than after this silence (nfs4renewd.c)."""
 
-    lease_s: int = 5
+
+class Timing(NamedTuple):
+    """How long the server waits for its clients after a start, and how long their leases live (seconds).
+
+    A client whose lease ended in a silence gets EIO for what it asks next, until it has made itself known anew. So a
+    lease has to be well above `RENEWAL_S`.
+    """
+
+    lease_s: int = 2 * RENEWAL_S
     grace_s: int = 3
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twinboot.lab.nfs import EXPORTS, Timing, configuration
+from twinboot.lab.nfs import EXPORTS, RENEWAL_S, Timing, configuration
 
 
 def test_each_export_is_there_by_its_name_for_both_versions() -> None:
@@ -22,3 +22,7 @@ def test_timing_and_access_are_settable() -> None:
 
 def test_both_heads_would_recover_from_the_same_directory() -> None:
     assert 'RecoveryRoot = "/lab/recovery"' in configuration(Path("/lab"), Path("/kit/ganesha"), Timing())
+
+
+def test_a_client_that_was_silent_renews_its_lease_in_time() -> None:
+    assert Timing().lease_s * 2 / 3 > RENEWAL_S
