@@ -74,7 +74,7 @@ test: test-deps ## everything: lint, fast tests, real clients, machines that boo
 	@$(MAKE) --no-print-directory lint
 	@packaging/run-tests && echo "make test: all good"
 
-test-cluster: test-deps ## a pair of servers on real NFS: everything that can break, breaks (root; about eight minutes)
+test-cluster: test-deps ## a pair of servers on real NFS: everything that can break, breaks (root; about six minutes)
 	@packaging/run-tests cluster
 
 test-install: test-deps ## Debian and Xen onto two empty disks, then with either gone, or a server (root; half an hour)

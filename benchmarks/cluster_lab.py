@@ -114,7 +114,7 @@ def services() -> Iterator[Told]:
     with lab() as cluster:
         lay_relays(cluster)
         for in_flight in IN_FLIGHT:
-            with serving_kea(cluster):
+            with serving_kea(cluster, f"kea-{in_flight}"):
                 yield Told(ALONE, in_flight, loaded(cluster, NAMES[:1], in_flight))
         for version, in_flight in product(VERSIONS, IN_FLIGHT):
             for names in (NAMES[:1], NAMES):
@@ -197,18 +197,17 @@ def serving(cluster: Cluster, share: str, place: str, build: Callable[[str, str]
 
 
 @contextmanager
-def serving_kea(cluster: Cluster) -> Iterator[None]:
-    """Kea in the guest of the odd server, its leases in the guest's memory: it does not sync them anyway."""
-    place, guest = cluster.place / "kea", cluster.guests["odd"]
-    place.mkdir(exist_ok=True)
-    (place / "log").unlink(missing_ok=True)
-    guest.run("rm", "-f", "/run/kea.kea-dhcp4.pid", "/run/leases.csv")
+def serving_kea(cluster: Cluster, place: str) -> Iterator[None]:
+    """A fresh Kea in the guest of the odd server, its leases in the guest's memory: it does not sync them anyway."""
+    guest, memory = cluster.guests["odd"], f"/run/{place}"
+    guest.run("mkdir", memory)
+    (cluster.place / place).mkdir()
     layout = Layout(networks=1, size=NET_SIZE, rows=CLIENTS)
-    (place / "kea.json").write_text(kea_conf(layout, "vec0", "/run/leases.csv"))
-    words = (KEA_PROGRAM, "-c", "/mnt/lab/kea/kea.json")
-    pid = guest.start(*words, log="/mnt/lab/kea/log", env=peers_environment("/run"))
+    (cluster.place / place / "kea.json").write_text(kea_conf(layout, "vec0", f"{memory}/leases.csv"))
+    words = (KEA_PROGRAM, "-c", f"/mnt/lab/{place}/kea.json")
+    pid = guest.start(*words, log=f"/mnt/lab/{place}/log", env=peers_environment(memory))
     try:
-        wait_for(place / "log", "DHCP4_STARTED")
+        wait_for(cluster.place / place / "log", "DHCP4_STARTED")
         yield
     finally:
         with suppress(Exception):

@@ -13,13 +13,14 @@ from pathlib import Path
 from storage.records import FREE_ID, Binding, Change
 from storage.records.twinlog import open_twinlog
 from tests.system.cluster.site import NOBODY, SERVERS
+from twinboot.machine import SHARE_DIRECTORIES
 
 LEASE_S = 3600
 
 
 def lay(share: Path, configs: Path, rows: int, subnets: list[str]) -> None:
     """Directories, configuration of both, bindings."""
-    for name in ("dhcp", "hosts", "boot", "state", "jumpstart", "volumes"):
+    for name in SHARE_DIRECTORIES:
         (share / name).mkdir(parents=True)
         os.chown(share / name, NOBODY, NOBODY)
     networks = "".join(

@@ -27,8 +27,6 @@ POLL_S = 0.05
 NFS_PORT = 2049
 CARD = "be0"
 RPC_ACCOUNT = "_rpc"
-
-
 RENEWAL_S = 5
 """A Linux client renews its lease after two thirds of it, but no sooner than after this silence (nfs4renewd.c)."""
 
