@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from storage.records.twinlog_names import FOLDER
 from tests.rows import rows_of
 
 NET = "192.168.76.0"
+FIRST_GENERATION = 0x8000  # these and the following have signatures of one length
 Make = Callable[..., TwinLog]
 
 
@@ -185,10 +188,20 @@ def share() -> FakeFiles:
 
 @pytest.fixture
 def server() -> Make:
-    """A twinlog over a fake share, everything in the caller's thread."""
+    """A twinlog over a fake share, everything in the caller's thread.
+
+    Generations are not drawn by lot: once in some thousand runs a row would be a few bytes shorter, and the log is
+    compacted by size.
+    """
+    generation = partial(next, itertools.count(FIRST_GENERATION))
 
     def make(files: FakeFiles, name: str = "odd", **options: Any) -> TwinLog:
-        usual: dict[str, Any] = {"clock": FakeClock(), "look_s": 0.0, "background": lambda job: job()}
+        usual: dict[str, Any] = {
+            "clock": FakeClock(),
+            "generation": generation,
+            "look_s": 0.0,
+            "background": lambda job: job(),
+        }
         return TwinLog(files, server=name, **(usual | options))
 
     return make
